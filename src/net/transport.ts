@@ -1,0 +1,42 @@
+/**
+ * What a node asks of the network: framed bytes to and from its peers, at most once each, in order per connection,
+ * with connections that come and go. It knows nothing of keys or ballots. Implementations: TCP, and the simulator's.
+ */
+import type { ReplicaId } from "../paxos/ballot.js";
+
+export const PROTOCOL_VERSION = 1;
+
+/** Said by both sides before anything else. A difference in version, cluster or epoch, or a node that is not the one expected, is refused. */
+export interface Hello {
+  readonly protocolVersion: number;
+  readonly clusterId: string;
+  readonly epoch: number;
+  readonly nodeId: string;
+  readonly replica: ReplicaId;
+  readonly incarnation: number;
+  /** 32 hex digits (P29). */
+  readonly storageId: string;
+  /** Random, made at each start: tells two processes with the same incarnation apart (a restored copy). */
+  readonly nonce: number;
+}
+
+export interface TransportSink {
+  /** A connection whose Hello passed the checks. The node decides whether it acts on what comes (P29). */
+  onConnected(peer: ReplicaId, hello: Hello): void;
+  /** The present connection of `peer` ended. */
+  onClosed(peer: ReplicaId, reason: string): void;
+  /** One whole frame, checksum verified. `payload` is only valid during the call. */
+  onFrame(peer: ReplicaId, payload: Uint8Array): void;
+  /** Somebody was refused, or refused us: for logs and INFO; `fatal` when going on makes no sense (our identity is refused). */
+  onRefused(peer: ReplicaId | -1, reason: string): void;
+}
+
+export interface Transport {
+  /** Starts listening and dialling. Throws nothing: problems arrive through `listening`. */
+  start(sink: TransportSink, hello: Hello, listening: (error: Error | null) => void): void;
+  /** Queues one frame (copied before return). False: not connected, or the bounded outbox is full; the frame is dropped. */
+  send(peer: ReplicaId, payload: Uint8Array): boolean;
+  /** Ends the connection with `peer`; a later one may be made. */
+  disconnect(peer: ReplicaId, reason: string): void;
+  close(done: () => void): void;
+}

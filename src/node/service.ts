@@ -1,0 +1,75 @@
+/**
+ * What a replica offers to the rooms above it: writes, strong reads and facts. Callbacks with a tag, no promises: the
+ * public API wraps them.
+ */
+import type { Key } from "../base/key.js";
+import type { Ballot, ReplicaId } from "../paxos/ballot.js";
+import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
+
+export interface ReplySink {
+  onWrite(tag: number, outcome: WriteOutcome): void;
+  onRead(tag: number, outcome: ReadOutcome): void;
+}
+
+/** One replica's state of a key, for people to look at (PLOG). */
+export interface PLogView {
+  readonly replica: ReplicaId;
+  readonly nodeId: string;
+  /** False: did not answer in time; then the rest is meaningless. */
+  readonly answered: boolean;
+  readonly votes: boolean;
+  readonly chosenIndex: number;
+  readonly leader: ReplicaId;
+  readonly accepted: Ballot;
+}
+
+export interface PeerView {
+  readonly replica: ReplicaId;
+  readonly nodeId: string;
+  readonly state: "self" | "connected" | "connecting" | "suspected" | "refused";
+  readonly detail: string;
+  readonly incarnation: number;
+  readonly rttUs: number;
+}
+
+/** Counters since the start of the process; fields are added, never renamed. */
+export interface NodeStats {
+  readonly nodeId: string;
+  readonly replica: ReplicaId;
+  readonly clusterId: string;
+  readonly incarnation: number;
+  readonly storageId: string;
+  /** loading: recovery or binding not done; waiting: birth waits for the nodes named in `waitingFor`; serving; failed. */
+  readonly state: "loading" | "waiting" | "serving" | "failed" | "closed";
+  readonly waitingFor: readonly string[];
+  readonly peers: readonly PeerView[];
+  readonly lanes: number;
+  readonly undecided: number;
+  readonly writes: number;
+  readonly reads: number;
+  readonly writesOk: number;
+  readonly writesUnknown: number;
+  readonly writesNotApplied: number;
+  readonly fastRounds: number;
+  readonly submittedRounds: number;
+  readonly twoPhaseRounds: number;
+  readonly forwards: number;
+  readonly foldedRequests: number;
+  readonly settled: number;
+  readonly catchUps: number;
+  readonly messagesSent: number;
+  readonly framesSent: number;
+  readonly alarms: number;
+}
+
+export interface KeyService {
+  /** The outcome arrives once, later, through the sink (never during this call). */
+  write(key: Key, operation: Operation, sink: ReplySink, tag: number): void;
+  /** A strong read (P18 to P21). */
+  read(key: Key, sink: ReplySink, tag: number): void;
+  /** Asks every replica for its state of the key; `done` is called once. */
+  inspect(key: Key, done: (views: readonly PLogView[]) => void): void;
+  stats(): NodeStats;
+  /** Live user keys at this replica. */
+  countKeys(): number;
+}

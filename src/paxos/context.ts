@@ -1,0 +1,39 @@
+/**
+ * What the lanes of one replica share and the host keeps up to date: who we are, what time it is, who is suspected.
+ * Plain fields, set before a step, so that the core reads no clock and no random source of its own.
+ */
+import type { Random } from "../base/random.js";
+import type { ReplicaId } from "./ballot.js";
+
+export interface Context {
+  readonly self: ReplicaId;
+  /** N, odd. */
+  readonly replicas: number;
+  readonly incarnation: number;
+  readonly random: Random;
+  /** Monotonic time in ticks (1 tick = 1 ms). */
+  tick: number;
+  /** Wall clock in ms. Decides expiry and nothing else (P25). */
+  wallMs: number;
+  /** False: this node may not promise, accept or propose (P29, P30: not born yet, or learner-only). */
+  mayVote: boolean;
+  /** False once the store has FAILED: no record can become durable any more. */
+  storeWorks: boolean;
+  /** P10, per replica; the own one is never suspected. */
+  readonly suspected: boolean[];
+  /** The other replicas, quickest first. */
+  readonly peerOrder: ReplicaId[];
+  /** A small multiple of round trip plus flush: how long to wait for one who lives, in ticks. */
+  patienceTicks: number;
+  /** How long a position may stay undecided before anybody settles it (level 2 of P27), in ticks. */
+  settleTicks: number;
+  /** Incarnation of each peer as bound by this node, 0 = not bound. */
+  readonly peerIncarnations: number[];
+  /** Sequence of the last forward sent to / taken from each peer's present incarnation (P16). */
+  readonly forwardsSent: number[];
+  readonly forwardsTaken: number[];
+  /** Counter of the last request id given out. */
+  lastRequest: number;
+  /** Counter of the last state query sent. */
+  lastQuery: number;
+}

@@ -1,0 +1,85 @@
+/**
+ * Client operations and their outcomes, as the lanes see them. An operation is evaluated by the proposer on the chosen
+ * entry below it and proposed as its result (never as a delta). Relative times were made absolute by the server.
+ */
+import type { ReplicaId } from "./ballot.js";
+
+/** Names one client write, for ever: never made from a clock. */
+export interface RequestId {
+  readonly replica: ReplicaId;
+  readonly incarnation: number;
+  readonly counter: number;
+}
+
+export type Condition =
+  | { readonly kind: "none" }
+  | { readonly kind: "absent" }
+  | { readonly kind: "present" }
+  /** The live value's version; 0 = must not exist. */
+  | { readonly kind: "version"; readonly version: number };
+
+/** Expiry of a set: a wall-clock deadline in ms, NO_EXPIRY, or KEEP_EXPIRY. */
+export const NO_EXPIRY = 0;
+export const KEEP_EXPIRY = -1;
+
+export type Operation =
+  /** Result: null; with returnOld the old value, or null when absent. */
+  | {
+      readonly kind: "set";
+      readonly value: Uint8Array;
+      readonly expiryMs: number;
+      readonly condition: Condition;
+      readonly returnOld: boolean;
+    }
+  /** Result: 1, or 0 when absent (then failed, reason "absent"). */
+  | { readonly kind: "delete" }
+  /** Adds a signed 64-bit integer (decimal string). Result: the new value as decimal string. */
+  | { readonly kind: "add"; readonly delta: string }
+  /** Result: the new length in bytes. `maxBytes` bounds the new value. */
+  | { readonly kind: "append"; readonly value: Uint8Array; readonly maxBytes: number }
+  /** Sets the deadline (ms, wall clock); one that has passed deletes. Result: 1. */
+  | { readonly kind: "expire"; readonly expiryMs: number }
+  /** Drops the deadline. Result: 1. */
+  | { readonly kind: "persist" }
+  /** Internal (P25): tombstone for an entry whose deadline has passed. Result: null. */
+  | { readonly kind: "expire-due" };
+
+/** What an applied or failed operation answers: nothing, a small integer, decimal digits, or bytes. */
+export type Result = null | number | string | Uint8Array;
+
+/** Why a condition failed; nothing was changed. */
+export type FailReason =
+  | "exists"
+  | "absent"
+  | "version"
+  | "no-deadline"
+  | "not-due"
+  | "not-integer"
+  | "overflow"
+  | "too-large";
+
+/** Why an operation was certainly not applied and never will be. */
+export type RefuseCode = "NOQUORUM" | "BUSY" | "DISKFULL" | "CORRUPT" | "LOADING" | "FAILED";
+
+export type WriteOutcome =
+  /** Applied exactly once, at `index`; `version` is the key's version after it. */
+  | { readonly status: "ok"; readonly index: number; readonly version: number; readonly result: Result }
+  /** The condition did not hold on the latest value; `result` as the operation says (old value with returnOld). */
+  | { readonly status: "failed"; readonly reason: FailReason; readonly version: number; readonly result: Result }
+  /** Not applied, and never will be. */
+  | { readonly status: "not-applied"; readonly code: RefuseCode; readonly message: string }
+  /** Nobody can say. Never folded into the former. */
+  | { readonly status: "unknown"; readonly message: string };
+
+export type ReadOutcome =
+  | {
+      readonly status: "ok";
+      /** False: never written, deleted or expired; then value is empty and version 0. */
+      readonly found: boolean;
+      readonly value: Uint8Array;
+      readonly version: number;
+      /** Wall-clock deadline in ms, 0 = none. */
+      readonly expiryMs: number;
+      readonly index: number;
+    }
+  | { readonly status: "refused"; readonly code: RefuseCode; readonly message: string };

@@ -1,0 +1,40 @@
+/**
+ * The PLog of a key: the newest chosen entry and at most one undecided position above it. This is the whole durable
+ * state of a key, and the database record at the same time.
+ */
+import { hashKey } from "../base/hash.js";
+import type { Key } from "../base/key.js";
+import { type Ballot, NO_BALLOT, type ReplicaId } from "./ballot.js";
+import { type Entry, GENESIS } from "./entry.js";
+
+export interface PLog {
+  /** The newest chosen entry; GENESIS when there is none. */
+  chosen: Entry;
+  /** The ballot at which `chosen` was chosen; NO_BALLOT when not known (it was fetched, or proven by its successor). */
+  chosenBallot: Ballot;
+  /** Of position chosen.index + 1. */
+  promised: Ballot;
+  accepted: Ballot;
+  acceptedEntry: Entry | null;
+  /** The replica that proposed acceptedEntry. */
+  acceptedProposer: ReplicaId;
+  /** P30: learner-only for this key. */
+  learner: boolean;
+}
+
+export function emptyPLog(): PLog {
+  return {
+    chosen: GENESIS,
+    chosenBallot: NO_BALLOT,
+    promised: NO_BALLOT,
+    accepted: NO_BALLOT,
+    acceptedEntry: null,
+    acceptedProposer: 0,
+    learner: false,
+  };
+}
+
+/** The leader of the position above the newest chosen entry. */
+export function leaderOf(key: Key, chosen: Entry, replicas: number): ReplicaId {
+  return chosen.index === 0 ? hashKey(key) % replicas : chosen.leader;
+}
