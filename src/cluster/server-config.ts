@@ -1,0 +1,64 @@
+/**
+ * What one node must know before it starts, complete and checked: no default, no unit, no relative path is left in it.
+ * Made by config.ts from file, environment and flags, or by a test from nothing but literals. It knows no room above
+ * storage and net.
+ */
+import type { ReplicaId } from "../paxos/ballot.js";
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type Durability = "flush" | "device" | "none";
+export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
+
+/** One node of the cluster as the file names it. */
+export interface NodeEntry {
+  readonly id: string;
+  /** Position of the id among all ids in rising byte order: the number that ballots carry. */
+  readonly replica: ReplicaId;
+  readonly peer: Address;
+  readonly client: Address;
+  readonly zone: string;
+}
+
+export interface ServerConfig {
+  readonly clusterId: string;
+  readonly nodeId: string;
+  readonly replica: ReplicaId;
+  /** Absolute paths, at least one: a directory or a block device per volume. */
+  readonly data: readonly string[];
+  /** Clients (RESP). Port 0 = any free port, told in the ready line. */
+  readonly listen: Address;
+  /** Replication: where this node listens; peers dial the address in `nodes`. */
+  readonly peer: Address;
+  /** Metrics, health, console; null = none. Port 0 = any free port. */
+  readonly http: Address | null;
+  /** By rising replica number; odd in count; holds this node. */
+  readonly nodes: readonly NodeEntry[];
+  readonly storage: {
+    readonly sizeBytes: number;
+    readonly durability: Durability;
+    readonly cacheBytes: number;
+    readonly maxValueBytes: number;
+  };
+  readonly timeouts: {
+    /** A client's request is decided or answered with an error within this time. */
+    readonly requestMs: number;
+  };
+  readonly limits: {
+    readonly maxClients: number;
+    /** Commands under way at once, over all connections; more are answered -BUSY. */
+    readonly maxPending: number;
+    /** Replies waiting for one client that does not read; at the bound its connection is closed. */
+    readonly maxOutputBytes: number;
+  };
+  readonly logLevel: LogLevel;
+}
+
+/** "host:port", with brackets around IPv6. */
+export function formatAddress(address: Address): string {
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `${host}:${String(address.port)}`;
+}
