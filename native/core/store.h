@@ -1,0 +1,193 @@
+// The engine's one door: durable records of up to two positions per key, handed over in batches, completed in order.
+// It knows keys, positions, floors and opaque headers; never ballots, quorums or JavaScript. The one idea: memory changes
+// only when the flush completed (D5), so that whatever Load shows survives a power loss.
+#ifndef PLOGDB_CORE_STORE_H_
+#define PLOGDB_CORE_STORE_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "block_device.h"
+#include "status.h"
+#include "value_ref.h"
+
+namespace plogdb {
+
+inline constexpr size_t kHeaderBytes = 64;
+inline constexpr size_t kMaxKeyBytes = 65535;
+inline constexpr size_t kMaxVolumes = 16;
+inline constexpr size_t kMaxNodeIdBytes = 64;
+inline constexpr uint64_t kMinVolumeBytes = uint64_t{8} << 20;
+
+enum class Durability : uint8_t {
+  kFlush = 0,   // every run is written and flushed (default)
+  kDevice = 1,  // the device's cache is protected: written is durable, no flush
+  kNone = 2,    // tests only
+};
+
+struct VolumeOptions {
+  std::string path;    // a file (created and preallocated when absent) or a block device
+  uint64_t bytes = 0;  // used when the volume is formatted; rounded down to whole extents. Formatted volumes keep theirs
+};
+
+struct StoreOptions {
+  std::vector<VolumeOptions> volumes;  // 1 to kMaxVolumes; same number and order at every open
+  Durability durability = Durability::kFlush;
+  uint64_t cache_bytes = uint64_t{64} << 20;
+  uint32_t max_value_bytes = uint32_t{16} << 20;  // and never above a quarter of an extent (D1)
+  std::string node_id;                            // <= kMaxNodeIdBytes; stored at format, checked at open (D9)
+  uint32_t reader_threads = 2;
+  bool stepped = false;                    // D22: no threads; the caller drives Step()
+  DeviceFactory* device_factory = nullptr;  // null = files and block devices; must outlive the store
+  uint64_t seed = 0;                       // 0 = storage id from the system's random source; else from this seed (tests)
+  // Monotonic microseconds, for idle marks (D17) and measurements. Null = the system's steady clock.
+  uint64_t (*now_us)(void* context) = nullptr;
+  void* now_context = nullptr;
+  // Called when completions wait and none waited before: at most once until DrainCompletions took them. From an engine
+  // thread, or from within SubmitBatch, Read or Step on the caller's. It must not call into the store.
+  void (*wake)(void* context) = nullptr;
+  void* wake_context = nullptr;
+};
+
+struct VolumeReport {
+  std::string path;
+  uint64_t bytes = 0;
+  uint64_t extent_bytes = 0;
+  uint32_t block_bytes = 0;
+  IoMode io_mode = IoMode::kDirect;
+};
+
+struct OpenReport {
+  bool fresh = false;                   // this open formatted the store: it remembers nothing
+  std::array<uint8_t, 16> storage_id{};
+  std::vector<VolumeReport> volumes;
+  uint64_t recovered_watermark = 0;     // highest durable LSN found (D18)
+  uint64_t recovered_keys = 0;          // keys with at least one live record, corrupt ones included
+  uint64_t corrupt_keys = 0;
+  uint64_t unknown_losses = 0;          // broken places that held acknowledged data of keys that cannot be told
+  uint64_t recovery_us = 0;
+  uint64_t dropped_runs = 0;            // unfinished writes above the mark (D17)
+};
+
+enum class OpKind : uint8_t { kPut = 0, kMark = 1, kDrop = 2 };
+
+// One operation of a batch. Everything is copied before SubmitBatch returns.
+struct BatchOp {
+  OpKind kind = OpKind::kPut;
+  std::span<const uint8_t> key;     // 1 to kMaxKeyBytes bytes
+  uint64_t position = 0;            // put, mark
+  uint64_t floor = 0;               // put: equal to position or one below it (D5)
+  std::span<const uint8_t> header;  // put, mark: kHeaderBytes
+  std::span<const uint8_t> value;   // put
+};
+
+enum class CompletionKind : uint8_t { kBatch = 0, kRead = 1, kFailed = 2 };
+
+struct Completion {
+  CompletionKind kind = CompletionKind::kBatch;
+  StatusCode status = StatusCode::kOk;
+  uint64_t token = 0;   // batch: its token; read: its tag
+  ValueRef value;       // read, when status is kOk
+  std::string message;  // kFailed: why, said once
+};
+
+struct SlotView {
+  uint64_t position = 0;
+  uint64_t floor = 0;
+  uint64_t lsn = 0;
+  uint32_t value_bytes = 0;
+  std::array<uint8_t, kHeaderBytes> header{};
+  ValueRef value;  // absent when it is on disk only
+};
+
+struct LoadedKey {
+  uint32_t slots = 0;    // in rising position
+  bool corrupt = false;  // a live record is broken: the state is not known; slots show what is left
+  std::array<SlotView, 2> slot;
+};
+
+enum class StoreState : uint8_t { kOpen = 0, kFailed = 1, kClosed = 2 };
+
+struct StoreStats {
+  uint64_t keys = 0;
+  std::array<uint64_t, 256> keys_by_class{};  // by byte 0 of the header of the newest record
+  uint64_t bytes_used = 0;                    // extents that hold anything live or are open
+  uint64_t bytes_total = 0;
+  uint64_t live_bytes = 0;
+  uint64_t flushes = 0;
+  uint64_t runs = 0;
+  uint64_t mark_runs = 0;  // runs without a record (D17)
+  uint64_t records_written = 0;
+  uint64_t bytes_written = 0;
+  uint64_t disk_reads = 0;
+  uint64_t cache_bytes = 0;
+  uint64_t extents_freed = 0;
+  uint64_t flush_us = 0;  // moving average of write + flush
+  uint64_t corrupt_keys = 0;
+  StoreState state = StoreState::kOpen;
+};
+
+// Visits a key: its newest live record. Called under a shard's lock: must be quick and must not call the store.
+using KeyVisitor = void (*)(void* context, std::span<const uint8_t> key, uint64_t position,
+                            std::span<const uint8_t> header);
+
+// Any thread may call any method at any time, except that Close must not race with other calls of the same caller's
+// making, and that in stepped mode one thread makes all calls.
+class Store {
+ public:
+  // Opens or formats. `*report` is filled on success. Blocks for the time of recovery.
+  static Status Open(const StoreOptions& options, std::unique_ptr<Store>* out, OpenReport* report);
+
+  // Closes, if that was not done yet.
+  virtual ~Store() = default;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // Takes a batch over. Tokens must rise. OK: exactly one completion for the token will follow, in token order; its
+  // status is kOk (all durable), kDiskFull, kFailed, kTooLarge or kClosed (nothing of the batch may be relied on).
+  // kInvalidArgument or kClosed as the return value: nothing was taken, no completion follows.
+  // All operations of one key in a batch become durable together (D6). A put below the key's floor is skipped.
+  // A mark changes a header in memory, after everything put before it, writes nothing and needs no flush.
+  virtual Status SubmitBatch(std::span<const BatchOp> ops, uint64_t token) = 0;
+
+  // Asks for the value of one record; answered by a completion of kind kRead with `tag`, status kOk, kNotFound, kCorrupt
+  // or kClosed. From memory when it is there.
+  virtual Status Read(std::span<const uint8_t> key, uint64_t position, uint64_t tag) = 0;
+
+  // Appends everything that waits to `*out`; returns how many.
+  virtual size_t DrainCompletions(std::vector<Completion>* out) = 0;
+
+  // What is durable of one key. Memory only; slots == 0 and not corrupt = absent.
+  virtual void Load(std::span<const uint8_t> key, LoadedKey* out) = 0;
+
+  // Every LSN up to this one is durable or was never acknowledged (D18).
+  virtual uint64_t Watermark() const = 0;
+
+  virtual void Stats(StoreStats* out) const = 0;
+
+  // True when a batch with an ordinary put would be refused for want of space (D12).
+  virtual bool IsFull() const = 0;
+
+  virtual void ForEachKey(KeyVisitor visit, void* context) const = 0;
+
+  // Stepped mode: drives each writer by one step (compose and write, or flush and complete) and serves the waiting reads.
+  // Returns false when nothing was to be done now. `*due_us`, when not null, becomes the time at which an idle mark is
+  // due, or UINT64_MAX.
+  virtual bool Step(uint64_t* due_us) = 0;
+
+  // Finishes what was submitted, ends all threads, closes and unlocks the volumes. Batches submitted before still
+  // complete and can be drained afterwards. Safe at any stage and twice.
+  virtual void Close() = 0;
+
+ protected:
+  Store() = default;
+};
+
+}  // namespace plogdb
+
+#endif  // PLOGDB_CORE_STORE_H_
