@@ -1,0 +1,113 @@
+/**
+ * What survives a crash of a store in memory: the records that became durable, the identity, the lock. It plays the
+ * disk below MemoryStore, so that a crash in a test is: drop the store, open another one on the same MemoryDisk. The
+ * rule of D5 (which records of a key are live) stands here.
+ */
+import { assert } from "../base/assert.js";
+import type { Key } from "../base/key.js";
+
+export interface MemoryRecord {
+  readonly position: number;
+  readonly floor: number;
+  readonly lsn: number;
+  /** As it was made durable. */
+  readonly header: Uint8Array;
+  readonly value: Uint8Array;
+  /** As it stands in memory: `header`, or what a mark put in its place. */
+  current: Uint8Array;
+  /** The value is in the cache of the store that is open. */
+  cached: boolean;
+  corrupt: boolean;
+}
+
+/** What a record costs besides its key and value. */
+const RECORD_OVERHEAD_BYTES = 128;
+
+export function recordBytes(key: Key, valueBytes: number): number {
+  return RECORD_OVERHEAD_BYTES + key.length + valueBytes;
+}
+
+export class MemoryDisk {
+  readonly storageId: string;
+  readonly capacityBytes: number;
+  readonly keys = new Map<Key, MemoryRecord[]>();
+  /** Node that formatted it; empty until the first open. */
+  nodeId = "";
+  locked = false;
+  usedBytes = 0;
+  lastLsn = 0;
+  /** Broken runs whose keys cannot be told (P30); set by tests. */
+  unknownLosses = 0;
+
+  constructor(storageId: string, capacityBytes = 1 << 30) {
+    assert(/^[0-9a-f]{32}$/.test(storageId), "a storage id is 32 hex digits");
+    this.storageId = storageId;
+    this.capacityBytes = capacityBytes;
+  }
+
+  get fresh(): boolean {
+    return this.nodeId === "";
+  }
+
+  /** Makes a record durable, and dead what it replaces (D5): that is added to `dead`. */
+  write(
+    key: Key,
+    position: number,
+    floor: number,
+    header: Uint8Array,
+    value: Uint8Array,
+    dead: MemoryRecord[],
+  ): MemoryRecord {
+    this.lastLsn++;
+    const record: MemoryRecord = {
+      position,
+      floor,
+      lsn: this.lastLsn,
+      header,
+      value,
+      current: header,
+      cached: false,
+      corrupt: false,
+    };
+    const before = this.keys.get(key) ?? [];
+    const live: MemoryRecord[] = [];
+    for (const other of before) {
+      if (other.position >= floor && other.position !== position) live.push(other);
+      else {
+        dead.push(other);
+        this.usedBytes -= recordBytes(key, other.value.length);
+      }
+    }
+    live.push(record);
+    live.sort((a, b) => a.position - b.position);
+    assert(live.length <= 2, "D5: at most two live records a key");
+    this.usedBytes += recordBytes(key, value.length);
+    this.keys.set(key, live);
+    return record;
+  }
+
+  /** Breaks the record at `position`, as bit rot would. True when there was one. */
+  corrupt(key: Key, position: number): boolean {
+    const record = this.find(key, position);
+    if (record === null) return false;
+    record.corrupt = true;
+    return true;
+  }
+
+  find(key: Key, position: number): MemoryRecord | null {
+    const records = this.keys.get(key);
+    if (records === undefined) return null;
+    for (const record of records) if (record.position === position) return record;
+    return null;
+  }
+
+  /** What a restart forgets: marks and the cache. */
+  forgetMemory(): void {
+    for (const records of this.keys.values()) {
+      for (const record of records) {
+        record.current = record.header;
+        record.cached = false;
+      }
+    }
+  }
+}

@@ -1,0 +1,358 @@
+/**
+ * A Store in memory with the same meaning as the native one, for tests and the simulator. It has no timer and no
+ * thread: everything that takes time on a disk is one call of the injected scheduler, so whoever drives the scheduler
+ * decides when a flush completes. Batches complete in the order of their tokens, whichever scheduled call comes first.
+ * It must not know what is in a header or a value.
+ */
+import { assert } from "../base/assert.js";
+import type { Key } from "../base/key.js";
+import { resultAt } from "./loaded-key.js";
+import { type MemoryDisk, type MemoryRecord, recordBytes } from "./memory-disk.js";
+import { StoreOpenError } from "./open-error.js";
+import {
+  HEADER_BYTES,
+  type LoadedKey,
+  type Store,
+  type StoreFacts,
+  type StoreSink,
+  type StoreStats,
+  type StoreStatus,
+} from "./store.js";
+
+/** Calls `run` once, later, never during the call itself. */
+export type Schedule = (run: () => void) => void;
+
+/** Faults to inject; each is asked at the moment it would strike. */
+export interface MemoryFaults {
+  /** "failed" breaks the store for good (D8), "disk-full" refuses this batch (D12). */
+  readonly batch?: (token: number) => "ok" | "failed" | "disk-full";
+  readonly read?: (key: Key, position: number) => "ok" | "corrupt";
+}
+
+export interface MemoryStoreOptions {
+  readonly disk: MemoryDisk;
+  readonly nodeId: string;
+  readonly schedule: Schedule;
+  /** Values beyond this budget must be read; default: all fit. */
+  readonly cacheBytes?: number;
+  readonly maxValueBytes?: number;
+  readonly faults?: MemoryFaults;
+}
+
+interface Put {
+  readonly kind: "put";
+  readonly key: Key;
+  readonly position: number;
+  readonly floor: number;
+  readonly header: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+interface Mark {
+  readonly kind: "mark";
+  readonly key: Key;
+  readonly position: number;
+  readonly header: Uint8Array;
+}
+
+interface Batch {
+  readonly token: number;
+  readonly changes: readonly (Put | Mark)[];
+  readonly status: StoreStatus;
+}
+
+const DEFAULT_MAX_VALUE_BYTES = 16 << 20;
+/** The last part of the capacity is kept for batches whose values are all small: deletions, promises, marks (D12). */
+const RESERVED_SHARE = 1 / 16;
+const SMALL_VALUE_BYTES = 512;
+const CLASSES = 256;
+
+/** Opens a store on what `options.disk` remembers. Throws StoreOpenError when the disk is in use or another node's. */
+export function openMemoryStore(options: MemoryStoreOptions, sink: StoreSink): MemoryStore {
+  const { disk, nodeId } = options;
+  if (nodeId === "") throw new StoreOpenError("bad-options", "memory", "a store needs the id of its node");
+  if (disk.locked) throw new StoreOpenError("locked", "memory", "the disk in memory is in use: close its store first");
+  if (!disk.fresh && disk.nodeId !== nodeId) {
+    const text = `the disk in memory belongs to node ${disk.nodeId}, not to ${nodeId}`;
+    throw new StoreOpenError("foreign", "memory", text);
+  }
+  return new MemoryStore(options, sink);
+}
+
+export class MemoryStore implements Store {
+  readonly facts: StoreFacts;
+  readonly #disk: MemoryDisk;
+  readonly #schedule: Schedule;
+  readonly #sink: StoreSink;
+  readonly #cacheBudget: number;
+  readonly #maxValueBytes: number;
+  readonly #faults: MemoryFaults;
+  readonly #pending: Batch[] = [];
+  readonly #closing: (() => void)[] = [];
+  /** Cached records, oldest first. */
+  readonly #cache = new Set<MemoryRecord>();
+  #cacheBytes = 0;
+  #gathered: (Put | Mark)[] = [];
+  #token = 0;
+  #reads = 0;
+  #state: StoreStats["state"] = "open";
+  #flushes = 0;
+  #recordsWritten = 0;
+  #bytesWritten = 0;
+  #diskReads = 0;
+
+  /** Use openMemoryStore: it checks lock and identity first. */
+  constructor(options: MemoryStoreOptions, sink: StoreSink) {
+    const disk = options.disk;
+    assert(!disk.locked, "D9: one store a disk");
+    this.#disk = disk;
+    this.#sink = sink;
+    this.#schedule = options.schedule;
+    this.#cacheBudget = options.cacheBytes ?? Number.POSITIVE_INFINITY;
+    this.#maxValueBytes = options.maxValueBytes ?? DEFAULT_MAX_VALUE_BYTES;
+    this.#faults = options.faults ?? {};
+    const fresh = disk.fresh;
+    disk.locked = true;
+    disk.nodeId = options.nodeId;
+    disk.forgetMemory();
+    this.facts = {
+      storageId: disk.storageId,
+      fresh,
+      volumes: [{ path: "memory", bytes: disk.capacityBytes, ioMode: "memory", blockBytes: 4096 }],
+      durability: "none",
+      recoveredWatermark: disk.lastLsn,
+      recoveredKeys: disk.keys.size,
+      recoveryMs: 0,
+      unknownLosses: disk.unknownLosses,
+    };
+  }
+
+  load(keys: readonly Key[], results: LoadedKey[]): void {
+    assert(this.#state !== "closed", "load after close");
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i];
+      assert(key !== undefined, "load: a hole in the list of keys");
+      this.#loadOne(key, resultAt(results, i));
+    }
+  }
+
+  #loadOne(key: Key, into: LoadedKey): void {
+    const records = this.#disk.keys.get(key) ?? [];
+    into.slots = 0;
+    into.corrupt = false;
+    for (const record of records) {
+      if (record.corrupt) into.corrupt = true;
+    }
+    if (into.corrupt) return;
+    for (const record of records) {
+      const slot = into.slots === 0 ? into.slot[0] : into.slot[1];
+      slot.position = record.position;
+      slot.floor = record.floor;
+      slot.lsn = record.lsn;
+      slot.header.set(record.current);
+      slot.value = record.cached ? record.value.slice() : null;
+      into.slots = into.slots === 0 ? 1 : 2;
+    }
+  }
+
+  put(key: Key, position: number, floor: number, header: Uint8Array, value: Uint8Array): void {
+    checkKey(key);
+    assert(header.length === HEADER_BYTES, "D4: a header has its fixed size");
+    assert(Number.isSafeInteger(position) && Number.isSafeInteger(floor), "D5: not an integer below 2^53");
+    assert(floor >= 0 && floor <= position && position - floor <= 1, "D5: the floor is the position or one below");
+    this.#gathered.push({ kind: "put", key, position, floor, header: header.slice(), value: value.slice() });
+  }
+
+  mark(key: Key, position: number, header: Uint8Array): void {
+    checkKey(key);
+    assert(header.length === HEADER_BYTES, "D4: a header has its fixed size");
+    assert(Number.isSafeInteger(position) && position >= 0, "D5: not an integer below 2^53");
+    this.#gathered.push({ kind: "mark", key, position, header: header.slice() });
+  }
+
+  submit(): number {
+    const changes = this.#gathered;
+    if (changes.length === 0) return 0;
+    this.#gathered = [];
+    this.#token++;
+    this.#pending.push({ token: this.#token, changes, status: this.#admit(changes) });
+    this.#schedule(this.#completeOldest);
+    return this.#token;
+  }
+
+  /** D12: refused before anything is written. */
+  #admit(changes: readonly (Put | Mark)[]): StoreStatus {
+    if (this.#state === "closed") return "closed";
+    if (this.#state === "failed") return "failed";
+    let bytes = 0;
+    let small = true;
+    for (const change of changes) {
+      if (change.kind === "mark") continue;
+      if (change.value.length > this.#maxValueBytes) return "too-large";
+      if (change.value.length > SMALL_VALUE_BYTES) small = false;
+      bytes += recordBytes(change.key, change.value.length);
+    }
+    if (bytes === 0) return "ok";
+    const limit = small ? this.#disk.capacityBytes : this.#normalCapacity();
+    return this.#disk.usedBytes + this.#pendingBytes() + bytes > limit ? "disk-full" : "ok";
+  }
+
+  #normalCapacity(): number {
+    return Math.floor(this.#disk.capacityBytes * (1 - RESERVED_SHARE));
+  }
+
+  #pendingBytes(): number {
+    let bytes = 0;
+    for (const batch of this.#pending) {
+      if (batch.status !== "ok") continue;
+      for (const change of batch.changes) {
+        if (change.kind === "put") bytes += recordBytes(change.key, change.value.length);
+      }
+    }
+    return bytes;
+  }
+
+  readonly #completeOldest = (): void => {
+    const batch = this.#pending.shift();
+    if (batch === undefined) return; // a crash dropped it
+    let status = batch.status;
+    if (status === "ok" && this.#state === "failed") status = "failed";
+    if (status === "ok") status = this.#faults.batch?.(batch.token) ?? "ok";
+    if (status === "ok") this.#apply(batch.changes);
+    if (status === "failed" && this.#state === "open") {
+      this.#state = "failed";
+      this.#sink.onFailed("a write failed by injection");
+    }
+    this.#sink.onDurable(batch.token, status);
+    this.#finishClose();
+  };
+
+  #apply(changes: readonly (Put | Mark)[]): void {
+    let wrote = false;
+    for (const change of changes) {
+      if (change.kind === "put") {
+        wrote = true;
+        const { key, position, floor, header, value } = change;
+        const dead: MemoryRecord[] = [];
+        this.#remember(this.#disk.write(key, position, floor, header, value, dead));
+        for (const record of dead) this.#forget(record);
+        this.#recordsWritten++;
+        this.#bytesWritten += recordBytes(key, value.length);
+      } else {
+        const record = this.#disk.find(change.key, change.position);
+        if (record !== null) record.current = change.header;
+      }
+    }
+    if (wrote) this.#flushes++;
+  }
+
+  #remember(record: MemoryRecord): void {
+    record.cached = true;
+    this.#cache.add(record);
+    this.#cacheBytes += record.value.length;
+    for (const oldest of this.#cache) {
+      if (this.#cacheBytes <= this.#cacheBudget) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(record: MemoryRecord): void {
+    if (this.#cache.delete(record)) this.#cacheBytes -= record.value.length;
+    record.cached = false;
+  }
+
+  read(tag: number, key: Key, position: number): void {
+    checkKey(key);
+    this.#reads++;
+    this.#schedule(() => {
+      this.#answerRead(tag, key, position);
+    });
+  }
+
+  #answerRead(tag: number, key: Key, position: number): void {
+    if (this.#reads === 0) return; // a crash dropped it
+    this.#reads--;
+    const record = this.#disk.find(key, position);
+    if (this.#state === "closed") this.#sink.onRead(tag, "closed", null);
+    else if (record === null) this.#sink.onRead(tag, "ok", null);
+    else {
+      this.#diskReads++;
+      const status = record.corrupt ? "corrupt" : (this.#faults.read?.(key, position) ?? "ok");
+      this.#sink.onRead(tag, status, status === "ok" ? record.value.slice() : null);
+    }
+    this.#finishClose();
+  }
+
+  watermark(): number {
+    return this.#disk.lastLsn;
+  }
+
+  stats(): StoreStats {
+    const keysByClass = new Array<number>(CLASSES).fill(0);
+    for (const records of this.#disk.keys.values()) {
+      const newest = records[records.length - 1];
+      const of = newest?.current[0] ?? 0;
+      keysByClass[of] = (keysByClass[of] ?? 0) + 1;
+    }
+    return {
+      keys: this.#disk.keys.size,
+      keysByClass,
+      bytesUsed: this.#disk.usedBytes,
+      bytesTotal: this.#disk.capacityBytes,
+      flushes: this.#flushes,
+      runs: this.#flushes,
+      recordsWritten: this.#recordsWritten,
+      bytesWritten: this.#bytesWritten,
+      diskReads: this.#diskReads,
+      cacheBytes: this.#cacheBytes,
+      flushUs: 0,
+      state: this.#state,
+    };
+  }
+
+  isFull(): boolean {
+    return this.#disk.usedBytes >= this.#normalCapacity();
+  }
+
+  forEachKey(visit: (key: Key, position: number, header: Uint8Array) => void): void {
+    for (const [key, records] of this.#disk.keys) {
+      const newest = records[records.length - 1];
+      if (newest !== undefined) visit(key, newest.position, newest.current.slice());
+    }
+  }
+
+  close(done: () => void): void {
+    this.#closing.push(done);
+    this.#gathered = [];
+    this.#schedule(() => {
+      this.#finishClose();
+    });
+  }
+
+  #finishClose(): void {
+    if (this.#closing.length === 0 || this.#pending.length > 0 || this.#reads > 0) return;
+    if (this.#state !== "closed") this.#disk.locked = false;
+    this.#state = "closed";
+    for (const done of this.#closing.splice(0)) done();
+  }
+
+  /**
+   * The process dies: nothing is called any more, and what was not durable is gone, but for the first `unheard`
+   * batches under way, which reached the disk without anybody hearing of it. The disk can be opened again.
+   */
+  crash(unheard = 0): void {
+    assert(this.#state !== "closed", "crash after close");
+    for (const batch of this.#pending.splice(0).slice(0, unheard)) {
+      if (batch.status === "ok" && this.#state === "open") this.#apply(batch.changes);
+    }
+    this.#gathered = [];
+    this.#reads = 0;
+    this.#closing.length = 0;
+    this.#state = "closed";
+    this.#disk.locked = false;
+  }
+}
+
+function checkKey(key: Key): void {
+  assert(key.length >= 1 && key.length <= 0xffff, "a key has 1 to 65535 bytes");
+}
