@@ -13,12 +13,16 @@ export interface Context {
   readonly random: Random;
   /** Monotonic time in ticks (1 tick = 1 ms). */
   tick: number;
+  /** Number of the host's turn: messages of one turn leave together at its end, so reads of one turn may share a question. */
+  turn: number;
   /** Wall clock in ms. Decides expiry and nothing else (P25). */
   wallMs: number;
   /** False: this node may not promise, accept or propose (P29, P30: not born yet, or learner-only). */
   mayVote: boolean;
   /** False once the store has FAILED: no record can become durable any more. */
   storeWorks: boolean;
+  /** D12: values are refused, promises are not. */
+  diskFull: boolean;
   /** P10, per replica; the own one is never suspected. */
   readonly suspected: boolean[];
   /** The other replicas, quickest first. */

@@ -7,14 +7,14 @@ import { assert } from "../base/assert.js";
 import { ByteReader, ByteWriter } from "../base/cursor.js";
 import { hashBytes } from "../base/hash.js";
 import type { ReplicaId } from "./ballot.js";
-import type { RequestId, Result } from "./operation.js";
+import type { FailReason, RequestId, Result } from "./operation.js";
 
 /** A request applied (or refused by its condition) at `index`, with its small result (P14). */
 export interface AppliedRequest {
   readonly id: RequestId;
   readonly index: number;
-  /** False: its condition did not hold; it changed nothing. */
-  readonly applied: boolean;
+  /** Why its condition did not hold, so that it changed nothing; null when it was applied. */
+  readonly refusal: FailReason | null;
   /** "large": the result was too large to be kept; only the proposer could tell it. */
   readonly result: Result | "large";
   /** Version of the key after the request. */
@@ -47,7 +47,19 @@ const RESULT_NUMBER = 1;
 const RESULT_TEXT = 2;
 const RESULT_LARGE = 3;
 const FLAG_REFUSED = 4;
+const FLAG_SAME_CLIENT = 8;
 const MAX_TEXT_RESULT = 32;
+/** Part of the encoding: append only. */
+const REFUSALS: readonly FailReason[] = [
+  "exists",
+  "absent",
+  "version",
+  "no-deadline",
+  "not-due",
+  "not-integer",
+  "overflow",
+  "too-large",
+];
 
 const EMPTY = new Uint8Array(0);
 const scratch = new ByteWriter(4096);
@@ -113,13 +125,14 @@ export function requestBytes(request: AppliedRequest, index: number): number {
 
 function writeRequest(out: ByteWriter, request: AppliedRequest, index: number, previous: AppliedRequest | null): void {
   const { id } = request;
-  const same =
-    previous !== null && previous.id.replica === id.replica && previous.id.incarnation === id.incarnation;
+  const same = previous !== null && previous.id.replica === id.replica && previous.id.incarnation === id.incarnation;
   let shape = RESULT_NULL;
   if (request.result === "large" || request.result instanceof Uint8Array) shape = RESULT_LARGE;
   else if (typeof request.result === "number") shape = RESULT_NUMBER;
-  else if (typeof request.result === "string") shape = request.result.length > MAX_TEXT_RESULT ? RESULT_LARGE : RESULT_TEXT;
-  out.u8(shape | (request.applied ? 0 : FLAG_REFUSED) | (same ? 8 : 0));
+  else if (typeof request.result === "string")
+    shape = request.result.length > MAX_TEXT_RESULT ? RESULT_LARGE : RESULT_TEXT;
+  out.u8(shape | (request.refusal === null ? 0 : FLAG_REFUSED) | (same ? FLAG_SAME_CLIENT : 0));
+  if (request.refusal !== null) out.u8(REFUSALS.indexOf(request.refusal));
   if (!same) {
     out.u8(id.replica);
     out.varint(id.incarnation);
@@ -158,11 +171,12 @@ export function decodeEntry(bytes: Uint8Array): Entry | null {
 
 function skipRequest(reader: ByteReader, hasPrevious: boolean): void {
   const shape = reader.u8();
-  if (shape > 15 || (shape & 8 && !hasPrevious)) {
+  const refused = (shape & FLAG_REFUSED) !== 0;
+  if (shape > 15 || ((shape & FLAG_SAME_CLIENT) !== 0 && !hasPrevious) || (refused && reader.u8() >= REFUSALS.length)) {
     reader.failed = true;
     return;
   }
-  if (!(shape & 8)) {
+  if ((shape & FLAG_SAME_CLIENT) === 0) {
     reader.u8();
     reader.varint();
   }
@@ -189,7 +203,8 @@ export function requestsOf(entry: Entry): AppliedRequest[] {
   let counter = 0;
   for (let i = 0; i < count; i++) {
     const shape = reader.u8();
-    if (shape & 8) {
+    const refusal = (shape & FLAG_REFUSED) === 0 ? null : (REFUSALS[reader.u8()] ?? null);
+    if ((shape & FLAG_SAME_CLIENT) !== 0) {
       const zigzag = reader.varint();
       counter += zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
     } else {
@@ -203,7 +218,7 @@ export function requestsOf(entry: Entry): AppliedRequest[] {
     if ((shape & 3) === RESULT_NUMBER) result = reader.varint();
     else if ((shape & 3) === RESULT_TEXT) result = reader.latin1();
     else if ((shape & 3) === RESULT_LARGE) result = "large";
-    list.push({ id: { replica, incarnation, counter }, index, applied: !(shape & FLAG_REFUSED), result, version });
+    list.push({ id: { replica, incarnation, counter }, index, refusal, result, version });
   }
   return list;
 }

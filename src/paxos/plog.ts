@@ -7,6 +7,9 @@ import type { Key } from "../base/key.js";
 import { type Ballot, NO_BALLOT, type ReplicaId } from "./ballot.js";
 import { type Entry, GENESIS } from "./entry.js";
 
+/** What a record at index 1 names as its base: there is no entry below it. */
+export const GENESIS_HASH = 0;
+
 export interface PLog {
   /** The newest chosen entry; GENESIS when there is none. */
   chosen: Entry;

@@ -1,0 +1,287 @@
+/**
+ * What a lane does next. Called at the end of every step: ends what is decided or overdue, then starts the cheapest
+ * round that the rules allow. All choosing between fast path, submit, forward and two phases is here (P7, P10, P16).
+ */
+import { isUntouched, mayVote } from "./acceptor.js";
+import { isBallot, type ReplicaId } from "./ballot.js";
+import type { Context } from "./context.js";
+import type { Effects } from "./effects.js";
+import type { Entry } from "./entry.js";
+import { isExpired } from "./evaluate.js";
+import { buildFold } from "./fold.js";
+import type { Folded, Lane, PendingOperation } from "./lane.js";
+import { mayUseZero, refusal } from "./leader.js";
+import type { ForwardReplyMessage } from "./message.js";
+import { endOverdue, finish, testWaiting, UNKNOWN_TIME } from "./outcome.js";
+import { leaderOf } from "./plog.js";
+import { abandonRound, concludeRound, startPrepare, startSubmit, startZero } from "./proposer.js";
+import { confirmByReading, driveReads, lookAround, refuseReads } from "./reader.js";
+
+/** How many patiences a living replica is given to finish what it began at the open position. */
+const BUSY_PATIENCES = 3;
+/** How many patiences a forwarded operation is given: its target may have a queue (P16). */
+const FORWARD_PATIENCES = 8;
+const MAX_LOOK_DOUBLINGS = 6;
+
+export function drive(context: Context, lane: Lane, effects: Effects): void {
+  if (lane.quarantined) {
+    stopServing(context, lane, effects);
+    return;
+  }
+  concludeRound(context, lane, effects);
+  testWaiting(context, lane, effects);
+  if (context.tick >= lane.nextDeadlineTick) endOverdue(context, lane, effects);
+  takeBackForwards(context, lane);
+  lookAfter(context, lane, effects);
+  buryExpired(context, lane);
+  endLateRound(context, lane);
+  if (lane.round === null) startNext(context, lane, effects);
+  driveReads(context, lane, effects);
+  // A read that ended may have confirmed the failure of conditions, or asked for settling.
+  if (lane.round === null) startNext(context, lane, effects);
+  effects.wakeAtTick = nextWake(context, lane);
+}
+
+/** P6: the key is not served. What was proposed stays open for ever, the rest never happens. */
+function stopServing(context: Context, lane: Lane, effects: Effects): void {
+  const why = "two different entries were found for one index of this key; it is kept for inspection";
+  for (const pending of [...lane.operations, ...lane.forwarded]) {
+    const clean = pending.since === 0;
+    finish(context, lane, pending, clean ? refusal("CORRUPT", why) : { status: "unknown", message: why }, effects);
+  }
+  lane.operations = [];
+  lane.forwarded = [];
+  lane.round = null;
+  refuseReads(lane, { status: "refused", code: "CORRUPT", message: why }, effects);
+}
+
+/** A forward that is not answered, or whose target is suspected, comes back; it may still be applied there. */
+function takeBackForwards(context: Context, lane: Lane): void {
+  const first = lane.forwarded[0];
+  if (first === undefined) return;
+  const isBack = (pending: PendingOperation): boolean =>
+    context.tick >= pending.forwardUntilTick || isSuspected(context, pending.forwardedTo);
+  if (!isBack(first)) return;
+  const back: PendingOperation[] = [];
+  lane.forwarded = lane.forwarded.filter((pending) => {
+    if (!isBack(pending)) return true;
+    pending.direct = true;
+    back.push(pending);
+    return false;
+  });
+  lane.operations = [...back, ...lane.operations];
+}
+
+/** P27, levels 1 and 2, for an accepted entry of which nobody has said that it was chosen. */
+function lookAfter(context: Context, lane: Lane, effects: Effects): void {
+  if (isUntouched(lane)) return;
+  if (lane.busySinceTick === 0) {
+    lane.busySinceTick = context.tick; // found on the disk: its age is not known, so ask at once
+    lane.lookAfterTick = context.tick;
+  }
+  if (!isBallot(lane.plog.accepted) || lane.round !== null) return;
+  if (lane.lookAfterTick === 0) lane.lookAfterTick = context.tick + context.patienceTicks * 2;
+  if (context.tick < lane.lookAfterTick) return;
+  lane.looks++;
+  lane.lookAfterTick = context.tick + (context.patienceTicks << Math.min(lane.looks, MAX_LOOK_DOUBLINGS));
+  const age = context.tick - lane.busySinceTick;
+  const leader = leaderOf(lane.key, lane.plog.chosen, context.replicas);
+  const rank = (context.self - leader + context.replicas) % context.replicas;
+  if (mayVote(context, lane) && age >= context.settleTicks + (rank * context.settleTicks) / 2) {
+    lane.settleIndex = lane.plog.chosen.index + 1;
+  } else lookAround(context, lane, effects);
+}
+
+/** P25: whoever meets an expired value proposes its tombstone. */
+function buryExpired(context: Context, lane: Lane): void {
+  if (lane.expiredReads.length === 0 || !isExpired(lane.plog.chosen, context.wallMs)) return;
+  const first = lane.expiredReads[0];
+  if (first === undefined || lane.operations.length > 0) return; // any write buries it too
+  context.lastRequest++;
+  lane.operations.push({
+    client: -1,
+    origin: context.self,
+    request: { replica: context.self, incarnation: context.incarnation, counter: context.lastRequest },
+    operation: { kind: "expire-due" },
+    deadlineTick: first.deadlineTick,
+    since: 0,
+    last: 0,
+    confirming: false,
+    confirmedAt: -1,
+    forwardedTo: -1,
+    forwardUntilTick: 0,
+    direct: false,
+    done: false,
+  });
+  lane.nextDeadlineTick = Math.min(lane.nextDeadlineTick, first.deadlineTick);
+}
+
+function endLateRound(context: Context, lane: Lane): void {
+  const { round } = lane;
+  if (round === null) return;
+  const leader = leaderOf(lane.key, lane.plog.chosen, context.replicas);
+  if (round.phase === "submit" && isSuspected(context, leader)) {
+    lane.round = null; // P10: two phases, at once
+    return;
+  }
+  if (context.tick >= round.untilTick) abandonRound(context, lane);
+}
+
+function startNext(context: Context, lane: Lane, effects: Effects): void {
+  const index = lane.plog.chosen.index + 1;
+  const settle = lane.settleIndex === index;
+  if (lane.operations.length === 0 && !settle) return;
+  if (context.tick < lane.retryTick) return;
+  if (!mayVote(context, lane)) {
+    handOver(context, lane, index, effects);
+    return;
+  }
+  if (settle) {
+    startPrepare(context, lane, effects);
+    return;
+  }
+  const leader = leaderOf(lane.key, lane.plog.chosen, context.replicas);
+  if (mayUseZero(context, lane)) {
+    propose(context, lane, startZero, effects);
+    return;
+  }
+  const direct = leader === context.self || isSuspected(context, leader) || (lane.operations[0]?.direct ?? false);
+  if (!direct) {
+    if (isUntouched(lane) && lane.submitRefusedAt !== index) {
+      propose(context, lane, startSubmit, effects);
+      return;
+    }
+    forward(context, lane, leader, index, effects);
+    if (lane.operations.length === 0) return;
+  }
+  if (isInGoodHands(context, lane)) return;
+  startPrepare(context, lane, effects);
+}
+
+type Start = (context: Context, lane: Lane, entry: Entry, folded: readonly Folded[], effects: Effects) => void;
+
+/** Folds what waits and starts a round with it; if nothing would change, the failures are confirmed instead. */
+function propose(context: Context, lane: Lane, start: Start, effects: Effects): void {
+  const { entry, folded } = buildFold(context, lane);
+  if (entry !== null) start(context, lane, entry, folded, effects);
+  else confirmFailures(context, lane, folded, effects);
+}
+
+function confirmFailures(context: Context, lane: Lane, folded: readonly Folded[], effects: Effects): void {
+  const chosenIndex = lane.plog.chosen.index;
+  const unconfirmed: PendingOperation[] = [];
+  for (const { pending, outcome } of folded) {
+    if (pending.forwardedTo !== -1)
+      finish(context, lane, pending, UNKNOWN_TIME, effects); // it may still be applied there
+    else if (pending.last > chosenIndex)
+      lane.settleIndex = chosenIndex + 1; // its own proposal is undecided
+    else if (pending.confirmedAt === chosenIndex) finish(context, lane, pending, outcome, effects);
+    else unconfirmed.push(pending);
+  }
+  lane.operations = lane.operations.filter((pending) => !pending.done);
+  confirmByReading(lane, unconfirmed);
+}
+
+/** P16: the operations themselves go to the leader's lane. Those of other origins and internal ones stay. */
+function forward(context: Context, lane: Lane, to: ReplicaId, index: number, effects: Effects): void {
+  const stay: PendingOperation[] = [];
+  for (const pending of lane.operations) {
+    if (pending.origin !== context.self || pending.direct || pending.operation.kind === "expire-due") {
+      stay.push(pending);
+      continue;
+    }
+    const sequence = (context.forwardsSent[to] ?? 0) + 1;
+    context.forwardsSent[to] = sequence;
+    effects.send.push({
+      to,
+      message: {
+        type: "forward",
+        key: lane.key,
+        request: pending.request,
+        operation: pending.operation,
+        since: pending.since,
+        remainingTicks: Math.max(0, pending.deadlineTick - context.tick),
+        targetIncarnation: context.peerIncarnations[to] ?? 0,
+        sequence,
+      },
+    });
+    if (pending.since === 0) pending.since = index; // whatever the target proposes lies at or above this index
+    pending.forwardedTo = to;
+    pending.forwardUntilTick = context.tick + context.patienceTicks * FORWARD_PATIENCES;
+    lane.forwarded.push(pending);
+  }
+  lane.operations = stay;
+}
+
+/** A replica that may not vote brings its clients' writes to one that may (P30). */
+function handOver(context: Context, lane: Lane, index: number, effects: Effects): void {
+  const leader = leaderOf(lane.key, lane.plog.chosen, context.replicas);
+  const candidates = [leader, ...context.peerOrder];
+  const to = candidates.find((replica) => replica !== context.self && !isSuspected(context, replica));
+  if (to === undefined) return;
+  if (lane.operations.length > 0) forward(context, lane, to, index, effects);
+}
+
+/** True while the open position belongs to somebody who lives and has not had long: a duel would only slow both. */
+function isInGoodHands(context: Context, lane: Lane): boolean {
+  const { plog } = lane;
+  if (lane.busySinceTick === 0) return false;
+  if (lane.looks === 1 && lane.read !== null) return true; // found on the disk: others are being asked what became of it
+  if (context.tick >= lane.busySinceTick + context.patienceTicks * BUSY_PATIENCES) return false;
+  const proposer = isBallot(plog.accepted) ? plog.acceptedProposer : plog.promised.replica;
+  return proposer !== context.self && !isSuspected(context, proposer);
+}
+
+function isSuspected(context: Context, replica: ReplicaId | -1): boolean {
+  return context.suspected[replica] ?? false;
+}
+
+/** What became of a forwarded operation (P16). */
+export function onForwardReply(context: Context, lane: Lane, message: ForwardReplyMessage, effects: Effects): void {
+  const { request, outcome } = message;
+  const isIt = (pending: PendingOperation): boolean =>
+    pending.request.counter === request.counter &&
+    pending.request.incarnation === request.incarnation &&
+    pending.request.replica === request.replica;
+  const pending = lane.forwarded.find(isIt) ?? lane.operations.find(isIt);
+  if (pending === undefined || pending.forwardedTo === -1) return;
+  const final =
+    outcome.status === "ok" ||
+    outcome.status === "unknown" ||
+    (outcome.status === "failed" && pending.last <= message.index);
+  if (final) finish(context, lane, pending, outcome, effects);
+  lane.forwarded = lane.forwarded.filter((other) => other !== pending);
+  if (final) {
+    lane.operations = lane.operations.filter((other) => other !== pending);
+    return;
+  }
+  // The target is done with it and never will propose it: it is this lane's own affair again.
+  pending.forwardedTo = -1;
+  if (!pending.direct) lane.operations.push(pending);
+  pending.direct = true;
+}
+
+/** The earliest tick at which time alone changes something here; 0 = never. */
+function nextWake(context: Context, lane: Lane): number {
+  let wake = Number.MAX_SAFE_INTEGER;
+  if (lane.operations.length > 0 || lane.forwarded.length > 0) wake = Math.min(wake, lane.nextDeadlineTick);
+  const { round, read } = lane;
+  if (round !== null) wake = Math.min(wake, round.untilTick);
+  else if (lane.operations.length > 0 || lane.settleIndex > 0) {
+    if (lane.retryTick > context.tick) wake = Math.min(wake, lane.retryTick);
+    else if (lane.busySinceTick > 0) {
+      wake = Math.min(wake, lane.busySinceTick + context.patienceTicks * BUSY_PATIENCES);
+    }
+    if (!mayVote(context, lane)) wake = Math.min(wake, context.tick + context.patienceTicks);
+  }
+  const firstForward = lane.forwarded[0];
+  if (firstForward !== undefined) wake = Math.min(wake, firstForward.forwardUntilTick);
+  if (lane.lookAfterTick > 0 && round === null) wake = Math.min(wake, lane.lookAfterTick);
+  if (read !== null) {
+    wake = Math.min(wake, read.retryTick, read.readers[0]?.deadlineTick ?? wake);
+  }
+  const waiting = lane.nextReads[0] ?? lane.expiredReads[0];
+  if (waiting !== undefined) wake = Math.min(wake, waiting.deadlineTick);
+  if (wake === Number.MAX_SAFE_INTEGER) return 0;
+  return Math.max(wake, context.tick + 1);
+}

@@ -1,0 +1,193 @@
+/**
+ * Learning what was chosen: by a mark for what this replica accepted itself (P13), or by the entry with everything in it
+ * (P4, P21). Both end in `advance`, the only place where a lane's chosen entry changes. A second entry for a decided
+ * index stops the key (P6).
+ */
+import { assert } from "../base/assert.js";
+import { type Ballot, isBallot, NO_BALLOT, type ReplicaId, sameBallot } from "./ballot.js";
+import type { Context } from "./context.js";
+import type { Effects } from "./effects.js";
+import type { Entry } from "./entry.js";
+import type { AcceptSnapshot, Lane } from "./lane.js";
+import type { ChosenMessage, FetchMessage, LearnMessage } from "./message.js";
+import { GENESIS_HASH, type PLog } from "./plog.js";
+
+/** P4: what follows a decided index names the hash of the entry there. */
+export function baseHashOf(plog: PLog): number {
+  return plog.chosen.index === 0 ? GENESIS_HASH : plog.chosen.hash;
+}
+
+/** Asks the host to make the state of the undecided position durable. Its base is named, so it proves the base (P13). */
+export function persistPosition(lane: Lane, effects: Effects): void {
+  const { plog } = lane;
+  const index = plog.chosen.index + 1;
+  if (lane.baseUnsaved) persistChosen(lane, plog.chosen, effects);
+  effects.persist.push({
+    index,
+    floor: index - 1,
+    promised: plog.promised,
+    accepted: plog.accepted,
+    entry: plog.acceptedEntry,
+    proposer: plog.acceptedProposer,
+    chosen: false,
+    baseHash: baseHashOf(plog),
+    learner: plog.learner,
+    live: plog.acceptedEntry === null ? !plog.chosen.tombstone : !plog.acceptedEntry.tombstone,
+  });
+  lane.writes++;
+  if (isBallot(plog.accepted)) {
+    const snapshot: AcceptSnapshot = {
+      sequence: lane.writes,
+      index,
+      accepted: plog.accepted,
+      proposer: plog.acceptedProposer,
+    };
+    lane.pendingAccepts.push(snapshot);
+  }
+}
+
+function persistChosen(lane: Lane, entry: Entry, effects: Effects): void {
+  effects.persist.push({
+    index: entry.index,
+    floor: entry.index,
+    promised: NO_BALLOT,
+    accepted: NO_BALLOT,
+    entry,
+    proposer: 0,
+    chosen: true,
+    baseHash: 0,
+    learner: lane.plog.learner,
+    live: !entry.tombstone,
+  });
+  lane.writes++;
+  lane.baseUnsaved = false;
+}
+
+/** The lane's records and marks up to `sequence` are durable. */
+export function onPersisted(lane: Lane, sequence: number): void {
+  assert(sequence <= lane.writes, "P2: durable before it was asked for");
+  if (sequence <= lane.durable) return;
+  lane.durable = sequence;
+  while (lane.pendingAccepts.length > 0) {
+    const first = lane.pendingAccepts[0];
+    if (first === undefined || first.sequence > sequence) break;
+    lane.durableAccept = first;
+    lane.pendingAccepts.shift();
+  }
+}
+
+/** P6: keeps what the lane holds, serves nothing any more, raises the alarm. */
+export function quarantine(lane: Lane, effects: Effects, reason: string): void {
+  lane.quarantined = true;
+  effects.alarm = reason;
+}
+
+/** The chosen entry moves on to `entry`. What was promised and accepted below it has lost its meaning. */
+function advance(lane: Lane, entry: Entry, ballot: Ballot): void {
+  const { plog } = lane;
+  assert(entry.index > plog.chosen.index, "P24: a chosen index never goes back");
+  plog.chosen = entry;
+  plog.chosenBallot = ballot;
+  plog.promised = NO_BALLOT;
+  plog.accepted = NO_BALLOT;
+  plog.acceptedEntry = null;
+  plog.acceptedProposer = 0;
+  lane.baseUnsaved = false;
+  lane.busySinceTick = 0;
+  lane.lookAfterTick = 0;
+  lane.looks = 0;
+  lane.attempts = 0;
+  lane.retryTick = 0;
+  if (lane.settleIndex <= entry.index) lane.settleIndex = 0;
+}
+
+/** The entry accepted here at the position above the chosen one is the chosen one. The record on disk stays as it is. */
+export function advanceByMark(lane: Lane, effects: Effects): void {
+  const { plog } = lane;
+  const entry = plog.acceptedEntry;
+  assert(entry !== null && entry.index === plog.chosen.index + 1, "P13: a mark needs an accepted entry");
+  advance(lane, entry, plog.accepted);
+  effects.mark = entry.index;
+  lane.writes++;
+}
+
+/** Takes a chosen entry that somebody else told. False when it is old news. */
+export function learn(context: Context, lane: Lane, entry: Entry, effects: Effects): boolean {
+  const { plog } = lane;
+  if (entry.index <= plog.chosen.index) {
+    if (entry.index === plog.chosen.index && entry.hash !== plog.chosen.hash) {
+      quarantine(lane, effects, `P6: two entries chosen at index ${String(entry.index)}`);
+    }
+    return false;
+  }
+  const accepted = plog.acceptedEntry;
+  if (accepted !== null && accepted.index === entry.index && accepted.hash === entry.hash) {
+    // What is accepted at a ballot is one entry, so the own ballot names the chosen entry too.
+    advanceByMark(lane, effects);
+    return true;
+  }
+  advance(lane, entry, NO_BALLOT);
+  if (context.storeWorks && !context.diskFull) persistChosen(lane, entry, effects);
+  else lane.baseUnsaved = true;
+  return true;
+}
+
+/** P4: makes index - 1 the chosen one, by what rides on a message for `index`. False: the sender must send the base along. */
+export function catchUpTo(
+  context: Context,
+  lane: Lane,
+  index: number,
+  mark: Ballot,
+  base: Entry | null,
+  effects: Effects,
+): boolean {
+  const { plog } = lane;
+  if (plog.chosen.index >= index - 1) return true;
+  if (plog.chosen.index === index - 2 && isBallot(mark) && sameBallot(plog.accepted, mark)) {
+    advanceByMark(lane, effects);
+    return true;
+  }
+  if (base === null || base.index !== index - 1 || context.diskFull) return false;
+  learn(context, lane, base, effects);
+  return !lane.quarantined;
+}
+
+export function onLearn(context: Context, lane: Lane, message: LearnMessage, effects: Effects): void {
+  learn(context, lane, message.entry, effects);
+}
+
+/** P13. Who did not accept that ballot fetches the entry. */
+export function onChosen(
+  context: Context,
+  lane: Lane,
+  from: ReplicaId,
+  message: ChosenMessage,
+  effects: Effects,
+): void {
+  const { plog } = lane;
+  if (message.index <= plog.chosen.index) return;
+  if (message.index === plog.chosen.index + 1 && sameBallot(plog.accepted, message.ballot)) {
+    advanceByMark(lane, effects);
+    return;
+  }
+  fetchFrom(context, lane, from, message.index, effects);
+}
+
+/** P26: one fetch for all the signs of being behind that come within one patience. */
+export function fetchFrom(context: Context, lane: Lane, from: ReplicaId, index: number, effects: Effects): void {
+  if (from === context.self) return;
+  if (lane.fetchedTick !== 0 && context.tick < lane.fetchedTick + context.patienceTicks) return;
+  lane.fetchedTick = context.tick;
+  effects.send.push({ to: from, message: { type: "fetch", key: lane.key, index } });
+}
+
+export function onFetch(lane: Lane, from: ReplicaId, message: FetchMessage, effects: Effects): void {
+  if (lane.plog.chosen.index < message.index) return;
+  sendChosenEntry(lane, from, effects);
+}
+
+/** Catch-up by one message: the newest chosen entry is all that anybody needs. */
+export function sendChosenEntry(lane: Lane, to: ReplicaId, effects: Effects): void {
+  if (lane.plog.chosen.index === 0) return;
+  effects.send.push({ to, message: { type: "learn", key: lane.key, entry: lane.plog.chosen } });
+}

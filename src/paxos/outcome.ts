@@ -1,0 +1,93 @@
+/**
+ * Ending operations: every write is answered once, with OK, with a failed condition, NOT APPLIED, or UNKNOWN. The one
+ * place that knows who waits: a client of this replica, or the replica that forwarded it (P16).
+ */
+import { assert } from "../base/assert.js";
+import type { Context } from "./context.js";
+import type { Effects } from "./effects.js";
+import type { Lane, PendingOperation } from "./lane.js";
+import type { WriteOutcome } from "./operation.js";
+import { requestsOf } from "./entry.js";
+import { testRequest } from "./window.js";
+
+const UNKNOWN_LOST: WriteOutcome = {
+  status: "unknown",
+  message: "the write was proposed and may have been applied below what the key's newest entry remembers",
+};
+
+export const UNKNOWN_TIME: WriteOutcome = {
+  status: "unknown",
+  message: "the write was proposed, but could not be decided in time; it may still be applied",
+};
+
+const NO_QUORUM: WriteOutcome = {
+  status: "not-applied",
+  code: "NOQUORUM",
+  message: "no majority of the key's replicas answered in time; the write was not applied and never will be",
+};
+
+/** Answers whoever waits. The caller takes it out of its list. */
+export function finish(
+  context: Context,
+  lane: Lane,
+  pending: PendingOperation,
+  outcome: WriteOutcome,
+  effects: Effects,
+): void {
+  assert(!pending.done, "an operation is answered once");
+  pending.done = true;
+  if (pending.origin !== context.self) {
+    effects.send.push({
+      to: pending.origin,
+      message: {
+        type: "forward-reply",
+        key: lane.key,
+        request: pending.request,
+        outcome,
+        index: lane.plog.chosen.index,
+      },
+    });
+  } else if (pending.client >= 0) {
+    effects.writeReplies.push({ client: pending.client, outcome });
+  }
+}
+
+/** P14: tests what waits against the newest entry, and answers what that decides. */
+export function testWaiting(context: Context, lane: Lane, effects: Effects): void {
+  const { chosen } = lane.plog;
+  if (lane.testedIndex === chosen.index) return;
+  lane.testedIndex = chosen.index;
+  if (lane.operations.length === 0 && lane.forwarded.length === 0) return;
+  const requests = requestsOf(chosen);
+  const test = (pending: PendingOperation): boolean => {
+    const verdict = testRequest(chosen, requests, pending.request, pending.since);
+    if (verdict.kind === "open") return true;
+    finish(context, lane, pending, verdict.kind === "decided" ? verdict.outcome : UNKNOWN_LOST, effects);
+    return false;
+  };
+  if (lane.operations.length > 0) lane.operations = lane.operations.filter(test);
+  if (lane.forwarded.length > 0) lane.forwarded = lane.forwarded.filter(test);
+}
+
+/**
+ * P12: after its deadline nothing more is proposed for a request. NOT APPLIED is said only of what nobody can apply any
+ * more: not out with another replica, and every position at which it was proposed is decided without it.
+ */
+export function endOverdue(context: Context, lane: Lane, effects: Effects): void {
+  const due = (pending: PendingOperation): boolean => {
+    if (context.tick < pending.deadlineTick) return true;
+    const never = pending.forwardedTo === -1 && pending.last <= lane.plog.chosen.index;
+    finish(context, lane, pending, never ? NO_QUORUM : UNKNOWN_TIME, effects);
+    return false;
+  };
+  if (lane.operations.length > 0) lane.operations = lane.operations.filter(due);
+  if (lane.forwarded.length > 0) lane.forwarded = lane.forwarded.filter(due);
+  lane.nextDeadlineTick = Number.MAX_SAFE_INTEGER;
+  for (const pending of lane.operations) noteDeadline(lane, pending);
+  for (const pending of lane.forwarded) noteDeadline(lane, pending);
+}
+
+/** Every operation that joins the lane is announced here, so that its deadline is not missed. */
+export function noteDeadline(lane: Lane, pending: PendingOperation): void {
+  lane.nextDeadlineTick = Math.min(lane.nextDeadlineTick, pending.deadlineTick);
+}
