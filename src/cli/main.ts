@@ -1,0 +1,127 @@
+#!/usr/bin/env node
+/**
+ * The plogdb command: what can be asked, and how an answer ends the process. Each command is a file of its own; this one
+ * only knows their options.
+ */
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { type FlagValues, SETTINGS } from "../cluster/index.js";
+import { clusterUp } from "./cluster-up.js";
+import { errorCodeOf, EXIT, type ExitCode, exitCodeOf } from "./exit.js";
+import { makeOutput } from "./output.js";
+import { runServer } from "./server-command.js";
+import { VERSION } from "./version.js";
+
+const EXIT_CODES_HELP =
+  "\nExit codes: 0 ok, 1 failed, 2 usage or configuration, 3 data refused (locked, foreign, forgotten), 4 I/O";
+
+interface ClusterUpFlags {
+  readonly nodes: number;
+  readonly dir: string;
+  readonly basePort: number;
+  readonly size?: string;
+  readonly json?: boolean;
+}
+
+interface ServerFlags extends FlagValues {
+  readonly config: string;
+  readonly stopWithStdin?: boolean;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It is not a whole number.");
+  return Number(text);
+}
+
+function addServer(program: Command, finish: (code: ExitCode) => void): void {
+  const server = program
+    .command("server")
+    .description("run one node; variables (PLOGDB_...) stand above the file, flags above both")
+    .requiredOption("--config <file>", "configuration (YAML)")
+    .option("--stop-with-stdin", "stop when stdin ends: a parent that dies takes the node along")
+    .option("--json", "errors as JSON lines");
+  for (const one of SETTINGS) server.option(one.flag, `${one.description} (${one.variable})`);
+  server.action(async (flags: ServerFlags) => {
+    finish(await runServer({ config: flags.config, stopWithStdin: flags.stopWithStdin === true, flags }));
+  });
+}
+
+function addCluster(program: Command, finish: (code: ExitCode) => void): void {
+  program
+    .command("cluster")
+    .description("clusters on this machine")
+    .command("up")
+    .description("start a cluster, one process per node, and stop it with Ctrl-C")
+    .option("--nodes <count>", "how many nodes; odd", wholeNumber, 3)
+    .option("--dir <directory>", "where configuration, data and logs are", "data")
+    .option("--base-port <port>", "P: clients at P+1.., peers at P+101.., http at P+201..", wholeNumber, 7000)
+    .option("--size <size>", "size of each node's volume (default: 4GiB, or less where the disk is small)")
+    .option("--json", "JSON lines instead of text")
+    .action(async (flags: ClusterUpFlags) => {
+      const { nodes, dir, basePort, size, json } = flags;
+      finish(await clusterUp({ nodes, dir, basePort, size }, makeOutput(json === true)));
+    });
+}
+
+function buildProgram(finish: (code: ExitCode) => void): Command {
+  const program = new Command("plogdb")
+    .description("A strongly consistent key-value store: lease-free Paxos, one log per key")
+    .version(VERSION, "--version")
+    .addHelpText("after", EXIT_CODES_HELP)
+    .showHelpAfterError("(--help tells what can be asked)")
+    .exitOverride()
+    .configureOutput({ outputError: printUnlessJson });
+  addServer(program, finish);
+  addCluster(program, finish);
+  for (const command of program.commands) inherit(program, command);
+  return program;
+}
+
+/** Subcommands that were made before the parent's settings take them over now. */
+function inherit(parent: Command, command: Command): void {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherit(command, child);
+}
+
+/** In JSON mode the error is told once, as JSON. */
+function printUnlessJson(text: string, write: (text: string) => void): void {
+  if (!json) write(text);
+}
+
+/** Known before the options are parsed, because errors of parsing are told in that form too. */
+const json = process.argv.includes("--json");
+
+function reportError(error: unknown): ExitCode {
+  if (error instanceof CommanderError) {
+    const code = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (json && code !== EXIT.ok) printJsonError("USAGE", code, error.message);
+    return code;
+  }
+  const code = exitCodeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (json) printJsonError(errorCodeOf(error), code, message);
+  else process.stderr.write(`plogdb: ${message}\n`);
+  return code;
+}
+
+function printJsonError(code: string, exitCode: ExitCode, message: string): void {
+  process.stdout.write(`${JSON.stringify({ event: "error", code, exitCode, message })}\n`);
+}
+
+async function main(): Promise<ExitCode> {
+  let code: ExitCode = EXIT.ok;
+  const program = buildProgram((result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(process.argv);
+    return code;
+  } catch (error) {
+    return reportError(error);
+  }
+}
+
+process.exitCode = await main();
+// Handles that a library keeps open must not keep a finished command alive.
+process.stdout.write("", () => {
+  process.exit();
+});

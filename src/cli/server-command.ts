@@ -1,0 +1,58 @@
+/**
+ * `plogdb server`: one node in this process, from configuration to a clean end. Stdout carries one ready line and
+ * nothing else, stderr the log.
+ */
+import { destination, pino, stdTimeFunctions } from "pino";
+import { type FlagValues, formatAddress, loadConfig } from "../cluster/index.js";
+import { openServer } from "../server/index.js";
+import { EXIT, type ExitCode, exitCodeOf } from "./exit.js";
+import { exitNow, stopWithStdin, watchStopSignals } from "./stop-signal.js";
+
+export interface ServerOptions {
+  readonly config: string;
+  readonly stopWithStdin: boolean;
+  readonly flags: FlagValues;
+}
+
+export async function runServer(options: ServerOptions): Promise<ExitCode> {
+  const config = loadConfig(options.config, process.env, options.flags);
+  const log = pino(
+    { level: config.logLevel, base: { node: config.nodeId, pid: process.pid }, timestamp: stdTimeFunctions.isoTime },
+    destination({ fd: process.stderr.fd, sync: true }),
+  );
+  const stop = watchStopSignals(exitNow);
+  if (options.stopWithStdin) stopWithStdin(stop);
+  process.on("uncaughtException", (error) => {
+    log.fatal({ err: error }, `programmer error, the process ends: ${error.message}`);
+    process.exit(EXIT.failed);
+  });
+
+  const opening = openServer(config, log);
+  const server = await Promise.race([opening, stop.wanted.then(() => null)]).catch((error: unknown) => {
+    log.fatal({ exitCode: exitCodeOf(error) }, error instanceof Error ? error.message : String(error));
+    throw error;
+  });
+  if (server === null) return stopWhileOpening(opening);
+  const ready = {
+    event: "ready",
+    node: config.nodeId,
+    pid: process.pid,
+    ...server.facts,
+    client: formatAddress(server.client),
+    peer: formatAddress(config.peer),
+    http: server.http === null ? null : formatAddress(server.http),
+  };
+  process.stdout.write(`${JSON.stringify(ready)}\n`);
+  const reason = await stop.wanted;
+  log.info({ reason }, "stopping");
+  await server.close();
+  log.info("stopped");
+  return EXIT.ok;
+}
+
+/** Recovery cannot be broken off half way: it ends, then the store is closed. */
+async function stopWhileOpening(opening: ReturnType<typeof openServer>): Promise<ExitCode> {
+  const server = await opening;
+  await server.close();
+  return EXIT.ok;
+}
