@@ -9,7 +9,7 @@ import { clusterUp } from "./cluster-up.js";
 import { errorCodeOf, EXIT, type ExitCode, exitCodeOf } from "./exit.js";
 import { makeOutput } from "./output.js";
 import { runServer } from "./server-command.js";
-import { VERSION } from "./version.js";
+import { PLOGDB_VERSION } from "../server/version.js";
 
 const EXIT_CODES_HELP =
   "\nExit codes: 0 ok, 1 failed, 2 usage or configuration, 3 data refused (locked, foreign, forgotten), 4 I/O";
@@ -65,7 +65,7 @@ function addCluster(program: Command, finish: (code: ExitCode) => void): void {
 function buildProgram(finish: (code: ExitCode) => void): Command {
   const program = new Command("plogdb")
     .description("A strongly consistent key-value store: lease-free Paxos, one log per key")
-    .version(VERSION, "--version")
+    .version(PLOGDB_VERSION, "--version")
     .addHelpText("after", EXIT_CODES_HELP)
     .showHelpAfterError("(--help tells what can be asked)")
     .exitOverride()

@@ -7,7 +7,7 @@ import { delimiter, join } from "node:path";
 import type { ClusterPlan, LocalNode } from "./layout.js";
 import type { ReadyLine } from "./node-process.js";
 import { type Output, table } from "./output.js";
-import { VERSION } from "./version.js";
+import { PLOGDB_VERSION } from "../server/version.js";
 
 export interface ClusterReport {
   readonly plan: ClusterPlan;
@@ -29,7 +29,7 @@ export function printCluster(report: ClusterReport, output: Output): void {
     notes,
   });
 
-  output.line(output.bold(`plogdb ${VERSION}: ${plan.nodes.length} nodes are up after ${seconds.toFixed(1)} s`));
+  output.line(output.bold(`plogdb ${PLOGDB_VERSION}: ${plan.nodes.length} nodes are up after ${seconds.toFixed(1)} s`));
   output.line("");
   for (const line of diskFacts(ready)) output.line(line);
   output.line("");
