@@ -1,0 +1,81 @@
+/**
+ * What nodes say to each other about themselves, no key involved: that they live, and what they durably remember of one
+ * another (P29). Codec and validation only; what follows from a binding is the node's affair.
+ */
+import { unreachable } from "../base/assert.js";
+import type { ByteReader, ByteWriter } from "../base/cursor.js";
+import { readChoice, readFlag, readText, writeChoice, writeFlag, writeText } from "./fields.js";
+
+/** Sent at a steady pace; the answer returns the sender's own tick, so only one clock measures the round trip. */
+export interface HeartbeatMessage {
+  readonly type: "heartbeat";
+  readonly sentTick: number;
+}
+
+export interface HeartbeatReplyMessage {
+  readonly type: "heartbeat-reply";
+  /** `sentTick` of the heartbeat that this answers. */
+  readonly sentTick: number;
+}
+
+/** P29: the sender's durable memory of the receiver, and whether it accepts it as it is. */
+export interface BindingMessage {
+  readonly type: "binding";
+  /** The receiver's (replica, incarnation, storage id) is bound durably: its messages are acted on. */
+  readonly bound: boolean;
+  /** The storage id bound now is the first that the sender ever bound for that replica. */
+  readonly first: boolean;
+  /** Highest incarnation of that replica that the sender remembers durably; 0 = none. */
+  readonly remembersIncarnation: number;
+  /** Highest watermark that the sender ever heard from that storage id; 0 = none. */
+  readonly remembersWatermark: number;
+  /** Why not bound; empty when bound. */
+  readonly reason: string;
+}
+
+export type ControlMessage = HeartbeatMessage | HeartbeatReplyMessage | BindingMessage;
+
+/** Part of the wire format: members are appended, never moved. */
+const TYPES = ["heartbeat", "heartbeat-reply", "binding"] as const satisfies readonly ControlMessage["type"][];
+
+export function encodeControl(out: ByteWriter, message: ControlMessage): void {
+  writeChoice(out, TYPES, message.type);
+  switch (message.type) {
+    case "heartbeat":
+    case "heartbeat-reply":
+      out.varint(message.sentTick);
+      return;
+    case "binding":
+      writeFlag(out, message.bound);
+      writeFlag(out, message.first);
+      out.varint(message.remembersIncarnation);
+      out.varint(message.remembersWatermark);
+      writeText(out, message.reason);
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+/** Null when it is none; then the reader failed. */
+export function decodeControl(reader: ByteReader): ControlMessage | null {
+  const message = decodeFields(reader, readChoice(reader, TYPES));
+  return reader.failed ? null : message;
+}
+
+function decodeFields(reader: ByteReader, type: ControlMessage["type"]): ControlMessage {
+  switch (type) {
+    case "heartbeat":
+    case "heartbeat-reply":
+      return { type, sentTick: reader.varint() };
+    case "binding": {
+      const bound = readFlag(reader);
+      const first = readFlag(reader);
+      const remembersIncarnation = reader.varint();
+      const remembersWatermark = reader.varint();
+      return { type, bound, first, remembersIncarnation, remembersWatermark, reason: readText(reader) };
+    }
+    default:
+      return unreachable(type);
+  }
+}
