@@ -49,7 +49,10 @@ export class MemoryDisk {
     return this.nodeId === "";
   }
 
-  /** Makes a record durable, and dead what it replaces (D5): that is added to `dead`. */
+  /**
+   * Makes a record durable, and dead what it replaces (D5): that is added to `dead`. Null when it is below the floor of
+   * the key: then nothing needs it.
+   */
   write(
     key: Key,
     position: number,
@@ -57,7 +60,9 @@ export class MemoryDisk {
     header: Uint8Array,
     value: Uint8Array,
     dead: MemoryRecord[],
-  ): MemoryRecord {
+  ): MemoryRecord | null {
+    const before = this.keys.get(key) ?? [];
+    if (position < floorOf(before)) return null;
     this.lastLsn++;
     const record: MemoryRecord = {
       position,
@@ -69,7 +74,6 @@ export class MemoryDisk {
       cached: false,
       corrupt: false,
     };
-    const before = this.keys.get(key) ?? [];
     const live: MemoryRecord[] = [];
     for (const other of before) {
       if (other.position >= floor && other.position !== position) live.push(other);
@@ -110,4 +114,13 @@ export class MemoryDisk {
       }
     }
   }
+}
+
+/** The floor of the newest record. */
+function floorOf(records: readonly MemoryRecord[]): number {
+  let newest: MemoryRecord | null = null;
+  for (const record of records) {
+    if (newest === null || record.lsn > newest.lsn) newest = record;
+  }
+  return newest === null ? 0 : newest.floor;
 }

@@ -141,10 +141,10 @@ export class MemoryStore implements Store {
     into.slots = 0;
     into.corrupt = false;
     for (const record of records) {
-      if (record.corrupt) into.corrupt = true;
-    }
-    if (into.corrupt) return;
-    for (const record of records) {
+      if (record.corrupt) {
+        into.corrupt = true;
+        continue;
+      }
       const slot = into.slots === 0 ? into.slot[0] : into.slot[1];
       slot.position = record.position;
       slot.floor = record.floor;
@@ -234,7 +234,8 @@ export class MemoryStore implements Store {
         wrote = true;
         const { key, position, floor, header, value } = change;
         const dead: MemoryRecord[] = [];
-        this.#remember(this.#disk.write(key, position, floor, header, value, dead));
+        const record = this.#disk.write(key, position, floor, header, value, dead);
+        if (record !== null) this.#remember(record);
         for (const record of dead) this.#forget(record);
         this.#recordsWritten++;
         this.#bytesWritten += recordBytes(key, value.length);

@@ -12,29 +12,23 @@ export type StoreOpenCode =
   | "corrupt-superblock"
   /** The file system has no room for a volume of the wanted size. */
   | "no-space"
-  /** The wanted size does not fit the volume that is there, or is too small for one. */
+  /** The wanted size is too small for a volume. */
   | "bad-size"
-  /** The volumes named are not those that the store was made of. */
-  | "bad-volumes"
-  /** The path does not exist, or this user may not use it. */
+  /** This user may not use the path. */
   | "no-access"
   /** Neither a directory, nor a file, nor a block device. */
   | "bad-path"
-  /** The store was written by a newer version of this program. */
-  | "bad-version"
   /** The options contradict each other. */
   | "bad-options"
   /** The device answered with an error. */
   | "io"
-  /** Memory ran out. */
-  | "no-memory"
   /** The addon is not built, or does not fit this version of the program. */
   | "no-addon";
 
 export class StoreOpenError extends Error {
   override readonly name = "StoreOpenError";
   readonly code: StoreOpenCode;
-  /** The volume that it is about; empty when it is about none. */
+  /** The volume that it is about (several: with commas between); empty when it is about none. */
   readonly path: string;
 
   constructor(code: StoreOpenCode, path: string, message: string) {

@@ -1,0 +1,117 @@
+/**
+ * Finds, loads and types the native addon. The only place that knows where it lies and what its methods are called; it
+ * refuses an addon whose packed buffers are laid out otherwise than layout.ts says.
+ */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { LAYOUT, layoutDifference } from "./layout.js";
+import { StoreOpenError } from "./open-error.js";
+
+export interface AddonVolume {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export interface AddonOptions {
+  readonly volumes: readonly AddonVolume[];
+  readonly durability: number;
+  readonly cacheBytes: number;
+  readonly maxValueBytes: number;
+  readonly readerThreads: number;
+  readonly nodeId: string;
+}
+
+export interface AddonFacts {
+  readonly fresh: boolean;
+  readonly storageId: string;
+  readonly volumes: readonly {
+    readonly path: string;
+    readonly bytes: number;
+    readonly ioMode: number;
+    readonly blockBytes: number;
+  }[];
+  readonly recoveredWatermark: number;
+  readonly recoveredKeys: number;
+  readonly unknownLosses: number;
+  readonly recoveryUs: number;
+}
+
+export interface AddonFailure {
+  readonly status: number;
+  readonly message: string;
+}
+
+/** One native store; native/binding/store_object.h says what each method does. */
+export interface StoreHandle {
+  open(options: AddonOptions): void;
+  finishOpen(): AddonFacts | AddonFailure;
+  load(
+    request: ArrayBuffer,
+    requestBytes: number,
+    keys: number,
+    result: ArrayBuffer,
+    slab: ArrayBuffer,
+    slabAt: number,
+  ): number;
+  submit(request: ArrayBuffer, requestBytes: number, token: number): void;
+  drain(events: ArrayBuffer, slab: ArrayBuffer, slabAt: number): number;
+  watermark(): number;
+  isFull(): boolean;
+  stats(into: ArrayBuffer): void;
+  scan(): ArrayBuffer;
+  close(): void;
+  finishClose(): void;
+  ref(): void;
+  unref(): void;
+}
+
+export interface Addon {
+  readonly constants: Readonly<Record<string, unknown>>;
+  readonly StoreHandle: new (onWake: (reason: number) => void) => StoreHandle;
+}
+
+/** Both src/storage and dist/storage lie two floors below the root of the package. */
+const ADDON_PATH = fileURLToPath(new URL("../../build/Release/plogdb.node", import.meta.url));
+
+let loaded: Addon | null = null;
+
+/** The addon, loaded once. Throws StoreOpenError `no-addon`. */
+export function loadAddon(): Addon {
+  if (loaded !== null) return loaded;
+  let addon: Addon;
+  try {
+    addon = createRequire(import.meta.url)(ADDON_PATH) as Addon; // typed here, checked by the comparison of constants
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const text = `the native engine could not be loaded from ${ADDON_PATH} (${why}): run \`npm run build\``;
+    throw new StoreOpenError("no-addon", ADDON_PATH, text);
+  }
+  const difference = layoutDifference(addon.constants);
+  if (difference !== null) {
+    const text = `the native engine at ${ADDON_PATH} was built from another version (${difference}): run \`npm run build\``;
+    throw new StoreOpenError("no-addon", ADDON_PATH, text);
+  }
+  loaded = addon;
+  return addon;
+}
+
+/** Whoever the wake-ups of a handle are for at the moment: the opening of a store, then the store. */
+export interface HandleOwner {
+  onWake(reason: number): void;
+}
+
+/** A handle and how to name its owner. It does not keep the owner alive, or no store could ever be collected. */
+export function makeHandle(addon: Addon): { handle: StoreHandle; attach: (owner: HandleOwner) => void } {
+  let current: WeakRef<HandleOwner> | null = null;
+  const handle = new addon.StoreHandle((reason) => current?.deref()?.onWake(reason));
+  return {
+    handle,
+    attach: (owner) => {
+      current = new WeakRef(owner);
+    },
+  };
+}
+
+export function isFailure(answer: AddonFacts | AddonFailure): answer is AddonFailure {
+  return "status" in answer && answer.status !== LAYOUT.statusOk;
+}

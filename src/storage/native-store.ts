@@ -1,0 +1,317 @@
+/**
+ * The Store over the native engine. What it owns is the crossing (D21): one native call a turn for the batch and the
+ * reads, one a turn for all loads, one wake-up for many completions. Native memory is never touched from here, packed
+ * buffers are never trusted over there. It must not know what is in a header or a value.
+ *
+ * An open store does not keep the process alive; one that owes an answer does. A store that nobody can reach any more and
+ * that owes nothing is closed by the garbage collector.
+ */
+import { assert } from "../base/assert.js";
+import { type Key, rawKey } from "../base/key.js";
+import type { HandleOwner, StoreHandle } from "./addon.js";
+import { LAYOUT } from "./layout.js";
+import { resultAt } from "./loaded-key.js";
+import { checkKey, checkMark, checkPut, RequestWriter } from "./request-writer.js";
+import {
+  HEADER_BYTES,
+  type LoadedKey,
+  type SlotView,
+  type Store,
+  type StoreFacts,
+  type StoreSink,
+  type StoreStats,
+  type StoreStatus,
+} from "./store.js";
+import { ValueSlab } from "./value-slab.js";
+
+const EVENTS_PER_DRAIN = 512;
+const EMPTY = new Uint8Array(0);
+const STATES: readonly StoreStats["state"][] = ["open", "failed", "closed"];
+/** By number of the engine's status code. */
+const STATUSES: readonly StoreStatus[] = ["ok", "disk-full", "failed", "corrupt", "too-large", "closed"];
+
+/** Stores that owe an answer: they must not be collected before they gave it. */
+const busy = new Set<NativeStore>();
+
+export class NativeStore implements Store, HandleOwner {
+  readonly facts: StoreFacts;
+  readonly #handle: StoreHandle;
+  readonly #sink: StoreSink;
+
+  readonly #batch = new RequestWriter();
+  readonly #loads = new RequestWriter();
+  readonly #slab = new ValueSlab();
+  /** Gathered since the last submit, in one buffer: the number of changes, and the tags of the reads. */
+  #changes = 0;
+  #tags: number[] = [];
+  #token = 0;
+  #owed = 0;
+
+  #result = new ArrayBuffer(LAYOUT.loadedBytes * 64);
+  #resultU8 = new Uint8Array(this.#result);
+  #resultU32 = new Uint32Array(this.#result);
+  #resultF64 = new Float64Array(this.#result);
+  readonly #events = new ArrayBuffer(LAYOUT.eventsFirst + EVENTS_PER_DRAIN * LAYOUT.eventBytes);
+  readonly #eventsU32 = new Uint32Array(this.#events);
+  readonly #eventsF64 = new Float64Array(this.#events);
+  readonly #stats = new Float64Array(LAYOUT.statCount);
+
+  #phase: "open" | "closing" | "closed" = "open";
+  readonly #closing: (() => void)[] = [];
+  #lastWatermark = 0;
+
+  constructor(handle: StoreHandle, facts: StoreFacts, sink: StoreSink) {
+    this.#handle = handle;
+    this.facts = facts;
+    this.#sink = sink;
+  }
+
+  load(keys: readonly Key[], results: LoadedKey[]): void {
+    assert(this.#phase === "open", "load after close");
+    for (let first = 0; first < keys.length; first += LAYOUT.maxLoadKeys) {
+      this.#loadSome(keys, results, first, Math.min(keys.length - first, LAYOUT.maxLoadKeys));
+    }
+  }
+
+  #loadSome(keys: readonly Key[], results: LoadedKey[], first: number, count: number): void {
+    this.#loads.reset();
+    for (let i = 0; i < count; i++) {
+      const key = keys[first + i];
+      assert(key !== undefined, "load: a hole in the list of keys");
+      this.#loads.loadKey(key);
+    }
+    this.#growResult(count * LAYOUT.loadedBytes);
+    const slab = this.#slab;
+    slab.prepare();
+    for (;;) {
+      const request = this.#loads;
+      const end = this.#handle.load(request.buffer, request.length, count, this.#result, slab.buffer, slab.at);
+      if (end >= 0) {
+        slab.at = end;
+        break;
+      }
+      // What is in memory may have grown when it asks again: then it asks once more.
+      slab.renew(-end);
+    }
+    for (let i = 0; i < count; i++) this.#takeLoaded(i * LAYOUT.loadedBytes, resultAt(results, first + i));
+  }
+
+  #growResult(bytes: number): void {
+    if (this.#result.byteLength >= bytes) return;
+    let capacity = this.#result.byteLength;
+    while (capacity < bytes) capacity *= 2;
+    this.#result = new ArrayBuffer(capacity);
+    this.#resultU8 = new Uint8Array(this.#result);
+    this.#resultU32 = new Uint32Array(this.#result);
+    this.#resultF64 = new Float64Array(this.#result);
+  }
+
+  #takeLoaded(at: number, into: LoadedKey): void {
+    const slots = this.#resultU32[(at + LAYOUT.loadedSlots) >>> 2] ?? 0;
+    into.slots = slots === 0 ? 0 : slots === 1 ? 1 : 2;
+    into.corrupt = ((this.#resultU32[(at + LAYOUT.loadedFlags) >>> 2] ?? 0) & LAYOUT.flagCorrupt) !== 0;
+    const first = at + LAYOUT.loadedFirst;
+    if (slots > 0) this.#takeSlot(first, into.slot[0]);
+    if (slots > 1) this.#takeSlot(first + LAYOUT.loadedSlotBytes, into.slot[1]);
+  }
+
+  #takeSlot(at: number, into: SlotView): void {
+    into.position = this.#resultF64[(at + LAYOUT.slotPosition) >>> 3] ?? 0;
+    into.floor = this.#resultF64[(at + LAYOUT.slotFloor) >>> 3] ?? 0;
+    into.lsn = this.#resultF64[(at + LAYOUT.slotLsn) >>> 3] ?? 0;
+    const from = at + LAYOUT.slotHeader;
+    for (let i = 0; i < HEADER_BYTES; i++) into.header[i] = this.#resultU8[from + i] ?? 0;
+    if (this.#resultU32[(at + LAYOUT.slotInSlab) >>> 2] === 1) {
+      const offset = this.#resultU32[(at + LAYOUT.slotOffset) >>> 2] ?? 0;
+      into.value = viewOf(this.#slab.buffer, offset, this.#resultU32[(at + LAYOUT.slotBytes) >>> 2] ?? 0);
+    } else {
+      into.value = null;
+    }
+  }
+
+  put(key: Key, position: number, floor: number, header: Uint8Array, value: Uint8Array): void {
+    checkPut(key, position, floor, header);
+    this.#batch.put(key, position, floor, header, value);
+    this.#changes++;
+  }
+
+  mark(key: Key, position: number, header: Uint8Array): void {
+    checkMark(key, position, header);
+    this.#batch.mark(key, position, header);
+    this.#changes++;
+  }
+
+  read(tag: number, key: Key, position: number): void {
+    checkKey(key);
+    assert(Number.isSafeInteger(tag) && tag >= 0, "a tag is an integer below 2^53");
+    assert(Number.isSafeInteger(position) && position >= 0, "D5: not an integer below 2^53");
+    this.#batch.read(tag, key, position);
+    this.#tags.push(tag);
+  }
+
+  submit(): number {
+    if (this.#batch.length === 0) return 0;
+    let token = 0;
+    if (this.#changes > 0) {
+      this.#token++;
+      token = this.#token;
+    }
+    if (this.#phase === "open") {
+      this.#owe(this.#tags.length + (token > 0 ? 1 : 0));
+      this.#handle.submit(this.#batch.buffer, this.#batch.length, token);
+    } else {
+      this.#answerClosed(token, this.#tags.slice());
+    }
+    this.#dropGathered();
+    return token;
+  }
+
+  #dropGathered(): void {
+    this.#batch.reset();
+    this.#changes = 0;
+    this.#tags.length = 0;
+  }
+
+  /** After close: answered from here, later, because nothing is below any more. */
+  #answerClosed(token: number, tags: readonly number[]): void {
+    setImmediate(() => {
+      if (token > 0) this.#sink.onDurable(token, "closed");
+      for (const tag of tags) this.#sink.onRead(tag, "closed", null);
+    });
+  }
+
+  #owe(count: number): void {
+    if (this.#owed === 0 && count > 0) {
+      busy.add(this);
+      this.#handle.ref();
+    }
+    this.#owed += count;
+    assert(this.#owed >= 0, "D21: an answer that nobody asked for");
+    if (this.#owed === 0) {
+      busy.delete(this);
+      this.#handle.unref();
+    }
+  }
+
+  /** Called through the handle, once for many completions. */
+  onWake(reason: number): void {
+    if (reason === LAYOUT.wakeClosed) this.#handle.finishClose();
+    this.#drain();
+    if (reason === LAYOUT.wakeClosed) this.#finishClose();
+  }
+
+  #drain(): void {
+    const slab = this.#slab;
+    for (;;) {
+      slab.prepare();
+      const count = this.#handle.drain(this.#events, slab.buffer, slab.at);
+      if (count === 0) return;
+      if (count < 0) {
+        slab.renew(-count);
+        continue;
+      }
+      // The sink may load, and so take from the slab, while events are told: remember which slab they lie in.
+      const buffer = slab.buffer;
+      slab.at = this.#eventsF64[LAYOUT.eventsSlabEnd >>> 3] ?? 0;
+      for (let i = 0; i < count; i++) this.#tell(LAYOUT.eventsFirst + i * LAYOUT.eventBytes, buffer);
+    }
+  }
+
+  #tell(at: number, slab: ArrayBuffer): void {
+    const word = at >>> 2;
+    const kind = this.#eventsU32[word + (LAYOUT.eventKind >>> 2)];
+    const code = this.#eventsU32[word + (LAYOUT.eventStatus >>> 2)] ?? 0;
+    const tag = this.#eventsF64[(at + LAYOUT.eventTag) >>> 3] ?? 0;
+    let value: Uint8Array | null = null;
+    if (this.#eventsU32[word + (LAYOUT.eventHasValue >>> 2)] === 1) {
+      const offset = this.#eventsU32[word + (LAYOUT.eventOffset >>> 2)] ?? 0;
+      value = viewOf(slab, offset, this.#eventsU32[word + (LAYOUT.eventValueBytes >>> 2)] ?? 0);
+    }
+    if (kind === LAYOUT.eventBatch) {
+      this.#owe(-1);
+      this.#sink.onDurable(tag, statusOf(code));
+    } else if (kind === LAYOUT.eventRead) {
+      this.#owe(-1);
+      // A record that is not there is no error of the store: ok, and no value.
+      if (code === LAYOUT.statusNotFound) this.#sink.onRead(tag, "ok", null);
+      else this.#sink.onRead(tag, statusOf(code), value);
+    } else {
+      this.#sink.onFailed(Buffer.from(value ?? EMPTY).toString("utf8"));
+    }
+  }
+
+  watermark(): number {
+    if (this.#phase === "open") this.#lastWatermark = this.#handle.watermark();
+    return this.#lastWatermark;
+  }
+
+  stats(): StoreStats {
+    if (this.#phase === "open") this.#handle.stats(this.#stats.buffer);
+    const at = (index: number): number => this.#stats[index] ?? 0;
+    return {
+      keys: at(LAYOUT.statKeys),
+      keysByClass: Array.from(this.#stats.subarray(LAYOUT.statClasses)),
+      bytesUsed: at(LAYOUT.statBytesUsed),
+      bytesTotal: at(LAYOUT.statBytesTotal),
+      flushes: at(LAYOUT.statFlushes),
+      runs: at(LAYOUT.statRuns),
+      recordsWritten: at(LAYOUT.statRecordsWritten),
+      bytesWritten: at(LAYOUT.statBytesWritten),
+      diskReads: at(LAYOUT.statDiskReads),
+      cacheBytes: at(LAYOUT.statCacheBytes),
+      flushUs: at(LAYOUT.statFlushUs),
+      state: this.#phase === "open" ? (STATES[at(LAYOUT.statState)] ?? "failed") : "closed",
+    };
+  }
+
+  isFull(): boolean {
+    return this.#phase === "open" && this.#handle.isFull();
+  }
+
+  forEachKey(visit: (key: Key, position: number, header: Uint8Array) => void): void {
+    assert(this.#phase === "open", "forEachKey after close");
+    const scanned = Buffer.from(this.#handle.scan());
+    let at = 0;
+    while (at < scanned.length) {
+      const keyBytes = scanned.readUInt32LE(at + LAYOUT.scanKeyBytes);
+      const keyAt = at + LAYOUT.scanFixedBytes;
+      const key = rawKey(scanned.toString("latin1", keyAt, keyAt + keyBytes));
+      const position = scanned.readDoubleLE(at + LAYOUT.scanPosition);
+      visit(key, position, scanned.subarray(at + LAYOUT.scanHeader, at + LAYOUT.scanHeader + HEADER_BYTES));
+      at = Math.ceil((keyAt + keyBytes) / 8) * 8;
+    }
+  }
+
+  close(done: () => void): void {
+    if (this.#phase === "closed") {
+      setImmediate(done);
+      return;
+    }
+    this.#closing.push(done);
+    if (this.#phase === "closing") return;
+    this.stats();
+    this.watermark();
+    // A batch that was not submitted never was; reads get their answer.
+    if (this.#tags.length > 0) this.#answerClosed(0, this.#tags.slice());
+    this.#dropGathered();
+    this.#phase = "closing";
+    busy.add(this);
+    this.#handle.close();
+  }
+
+  #finishClose(): void {
+    this.#phase = "closed";
+    busy.delete(this);
+    for (const done of this.#closing.splice(0)) done();
+  }
+}
+
+function viewOf(slab: ArrayBuffer, offset: number, bytes: number): Uint8Array {
+  return bytes === 0 ? EMPTY : new Uint8Array(slab, offset, bytes);
+}
+
+function statusOf(code: number): StoreStatus {
+  const status = STATUSES[code];
+  assert(status !== undefined, "D21: the engine answered with an unknown status");
+  return status;
+}

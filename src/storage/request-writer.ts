@@ -1,0 +1,130 @@
+/**
+ * Packs operations into the one growing buffer that submit hands to C++, and keys into that of load. Layout: layout.ts.
+ * All numbers are written through aligned typed arrays over one ArrayBuffer, which is replaced by a larger one when it
+ * is full and kept otherwise. It must not know what happens to a request.
+ */
+import { assert } from "../base/assert.js";
+import type { Key } from "../base/key.js";
+import { LAYOUT } from "./layout.js";
+import { HEADER_BYTES } from "./store.js";
+
+const INITIAL_BYTES = 64 << 10;
+/** A buffer that grew beyond this is given up after use, so that one large batch does not hold memory for ever. */
+const KEPT_BYTES = 4 << 20;
+/** A request must have its bound: this much is gathered at most between two submits. */
+const MAX_REQUEST_BYTES = 1 << 30;
+
+export class RequestWriter {
+  buffer = new ArrayBuffer(INITIAL_BYTES);
+  /** Bytes used. */
+  length = 0;
+  #u8 = new Uint8Array(this.buffer);
+  #u32 = new Uint32Array(this.buffer);
+  #f64 = new Float64Array(this.buffer);
+
+  reset(): void {
+    this.length = 0;
+    if (this.buffer.byteLength > KEPT_BYTES) this.#replace(new ArrayBuffer(INITIAL_BYTES));
+  }
+
+  #replace(buffer: ArrayBuffer): void {
+    this.buffer = buffer;
+    this.#u8 = new Uint8Array(buffer);
+    this.#u32 = new Uint32Array(buffer);
+    this.#f64 = new Float64Array(buffer);
+  }
+
+  #reserve(count: number): void {
+    const need = this.length + count;
+    if (need <= this.buffer.byteLength) return;
+    assert(need <= MAX_REQUEST_BYTES, "D21: a batch of more than 1 GiB");
+    let capacity = this.buffer.byteLength * 2;
+    while (capacity < need) capacity *= 2;
+    const grown = new ArrayBuffer(capacity);
+    new Uint8Array(grown).set(this.#u8.subarray(0, this.length));
+    this.#replace(grown);
+  }
+
+  put(key: Key, position: number, floor: number, header: Uint8Array, value: Uint8Array): void {
+    this.#operation(LAYOUT.opPut, key, position, floor, header, value.length);
+    this.#u8.set(value, this.length);
+    this.#end(value.length);
+  }
+
+  mark(key: Key, position: number, header: Uint8Array): void {
+    this.#operation(LAYOUT.opMark, key, position, 0, header, 0);
+    this.#end(0);
+  }
+
+  read(tag: number, key: Key, position: number): void {
+    this.#operation(LAYOUT.opRead, key, position, tag, null, 0);
+    this.#end(0);
+  }
+
+  /** Writes everything but the value, and leaves `length` where the value starts. */
+  #operation(
+    kind: number,
+    key: Key,
+    position: number,
+    floorOrTag: number,
+    header: Uint8Array | null,
+    valueBytes: number,
+  ): void {
+    this.#reserve(LAYOUT.opFixedBytes + key.length + valueBytes + 8);
+    const at = this.length;
+    const word = at >>> 2;
+    this.#u32[word + (LAYOUT.opKind >>> 2)] = kind;
+    this.#u32[word + (LAYOUT.opKeyBytes >>> 2)] = key.length;
+    this.#u32[word + (LAYOUT.opValueBytes >>> 2)] = valueBytes;
+    this.#f64[(at + LAYOUT.opPosition) >>> 3] = position;
+    this.#f64[(at + LAYOUT.opFloor) >>> 3] = floorOrTag;
+    if (header !== null) {
+      const to = at + LAYOUT.opHeader;
+      for (let i = 0; i < HEADER_BYTES; i++) this.#u8[to + i] = header[i] ?? 0;
+    }
+    this.#key(key, at + LAYOUT.opFixedBytes);
+    this.length = at + LAYOUT.opFixedBytes + key.length;
+  }
+
+  #end(valueBytes: number): void {
+    this.length = (this.length + valueBytes + 7) & ~7;
+  }
+
+  /** One key of a load. */
+  loadKey(key: Key): void {
+    checkKey(key);
+    this.#reserve(4 + key.length + 4);
+    const at = this.length;
+    this.#u32[at >>> 2] = key.length;
+    this.#key(key, at + 4);
+    this.length = (at + 4 + key.length + 3) & ~3;
+  }
+
+  #key(key: Key, at: number): void {
+    const bytes = this.#u8;
+    let all = 0;
+    for (let i = 0; i < key.length; i++) {
+      const code = key.charCodeAt(i);
+      all |= code;
+      bytes[at + i] = code;
+    }
+    assert(all < 256, "a key holds a character that is no byte");
+  }
+}
+
+export function checkKey(key: Key): void {
+  assert(key.length >= 1 && key.length <= LAYOUT.maxKeyBytes, "a key has 1 to 65535 bytes");
+}
+
+export function checkPut(key: Key, position: number, floor: number, header: Uint8Array): void {
+  checkKey(key);
+  assert(header.length === HEADER_BYTES, "D4: a header has its fixed size");
+  assert(Number.isSafeInteger(position) && Number.isSafeInteger(floor), "D5: not an integer below 2^53");
+  assert(floor >= 0 && floor <= position && position - floor <= 1, "D5: the floor is the position or one below");
+}
+
+export function checkMark(key: Key, position: number, header: Uint8Array): void {
+  checkKey(key);
+  assert(header.length === HEADER_BYTES, "D4: a header has its fixed size");
+  assert(Number.isSafeInteger(position) && position >= 0, "D5: not an integer below 2^53");
+}

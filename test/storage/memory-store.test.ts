@@ -1,0 +1,141 @@
+/** The store in memory: the contract, and what only it can do (crash, injected faults, an order chosen by the test). */
+import { describe, expect, it } from "vitest";
+import { userKey } from "../../src/base/key.js";
+import { emptyLoadedKey } from "../../src/storage/loaded-key.js";
+import { MemoryDisk } from "../../src/storage/memory-disk.js";
+import { type MemoryFaults, openMemoryStore } from "../../src/storage/memory-store.js";
+import { HEADER_BYTES, type LoadedKey, type Store } from "../../src/storage/store.js";
+import { storeContract } from "./contract.js";
+import { Recorder } from "./recorder.js";
+
+const ID = "0123456789abcdef0123456789abcdef";
+const HEADER = new Uint8Array(HEADER_BYTES).fill(1);
+const VALUE = new Uint8Array(100).fill(2);
+
+storeContract({
+  name: "MemoryStore",
+  makePlace: (bytes) => {
+    const disk = new MemoryDisk(ID, bytes);
+    return {
+      open: (options, sink) => {
+        const all = { disk, nodeId: "n1", schedule: (run: () => void) => setImmediate(run), ...options };
+        return new Promise((resolve) => {
+          resolve(openMemoryStore(all, sink));
+        });
+      },
+      corrupt: (key, position) => {
+        expect(disk.corrupt(key, position)).toBe(true);
+      },
+      remove: () => {
+        disk.keys.clear();
+      },
+    };
+  },
+});
+
+function stepped(disk: MemoryDisk, faults: MemoryFaults = {}) {
+  const waiting: (() => void)[] = [];
+  const sink = new Recorder();
+  const store = openMemoryStore({ disk, nodeId: "n1", schedule: (run) => waiting.push(run), faults }, sink);
+  return { store, sink, waiting };
+}
+
+function loaded(store: Store, name: string): LoadedKey {
+  const result = emptyLoadedKey();
+  store.load([userKey(name)], [result]);
+  return result;
+}
+
+describe("MemoryStore under a scheduler", () => {
+  it("completes the oldest batch, whichever scheduled call runs first", () => {
+    const { store, sink, waiting } = stepped(new MemoryDisk(ID));
+    store.put(userKey("a"), 1, 0, HEADER, VALUE);
+    store.submit();
+    store.put(userKey("b"), 1, 0, HEADER, VALUE);
+    store.submit();
+    expect(sink.durable).toEqual([]);
+    expect(loaded(store, "a").slots).toBe(0);
+    waiting[1]?.();
+    expect(sink.durable).toEqual([{ token: 1, status: "ok" }]);
+    expect(loaded(store, "a").slots).toBe(1);
+    expect(loaded(store, "b").slots).toBe(0);
+    waiting[0]?.();
+    expect(sink.durable.map((event) => event.token)).toEqual([1, 2]);
+  });
+
+  it("drops in a crash what was not durable, and says nothing more", () => {
+    const disk = new MemoryDisk(ID);
+    const first = stepped(disk);
+    first.store.put(userKey("a"), 1, 0, HEADER, VALUE);
+    first.store.submit();
+    first.waiting.shift()?.();
+    first.store.mark(userKey("a"), 1, new Uint8Array(HEADER_BYTES).fill(9));
+    first.store.submit();
+    first.waiting.shift()?.();
+    expect(loaded(first.store, "a").slot[0].header[0]).toBe(9);
+    first.store.put(userKey("b"), 1, 0, HEADER, VALUE);
+    first.store.submit();
+    first.store.read(1, userKey("a"), 1);
+    first.store.crash();
+    for (const run of first.waiting.splice(0)) run();
+    expect(first.sink.durable.map((event) => event.token)).toEqual([1, 2]);
+    expect(first.sink.reads.size).toBe(0);
+    const second = stepped(disk);
+    expect(loaded(second.store, "a").slot[0].header[0]).toBe(1);
+    expect(loaded(second.store, "b").slots).toBe(0);
+    expect(second.store.facts).toMatchObject({ fresh: false, recoveredKeys: 1 });
+  });
+
+  it("can keep in a crash what was durable but not yet heard of", () => {
+    const disk = new MemoryDisk(ID);
+    const first = stepped(disk);
+    for (const name of ["a", "b"]) {
+      first.store.put(userKey(name), 1, 0, HEADER, VALUE);
+      first.store.submit();
+    }
+    first.store.crash(1);
+    const second = stepped(disk);
+    expect(loaded(second.store, "a").slots).toBe(1);
+    expect(loaded(second.store, "b").slots).toBe(0);
+  });
+
+  it("is FAILED for good after a failed write, says so once, and still reads (D8)", () => {
+    const disk = new MemoryDisk(ID);
+    const { store, sink, waiting } = stepped(disk, { batch: (token) => (token === 2 ? "failed" : "ok") });
+    for (const name of ["a", "b", "c"]) {
+      store.put(userKey(name), 1, 0, HEADER, VALUE);
+      store.submit();
+    }
+    store.read(1, userKey("a"), 1);
+    for (const run of waiting.splice(0)) run();
+    expect(sink.durable.map((event) => event.status)).toEqual(["ok", "failed", "failed"]);
+    expect(sink.failures).toHaveLength(1);
+    expect(sink.reads.get(1)).toEqual({ status: "ok", value: VALUE });
+    expect(loaded(store, "b").slots).toBe(0);
+    expect(store.stats().state).toBe("failed");
+  });
+
+  it("injects corrupt reads and a full disk", () => {
+    const faults: MemoryFaults = { batch: (token) => (token === 2 ? "disk-full" : "ok"), read: () => "corrupt" };
+    const { store, sink, waiting } = stepped(new MemoryDisk(ID), faults);
+    for (let i = 1; i <= 3; i++) {
+      store.put(userKey("a"), i, i - 1, HEADER, VALUE);
+      store.submit();
+    }
+    store.read(1, userKey("a"), 3);
+    for (const run of waiting.splice(0)) run();
+    expect(sink.durable.map((event) => event.status)).toEqual(["ok", "disk-full", "ok"]);
+    expect(sink.reads.get(1)).toEqual({ status: "corrupt", value: null });
+    expect(store.stats().state).toBe("open");
+  });
+
+  it("throws on a floor that leaves more than two positions, and on a header of another size", () => {
+    const { store } = stepped(new MemoryDisk(ID));
+    expect(() => {
+      store.put(userKey("a"), 5, 2, HEADER, VALUE);
+    }).toThrow(/D5/);
+    expect(() => {
+      store.put(userKey("a"), 5, 4, new Uint8Array(3), VALUE);
+    }).toThrow(/D4/);
+  });
+});
