@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseDocument } from "yaml";
-import { ConfigError, formatSize, loadConfig, parseSize } from "../cluster/index.js";
+import { ConfigError, formatSize, loadConfig, parseConfig, parseSize } from "../cluster/index.js";
 import { CommandError, EXIT } from "./exit.js";
 
 const HOST = "127.0.0.1";
@@ -75,10 +75,12 @@ export function writeConfigs(plan: ClusterPlan, sizeText: string | undefined): {
   }
   if (fresh.length === 0) return { notes: [] };
   const choice = chooseSize(plan, fresh.length, wanted?.value);
-  for (const node of fresh) {
+  const texts = fresh.map((node) => configText(plan, node, choice.sizeBytes));
+  fresh.forEach((node, index) => parseConfig(texts[index] ?? "", node.configFile, {}, {})); // refused before it is written
+  fresh.forEach((node, index) => {
     mkdirSync(node.directory, { recursive: true, mode: 0o700 });
-    writeFileSync(node.configFile, configText(plan, node, choice.sizeBytes), { mode: 0o600 });
-  }
+    writeFileSync(node.configFile, texts[index] ?? "", { mode: 0o600 });
+  });
   return { notes: choice.notes };
 }
 
