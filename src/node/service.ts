@@ -54,8 +54,6 @@ export interface NodeStats {
   readonly submittedRounds: number;
   readonly twoPhaseRounds: number;
   readonly forwards: number;
-  readonly foldedRequests: number;
-  readonly settled: number;
   readonly catchUps: number;
   readonly messagesSent: number;
   readonly framesSent: number;

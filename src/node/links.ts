@@ -1,0 +1,244 @@
+/**
+ * The conversation with the peers that is about no key: binding one another (P29), being born, heartbeats, watermarks.
+ * Until both sides have bound each other durably no message about a key goes either way.
+ */
+import { assert } from "../base/assert.js";
+import type { ControlMessage } from "../codec/control.js";
+import type { Hello, Transport } from "../net/transport.js";
+import type { ReplicaId } from "../paxos/ballot.js";
+import type { Context } from "../paxos/context.js";
+import type { Clock } from "./clock.js";
+import { type Identity, judgeBinding, judgeHello } from "./identity.js";
+import type { NodeError } from "./node-error.js";
+import { NodeError as Failure } from "./node-error.js";
+import type { Outbox } from "./outbox.js";
+import { isReady, newPeer, noteHeard, noteRoundTrip, noteSent, type Peer } from "./peers.js";
+
+/** Pace of heartbeats in ticks while there is work, and while there is none. */
+const BUSY_HEARTBEAT_TICKS = 8;
+const IDLE_HEARTBEAT_TICKS = 100;
+/** A node is idle when it had no message about a key for this long. */
+const IDLE_AFTER_TICKS = 1000;
+/** P29: peers note watermarks durably about every second. */
+const NOTE_TICKS = 1000;
+
+export interface LinkHost {
+  readonly clock: Clock;
+  readonly context: Context;
+  readonly identity: Identity;
+  readonly transport: Transport;
+  readonly recoveredWatermark: number;
+  watermark(): number;
+  /** Makes the identity durable, then calls `done`. */
+  saveIdentity(done: () => void): void;
+  /** Readiness of a peer changed: suspicion is to be judged again. */
+  onReadiness(): void;
+  onBorn(): void;
+  onFatal(error: NodeError): void;
+  outboxOf(replica: ReplicaId): Outbox;
+}
+
+export class Links {
+  readonly peers: readonly Peer[];
+  readonly #host: LinkHost;
+  readonly #byReplica: (Peer | null)[];
+  /** Counts connections of each peer, so that what became durable for an older one is not taken for the present one. */
+  readonly #connections: number[];
+  /** P29: peers that durably bound our storage id as the first one ever. */
+  readonly #confirmedBirth = new Set<ReplicaId>();
+  #lastWorkTick = 0;
+  #nextBeatTick = 0;
+  #nextNoteTick = 0;
+
+  constructor(host: LinkHost) {
+    this.#host = host;
+    const { self } = host.context;
+    this.#byReplica = host.identity.nodeIds.map((nodeId, replica) =>
+      replica === self ? null : newPeer(replica, nodeId),
+    );
+    this.peers = this.#byReplica.filter((peer) => peer !== null);
+    this.#connections = this.#byReplica.map(() => 0);
+  }
+
+  peer(replica: ReplicaId): Peer {
+    const peer = this.#byReplica[replica];
+    assert(peer !== null && peer !== undefined, "a peer is another replica of the group");
+    return peer;
+  }
+
+  /** Whom birth waits for (P29); empty once born. */
+  waitingFor(): string[] {
+    if (this.#host.identity.born) return [];
+    return this.peers.filter((peer) => !this.#confirmedBirth.has(peer.replica)).map((peer) => peer.nodeId);
+  }
+
+  onConnected(replica: ReplicaId, hello: Hello): void {
+    const { identity } = this.#host;
+    const peer = this.peer(replica);
+    peer.connected = true;
+    peer.boundHere = false;
+    peer.boundThere = false;
+    peer.awaitedSinceTick = 0;
+    const connection = (this.#connections[replica] ?? 0) + 1;
+    this.#connections[replica] = connection;
+    const verdict = judgeHello(identity.bindings.get(peer.nodeId), hello);
+    if (verdict.kind === "refused") {
+      peer.refused = verdict.reason;
+      const remembered = identity.bindings.get(peer.nodeId);
+      this.#say(replica, {
+        type: "binding",
+        bound: false,
+        first: false,
+        remembersIncarnation: remembered?.incarnation ?? 0,
+        remembersWatermark: remembered?.watermark ?? 0,
+        reason: verdict.reason,
+      });
+      return;
+    }
+    peer.refused = "";
+    if (verdict.kind === "known") {
+      this.#bound(peer, hello);
+      return;
+    }
+    identity.bindings.set(peer.nodeId, verdict.binding);
+    this.#host.saveIdentity(() => {
+      if (peer.connected && this.#connections[replica] === connection) this.#bound(peer, hello);
+    });
+  }
+
+  /** The binding is durable: from now on this peer's messages are acted on. */
+  #bound(peer: Peer, hello: Hello): void {
+    const { context, identity } = this.#host;
+    const binding = identity.bindings.get(peer.nodeId);
+    assert(binding !== undefined, "P29: bound durably before anything is acted on");
+    const { replica } = peer;
+    if (context.peerIncarnations[replica] !== hello.incarnation) {
+      context.peerIncarnations[replica] = hello.incarnation;
+      context.forwardsSent[replica] = 0;
+      context.forwardsTaken[replica] = 0;
+      peer.watermark = 0;
+    }
+    peer.incarnation = hello.incarnation;
+    peer.boundHere = true;
+    this.#say(replica, {
+      type: "binding",
+      bound: true,
+      first: binding.first,
+      remembersIncarnation: binding.incarnation,
+      remembersWatermark: binding.watermarkBefore,
+      reason: "",
+    });
+    this.#host.onReadiness();
+  }
+
+  onClosed(replica: ReplicaId): void {
+    const peer = this.peer(replica);
+    peer.connected = false;
+    peer.boundHere = false;
+    peer.boundThere = false;
+    this.#host.outboxOf(replica).reset();
+    this.#host.onReadiness();
+  }
+
+  /** True when messages about keys from this peer may be acted on. */
+  mayAct(replica: ReplicaId): boolean {
+    const peer = this.#byReplica[replica];
+    return peer !== null && peer !== undefined && peer.boundHere;
+  }
+
+  onFrame(replica: ReplicaId): void {
+    noteHeard(this.peer(replica));
+  }
+
+  onWatermark(replica: ReplicaId, watermark: number): void {
+    const peer = this.peer(replica);
+    if (peer.boundHere && watermark > peer.watermark) peer.watermark = watermark;
+  }
+
+  onControl(replica: ReplicaId, message: ControlMessage): void {
+    const peer = this.peer(replica);
+    switch (message.type) {
+      case "heartbeat":
+        this.#say(replica, { type: "heartbeat-reply", sentTick: message.sentTick });
+        return;
+      case "heartbeat-reply": {
+        const microseconds = this.#host.clock.microseconds() - message.sentTick;
+        if (microseconds >= 0) noteRoundTrip(peer, microseconds);
+        return;
+      }
+      case "binding": {
+        const forgot = judgeBinding(message, peer.nodeId, this.#host.recoveredWatermark);
+        if (forgot !== null) {
+          this.#host.onFatal(new Failure("forgot", `${forgot}; this node may not vote and does not start`));
+          return;
+        }
+        peer.boundThere = true;
+        this.#confirmBirth(peer, message.first);
+        this.#host.onReadiness();
+        return;
+      }
+    }
+  }
+
+  #confirmBirth(peer: Peer, first: boolean): void {
+    const { identity } = this.#host;
+    if (identity.born) return;
+    if (!first) {
+      const text = `${peer.nodeId} has bound another disk for this node before: an empty disk may not vote in its place`;
+      this.#host.onFatal(new Failure("forgot", text));
+      return;
+    }
+    this.#confirmedBirth.add(peer.replica);
+    if (this.#confirmedBirth.size < this.peers.length) return;
+    identity.born = true;
+    this.#host.saveIdentity(() => {
+      this.#host.onBorn();
+    });
+  }
+
+  /** Something about a key was sent to this peer: it is expected to be heard. */
+  noteSent(replica: ReplicaId): void {
+    const { tick } = this.#host.context;
+    this.#lastWorkTick = tick;
+    noteSent(this.peer(replica), tick);
+  }
+
+  /** Called every few ticks. */
+  beat(): void {
+    const { clock, context } = this.#host;
+    const now = context.tick;
+    if (now >= this.#nextBeatTick) {
+      const busy = now - this.#lastWorkTick < IDLE_AFTER_TICKS;
+      this.#nextBeatTick = now + (busy ? BUSY_HEARTBEAT_TICKS : IDLE_HEARTBEAT_TICKS);
+      for (const peer of this.peers) {
+        if (!isReady(peer)) continue;
+        this.#say(peer.replica, { type: "heartbeat", sentTick: clock.microseconds() });
+        noteSent(peer, now);
+      }
+    }
+    if (now >= this.#nextNoteTick) {
+      this.#nextNoteTick = now + NOTE_TICKS;
+      this.#noteWatermarks();
+    }
+  }
+
+  /** A pause of our own says nothing about the peers: what they sent meanwhile has not been read yet. */
+  forgiveSilence(): void {
+    for (const peer of this.peers) if (peer.awaitedSinceTick !== 0) peer.awaitedSinceTick = this.#host.context.tick;
+  }
+
+  #noteWatermarks(): void {
+    let changed = false;
+    for (const peer of this.peers) {
+      const binding = this.#host.identity.bindings.get(peer.nodeId);
+      if (binding === undefined || !peer.boundHere || peer.watermark <= binding.watermark) continue;
+      binding.watermark = peer.watermark;
+      changed = true;
+    }
+    if (changed) this.#host.saveIdentity(() => undefined);
+  }
+
+  #say(replica: ReplicaId, message: ControlMessage): void {
+    this.#host.outboxOf(replica).control(message, this.#host.watermark());
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Opening one replica: the store with its recovery, the identity with its new incarnation (P29), the transport, and the
+ * node over them. Callback style; the public API wraps it in a promise.
+ */
+import { Random } from "../base/random.js";
+import { nodeKey } from "../base/key.js";
+import { TcpTransport } from "../net/tcp-transport.js";
+import type { PeerAddress, TcpLimits } from "../net/options.js";
+import type { Transport } from "../net/transport.js";
+import type { Context } from "../paxos/context.js";
+import { emptyLoadedKey } from "../storage/loaded-key.js";
+import { openNativeStore } from "../storage/open-native.js";
+import type { NativeStoreOptions } from "../storage/open-native.js";
+import type { StoreOpenError } from "../storage/open-error.js";
+import type { LoadedKey, Store, StoreFacts, StoreSink, StoreStatus } from "../storage/store.js";
+import { type Clock, SystemClock } from "./clock.js";
+import { type Identity, nextIdentity } from "./identity.js";
+import { NodeError } from "./node-error.js";
+import { type NodeEvents, ReplicaNode } from "./replica-node.js";
+
+/** P27, level 2. */
+const SETTLE_TICKS = 1000;
+const FIRST_PATIENCE_TICKS = 20;
+
+export interface ReplicaOptions {
+  readonly clusterId: string;
+  readonly nodeId: string;
+  /** All nodes of the group by rising replica number, this one included. */
+  readonly nodes: readonly PeerAddress[];
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly epoch: number;
+  readonly storage: Omit<NativeStoreOptions, "nodeId">;
+  /** A client's request is decided or answered with an error within this time. */
+  readonly requestMs: number;
+  /** Seed of back-off and nonces: any number that differs between starts. */
+  readonly seed: number;
+  readonly events: NodeEvents;
+  readonly transportLimits?: Partial<TcpLimits>;
+}
+
+export interface OpenedReplica {
+  readonly node: ReplicaNode;
+  readonly store: Store;
+  readonly facts: StoreFacts;
+}
+
+export type OnReplica = (error: NodeError | StoreOpenError | null, replica: OpenedReplica | null) => void;
+
+/** Passes on what the store says: to whoever reads the identity at first, to the node from then on. */
+class SinkRelay implements StoreSink {
+  target: StoreSink | null = null;
+
+  onDurable(token: number, status: StoreStatus): void {
+    this.target?.onDurable(token, status);
+  }
+
+  onRead(tag: number, status: StoreStatus, value: Uint8Array | null): void {
+    this.target?.onRead(tag, status, value);
+  }
+
+  onFailed(message: string): void {
+    this.target?.onFailed(message);
+  }
+}
+
+/** Opens the store, then the node. `opened` is called once, when the node listens for its peers; clients may be served then. */
+export function openReplica(options: ReplicaOptions, opened: OnReplica): void {
+  const relay = new SinkRelay();
+  openNativeStore({ ...options.storage, nodeId: options.nodeId }, relay, (error, store) => {
+    if (store === null) {
+      opened(error ?? new NodeError("io", "the store did not open"), null);
+      return;
+    }
+    const random = new Random(options.seed);
+    const transport = new TcpTransport({
+      self: selfOf(options),
+      nodes: options.nodes,
+      listen: options.listen,
+      random,
+      ...(options.transportLimits === undefined ? {} : { limits: options.transportLimits }),
+    });
+    startReplica(options, store, relay, transport, random, new SystemClock(), opened);
+  });
+}
+
+function selfOf(options: ReplicaOptions): number {
+  const self = options.nodes.find((node) => node.nodeId === options.nodeId);
+  if (self === undefined) throw new NodeError("foreign", `node ${options.nodeId} is not one of the nodes`);
+  return self.replica;
+}
+
+/** The node over parts that are open: the way in for other transports and clocks. */
+function startReplica(
+  options: ReplicaOptions,
+  store: Store,
+  relay: SinkRelay,
+  transport: Transport,
+  random: Random,
+  clock: Clock,
+  opened: OnReplica,
+): void {
+  const giveUp = (error: NodeError): void => {
+    store.close(() => {
+      opened(error, null);
+    });
+  };
+  if (store.facts.unknownLosses > 0) {
+    const count = String(store.facts.unknownLosses);
+    giveUp(
+      new NodeError("damaged", `${count} broken runs held records whose keys cannot be told: this disk may not vote`),
+    );
+    return;
+  }
+  readIdentity(store, relay, (error, record, position) => {
+    if (error !== null) {
+      giveUp(error);
+      return;
+    }
+    let identity: Identity;
+    try {
+      identity = nextIdentity(
+        {
+          clusterId: options.clusterId,
+          nodeId: options.nodeId,
+          nodeIds: options.nodes.map((node) => node.nodeId),
+          storageId: store.facts.storageId,
+        },
+        record,
+      );
+    } catch (problem) {
+      if (!(problem instanceof NodeError)) throw problem;
+      giveUp(problem);
+      return;
+    }
+    const node = new ReplicaNode({
+      context: newContext(selfOf(options), options.nodes.length, identity.incarnation, random, clock),
+      identity,
+      identityPosition: position,
+      store,
+      transport,
+      clock,
+      epoch: options.epoch,
+      nonce: random.next32(),
+      requestTicks: options.requestMs,
+      events: options.events,
+    });
+    relay.target = node;
+    node.start((problem) => {
+      if (problem === null) opened(null, { node, store, facts: store.facts });
+      else
+        node.close(() => {
+          opened(problem, null);
+        });
+    });
+  });
+}
+
+type OnIdentity = (error: NodeError | null, record: Uint8Array | null, position: number) => void;
+
+/** The node's own record: from memory, or from disk when the cache does not hold it. */
+function readIdentity(store: Store, relay: SinkRelay, done: OnIdentity): void {
+  const key = nodeKey("identity");
+  const results: LoadedKey[] = [emptyLoadedKey()];
+  store.load([key], results);
+  const found = results[0];
+  const broken = new NodeError("damaged", "the node's own identity record is broken: this disk may not vote");
+  if (found === undefined || found.corrupt) {
+    done(broken, null, 0);
+    return;
+  }
+  if (found.slots === 0) {
+    done(null, null, 0);
+    return;
+  }
+  const { position, value } = found.slot[found.slots - 1] ?? found.slot[0];
+  if (value !== null) {
+    done(null, value, position);
+    return;
+  }
+  relay.target = {
+    onDurable: () => undefined,
+    onFailed: () => undefined,
+    onRead: (_tag, status, bytes) => {
+      relay.target = null;
+      if (status === "ok" && bytes !== null) done(null, bytes, position);
+      else done(broken, null, 0);
+    },
+  };
+  store.read(0, key, position);
+  store.submit();
+}
+
+function newContext(self: number, replicas: number, incarnation: number, random: Random, clock: Clock): Context {
+  const peerOrder: number[] = [];
+  for (let replica = 0; replica < replicas; replica++) if (replica !== self) peerOrder.push(replica);
+  return {
+    self,
+    replicas,
+    incarnation,
+    random,
+    tick: clock.tick(),
+    turn: 0,
+    wallMs: clock.wallMs(),
+    mayVote: false,
+    storeWorks: true,
+    diskFull: false,
+    suspected: Array.from({ length: replicas }, (_, replica) => replica !== self),
+    peerOrder,
+    patienceTicks: FIRST_PATIENCE_TICKS,
+    settleTicks: SETTLE_TICKS,
+    peerIncarnations: new Array<number>(replicas).fill(0),
+    forwardsSent: new Array<number>(replicas).fill(0),
+    forwardsTaken: new Array<number>(replicas).fill(0),
+    lastRequest: 0,
+    lastQuery: 0,
+  };
+}

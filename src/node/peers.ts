@@ -1,0 +1,86 @@
+/**
+ * What is known of each peer while it lives: connected or not, how quick, when last heard, suspected or not (P10).
+ * Suspicion costs two phases, never safety, so it may be wrong; it must be quick when a peer is gone. It is the same for
+ * all keys, so a dead leader costs no time-out per key.
+ */
+import type { Context } from "../paxos/context.js";
+import type { ReplicaId } from "../paxos/ballot.js";
+
+/** P10: nobody is suspected for a silence shorter than this. */
+const MIN_SILENCE_TICKS = 20;
+const SILENCE_FACTOR = 3;
+/** P16: what "a small multiple of round trip and flush" is, and its least value in ticks. */
+const PATIENCE_FACTOR = 4;
+const MIN_PATIENCE_TICKS = 10;
+const MAX_PATIENCE_TICKS = 500;
+/** A round trip that was long once is believed for a while: the estimate falls by this factor with each quicker one. */
+const ROUND_TRIP_DECAY = 0.95;
+
+export interface Peer {
+  readonly replica: ReplicaId;
+  readonly nodeId: string;
+  connected: boolean;
+  /** P29: bound here durably, and bound there. Messages go both ways only when both hold. */
+  boundHere: boolean;
+  boundThere: boolean;
+  refused: string;
+  incarnation: number;
+  roundTripUs: number;
+  /** Tick of the first frame sent since the peer was last heard, 0 = none. */
+  awaitedSinceTick: number;
+  /** Highest durable LSN that it told in this incarnation. */
+  watermark: number;
+}
+
+export function newPeer(replica: ReplicaId, nodeId: string): Peer {
+  return {
+    replica,
+    nodeId,
+    connected: false,
+    boundHere: false,
+    boundThere: false,
+    refused: "",
+    incarnation: 0,
+    roundTripUs: 500,
+    awaitedSinceTick: 0,
+    watermark: 0,
+  };
+}
+
+export function isReady(peer: Peer): boolean {
+  return peer.connected && peer.boundHere && peer.boundThere;
+}
+
+export function noteHeard(peer: Peer): void {
+  peer.awaitedSinceTick = 0;
+}
+
+export function noteSent(peer: Peer, tick: number): void {
+  if (peer.awaitedSinceTick === 0) peer.awaitedSinceTick = tick;
+}
+
+export function noteRoundTrip(peer: Peer, microseconds: number): void {
+  peer.roundTripUs = Math.max(microseconds, peer.roundTripUs * ROUND_TRIP_DECAY);
+}
+
+/** Brings suspicion, order and patience in `context` up to date. Returns true when suspicion changed. */
+export function judgePeers(context: Context, peers: readonly Peer[], flushUs: number): boolean {
+  let changed = false;
+  let slowest = 0;
+  for (const peer of peers) {
+    const expectedTicks = (peer.roundTripUs + flushUs) / 1000;
+    const silenceTicks = Math.max(MIN_SILENCE_TICKS, SILENCE_FACTOR * expectedTicks);
+    const silent = peer.awaitedSinceTick !== 0 && context.tick - peer.awaitedSinceTick > silenceTicks;
+    const suspected = !isReady(peer) || silent;
+    if (context.suspected[peer.replica] !== suspected) {
+      context.suspected[peer.replica] = suspected;
+      changed = true;
+    }
+    if (!suspected) slowest = Math.max(slowest, peer.roundTripUs);
+  }
+  const patience = Math.ceil((PATIENCE_FACTOR * (slowest + flushUs)) / 1000);
+  context.patienceTicks = Math.min(MAX_PATIENCE_TICKS, Math.max(MIN_PATIENCE_TICKS, patience));
+  const roundTrip = (replica: ReplicaId): number => peers.find((peer) => peer.replica === replica)?.roundTripUs ?? 0;
+  context.peerOrder.sort((a, b) => roundTrip(a) - roundTrip(b));
+  return changed;
+}

@@ -1,0 +1,437 @@
+/**
+ * One replica alive: the store, the peers and the turn loop under one roof, and the service that the rooms above use.
+ * A node serves once its identity is durable, and votes once it was born (P29). It never answers from doubt: what cannot
+ * be decided is refused with a code, or said to be unknown.
+ */
+import { type Key, nodeKey } from "../base/key.js";
+import { readFrame } from "../codec/frame.js";
+import type { Hello, Transport, TransportSink } from "../net/transport.js";
+import { PROTOCOL_VERSION } from "../net/transport.js";
+import type { ReplicaId } from "../paxos/ballot.js";
+import type { Context } from "../paxos/context.js";
+import type { Message } from "../paxos/message.js";
+import type { Operation, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos/operation.js";
+import { CLASS_LIVE } from "../codec/record.js";
+import { HEADER_BYTES, type Store, type StoreSink, type StoreStatus } from "../storage/store.js";
+import { ClientTable } from "./clients.js";
+import type { Clock, TimerHandle } from "./clock.js";
+import { encodeIdentity, type Identity } from "./identity.js";
+import { Inspections } from "./inspect.js";
+import { Links } from "./links.js";
+import { NodeError } from "./node-error.js";
+import { Outbox } from "./outbox.js";
+import { isReady, judgePeers } from "./peers.js";
+import type { KeyService, NodeStats, PeerView, PLogView, ReplySink } from "./service.js";
+import { Counters } from "./stats.js";
+import { TurnLoop } from "./turn.js";
+
+/** Pace at which peers are judged and heartbeats are considered. */
+const BEAT_TICKS = 4;
+/** A beat that comes later than this was our own fault: nobody is suspected for it. */
+const OWN_PAUSE_TICKS = 12;
+/** Store statistics that change slowly are asked for every so many beats. */
+const BEATS_PER_SAMPLE = 32;
+
+const IDENTITY = nodeKey("identity");
+
+export interface NodeEvents {
+  /** The node began to vote, after it had waited for its birth. */
+  onBorn(): void;
+  /** The node cannot go on; it has stopped voting and serving. */
+  onFatal(error: NodeError): void;
+  /** P6, P30: somebody has to look at this. */
+  onAlarm(text: string): void;
+  /** A connection came, went or was refused. For the log. */
+  onPeer(text: string): void;
+}
+
+export interface NodeParts {
+  readonly context: Context;
+  readonly identity: Identity;
+  /** Position of the identity record on disk, 0 = there was none. */
+  readonly identityPosition: number;
+  readonly store: Store;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly epoch: number;
+  readonly nonce: number;
+  readonly requestTicks: number;
+  readonly events: NodeEvents;
+}
+
+export class ReplicaNode implements KeyService, StoreSink, TransportSink {
+  readonly #parts: NodeParts;
+  readonly #context: Context;
+  readonly #counters = new Counters();
+  readonly #clients = new ClientTable();
+  readonly #outboxes: (Outbox | null)[];
+  readonly #links: Links;
+  readonly #turns: TurnLoop;
+  readonly #inspections: Inspections;
+  /** Saves of the identity under way: token of the batch -> whom to tell. */
+  readonly #saves: { readonly token: number; readonly done: () => void }[] = [];
+  #identityPosition: number;
+  #state: "loading" | "waiting" | "serving" | "failed" | "closed" = "loading";
+  #failure = "";
+  #beatTimer: TimerHandle | null = null;
+  #lastBeatTick = 0;
+  #beats = 0;
+  #flushUs = 0;
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
+    this.#context = parts.context;
+    this.#identityPosition = parts.identityPosition;
+    const { context, identity, transport, store, clock } = parts;
+    this.#outboxes = identity.nodeIds.map((_id, replica) =>
+      replica === context.self ? null : new Outbox(transport, replica, this.#counters),
+    );
+    this.#links = new Links({
+      clock,
+      context,
+      identity,
+      transport,
+      recoveredWatermark: store.facts.recoveredWatermark,
+      watermark: () => store.watermark(),
+      saveIdentity: (done) => {
+        this.#saveIdentity(done);
+      },
+      onReadiness: () => {
+        this.#judge();
+      },
+      onBorn: () => {
+        this.#beginVoting();
+      },
+      onFatal: (error) => {
+        this.#fail(error);
+      },
+      outboxOf: (replica) => this.#outboxOf(replica),
+    });
+    this.#turns = new TurnLoop({
+      clock,
+      context,
+      store,
+      clients: this.#clients,
+      counters: this.#counters,
+      outboxFor: (replica) => (isReady(this.#links.peer(replica)) ? this.#outboxOf(replica) : null),
+      eachOutbox: (visit) => {
+        for (const outbox of this.#outboxes) if (outbox !== null) visit(outbox);
+      },
+      onSent: (replica) => {
+        this.#links.noteSent(replica);
+      },
+      onOwnReply: (message) => this.#inspections.onReply(context.self, message),
+      onAlarm: (key, text) => {
+        this.#alarm(`${JSON.stringify(key.slice(1))}: ${text}`);
+      },
+      onBatchFailed: (status) => {
+        this.#storeFailed(`a batch could not be made durable (${status})`);
+      },
+    });
+    this.#inspections = new Inspections(context, clock, identity.nodeIds);
+  }
+
+  /** Makes the new incarnation durable, then begins to listen. `serving`: once, or with why not. */
+  start(serving: (error: NodeError | null) => void): void {
+    this.#saveIdentity(() => {
+      const { transport, identity, nonce, epoch } = this.#parts;
+      const hello: Hello = {
+        protocolVersion: PROTOCOL_VERSION,
+        clusterId: identity.clusterId,
+        epoch,
+        nodeId: identity.nodeId,
+        replica: this.#context.self,
+        incarnation: identity.incarnation,
+        storageId: identity.storageId,
+        nonce,
+      };
+      transport.start(this, hello, (error) => {
+        if (error !== null) {
+          serving(new NodeError("listen", `cannot listen for peers: ${error.message}`));
+          return;
+        }
+        this.#state = "waiting";
+        if (identity.born) this.#beginVoting();
+        this.#lastBeatTick = this.#parts.clock.tick();
+        this.#beat();
+        serving(null);
+      });
+    });
+  }
+
+  close(done: () => void): void {
+    this.#stop("closed", "the node is closing");
+    this.#parts.transport.close(() => {
+      this.#parts.store.close(done);
+    });
+  }
+
+  // ---- KeyService
+
+  write(key: Key, operation: Operation, sink: ReplySink, tag: number): void {
+    this.#counters.writes++;
+    const refused = this.#refusal(true);
+    if (refused !== null) {
+      const outcome: WriteOutcome = { status: "not-applied", ...refused };
+      this.#turns.afterTurn(() => {
+        sink.onWrite(tag, outcome);
+      });
+      return;
+    }
+    const context = this.#context;
+    context.lastRequest++;
+    this.#turns.enqueue(key, {
+      type: "write",
+      client: this.#clients.add(sink, tag, true),
+      request: { replica: context.self, incarnation: context.incarnation, counter: context.lastRequest },
+      operation,
+      deadlineTick: this.#parts.clock.tick() + this.#parts.requestTicks,
+    });
+  }
+
+  read(key: Key, sink: ReplySink, tag: number): void {
+    this.#counters.reads++;
+    const refused = this.#refusal(false);
+    if (refused !== null) {
+      const outcome: ReadOutcome = { status: "refused", ...refused };
+      this.#turns.afterTurn(() => {
+        sink.onRead(tag, outcome);
+      });
+      return;
+    }
+    this.#turns.enqueue(key, {
+      type: "read",
+      client: this.#clients.add(sink, tag, false),
+      deadlineTick: this.#parts.clock.tick() + this.#parts.requestTicks,
+    });
+  }
+
+  inspect(key: Key, done: (views: readonly PLogView[]) => void): void {
+    const query = this.#inspections.begin(done);
+    const { self } = this.#context;
+    for (let to = 0; to < this.#context.replicas; to++) {
+      const message: Message = { type: "state-query", key, query, knownIndex: Number.MAX_SAFE_INTEGER };
+      if (to === self) this.#turns.enqueue(key, { type: "message", from: self, message });
+      else if (isReady(this.#links.peer(to))) {
+        this.#outboxOf(to).add(message, this.#parts.store.watermark(), this.#context.tick);
+        this.#links.noteSent(to);
+      }
+    }
+    this.#turns.schedule();
+  }
+
+  countKeys(): number {
+    return this.#parts.store.stats().keysByClass[CLASS_LIVE] ?? 0;
+  }
+
+  stats(): NodeStats {
+    const { identity } = this.#parts;
+    const counters = this.#counters;
+    const rounds = counters.rounds(this.#context.replicas - 1);
+    return {
+      nodeId: identity.nodeId,
+      replica: this.#context.self,
+      clusterId: identity.clusterId,
+      incarnation: identity.incarnation,
+      storageId: identity.storageId,
+      state: this.#state,
+      waitingFor: this.#links.waitingFor(),
+      peers: this.#peerViews(),
+      lanes: this.#turns.lanes,
+      undecided: this.#turns.undecided,
+      writes: counters.writes,
+      reads: counters.reads,
+      writesOk: counters.writesOk,
+      writesUnknown: counters.writesUnknown,
+      writesNotApplied: counters.writesNotApplied,
+      fastRounds: rounds.fast,
+      submittedRounds: counters.submittedRounds,
+      twoPhaseRounds: rounds.twoPhase,
+      forwards: counters.forwards,
+      catchUps: counters.catchUps,
+      messagesSent: counters.messagesSent,
+      framesSent: counters.framesSent,
+      alarms: counters.alarms,
+    };
+  }
+
+  #peerViews(): PeerView[] {
+    const { identity } = this.#parts;
+    return identity.nodeIds.map((nodeId, replica): PeerView => {
+      if (replica === this.#context.self) {
+        const { incarnation } = identity;
+        return { replica, nodeId, state: "self", detail: "", incarnation, rttUs: 0 };
+      }
+      const peer = this.#links.peer(replica);
+      let state: PeerView["state"] = "connecting";
+      if (peer.refused !== "") state = "refused";
+      else if (isReady(peer)) state = (this.#context.suspected[replica] ?? false) ? "suspected" : "connected";
+      const { incarnation } = peer;
+      return { replica, nodeId, state, detail: peer.refused, incarnation, rttUs: Math.round(peer.roundTripUs) };
+    });
+  }
+
+  /** Why nothing can be asked of this node now; null when it can. */
+  #refusal(write: boolean): { readonly code: RefuseCode; readonly message: string } | null {
+    switch (this.#state) {
+      case "loading":
+        return { code: "LOADING", message: "the node is recovering" };
+      case "waiting": {
+        const names = this.#links.waitingFor().join(", ");
+        return { code: "LOADING", message: `the node has never voted and waits once for all others: ${names}` };
+      }
+      case "failed":
+      case "closed":
+        return { code: "FAILED", message: this.#failure };
+      case "serving":
+        break;
+    }
+    if (this.#clients.isFull) return { code: "BUSY", message: "too many requests are in flight at this node" };
+    if (write && this.#context.diskFull) return { code: "DISKFULL", message: "the volumes of this node are full" };
+    return null;
+  }
+
+  // ---- StoreSink
+
+  onDurable(token: number, status: StoreStatus): void {
+    this.#turns.onDurable(token, status);
+    while (this.#saves.length > 0 && (this.#saves[0]?.token ?? 0) <= token) {
+      const save = this.#saves.shift();
+      if (status === "ok") save?.done();
+    }
+  }
+
+  onRead(tag: number, status: StoreStatus, value: Uint8Array | null): void {
+    this.#turns.onRead(tag, status, value);
+  }
+
+  onFailed(message: string): void {
+    this.#storeFailed(message);
+  }
+
+  // ---- TransportSink
+
+  onConnected(peer: ReplicaId, hello: Hello): void {
+    this.#parts.events.onPeer(`connected to ${hello.nodeId}, incarnation ${String(hello.incarnation)}`);
+    this.#links.onConnected(peer, hello);
+  }
+
+  onClosed(peer: ReplicaId, reason: string): void {
+    this.#parts.events.onPeer(`connection with ${this.#links.peer(peer).nodeId} ended: ${reason}`);
+    this.#links.onClosed(peer);
+  }
+
+  onFrame(peer: ReplicaId, payload: Uint8Array): void {
+    this.#links.onFrame(peer);
+    readFrame(payload, this.#context.replicas, {
+      onWatermark: (watermark) => {
+        this.#links.onWatermark(peer, watermark);
+      },
+      onMessage: (message) => {
+        this.#onMessage(peer, message);
+      },
+      onControl: (message) => {
+        this.#links.onControl(peer, message);
+      },
+      onBad: (reason) => {
+        this.#parts.transport.disconnect(peer, `a frame could not be read: ${reason}`);
+      },
+    });
+  }
+
+  onRefused(peer: ReplicaId | -1, reason: string): void {
+    const who = peer === -1 ? "a stranger" : this.#links.peer(peer).nodeId;
+    if (peer !== -1) this.#links.peer(peer).refused = reason;
+    this.#parts.events.onPeer(`refused: ${who}: ${reason}`);
+  }
+
+  #onMessage(from: ReplicaId, message: Message): void {
+    if (!this.#links.mayAct(from)) return;
+    if (message.type === "state-reply" && this.#inspections.onReply(from, message)) return;
+    this.#turns.enqueue(message.key, { type: "message", from, message });
+  }
+
+  // ---- life
+
+  #outboxOf(replica: ReplicaId): Outbox {
+    const outbox = this.#outboxes[replica];
+    if (outbox === null || outbox === undefined) throw new NodeError("io", "no outbox for the own replica");
+    return outbox;
+  }
+
+  #saveIdentity(done: () => void): void {
+    const { store, identity } = this.#parts;
+    this.#identityPosition++;
+    store.put(
+      IDENTITY,
+      this.#identityPosition,
+      this.#identityPosition,
+      new Uint8Array(HEADER_BYTES),
+      encodeIdentity(identity),
+    );
+    this.#saves.push({ token: this.#turns.nextToken, done });
+    this.#turns.schedule();
+  }
+
+  #beginVoting(): void {
+    this.#context.mayVote = true;
+    this.#state = "serving";
+    this.#parts.events.onBorn();
+    this.#turns.wakeAll();
+  }
+
+  readonly #beat = (): void => {
+    const { clock, store } = this.#parts;
+    const context = this.#context;
+    context.tick = clock.tick();
+    context.wallMs = clock.wallMs();
+    if (context.tick - this.#lastBeatTick > OWN_PAUSE_TICKS) this.#links.forgiveSilence();
+    this.#lastBeatTick = context.tick;
+    if (this.#beats % BEATS_PER_SAMPLE === 0) {
+      this.#flushUs = store.stats().flushUs;
+      context.diskFull = store.isFull();
+    }
+    this.#beats++;
+    this.#links.beat();
+    this.#inspections.expire(context.tick);
+    this.#judge();
+    this.#beatTimer = clock.after(BEAT_TICKS, this.#beat);
+  };
+
+  #judge(): void {
+    if (judgePeers(this.#context, this.#links.peers, this.#flushUs)) this.#turns.wakeAll();
+  }
+
+  #alarm(text: string): void {
+    this.#counters.alarms++;
+    this.#parts.events.onAlarm(text);
+  }
+
+  #storeFailed(message: string): void {
+    if (!this.#context.storeWorks) return;
+    this.#context.storeWorks = false;
+    this.#fail(new NodeError("io", `the store failed: ${message}`));
+  }
+
+  #fail(error: NodeError): void {
+    if (this.#state === "failed" || this.#state === "closed") return;
+    this.#stop("failed", error.message);
+    this.#parts.events.onFatal(error);
+  }
+
+  /** Stops voting and serving. Who waits for a write is told the truth: nobody knows. */
+  #stop(state: "failed" | "closed", why: string): void {
+    if (this.#state === "closed") return;
+    this.#state = state;
+    this.#failure = why;
+    this.#context.mayVote = false;
+    this.#beatTimer?.cancel();
+    this.#turns.stop();
+    const unknown: WriteOutcome = { status: "unknown", message: `${why}; the write may have been applied` };
+    const refused: ReadOutcome = { status: "refused", code: "FAILED", message: why };
+    this.#clients.drain((sink, tag, isWrite) => {
+      if (isWrite) sink.onWrite(tag, unknown);
+      else sink.onRead(tag, refused);
+    });
+  }
+}

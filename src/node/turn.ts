@@ -1,0 +1,320 @@
+/**
+ * The turn loop: everything that one poll of the event loop brought in is gathered, stepped lane by lane, and ended by
+ * one batch to the store and one frame to each peer. What may only be said when durable waits under the batch's token
+ * (P2). Knows lanes, store and outboxes; nothing of handshakes or of what clients speak.
+ */
+import type { Key } from "../base/key.js";
+import { TimingWheel } from "../base/timing-wheel.js";
+import { encodeHeader, RECORD_HEADER_BYTES, recordValue } from "../codec/record.js";
+import { NO_BALLOT, type ReplicaId } from "../paxos/ballot.js";
+import type { Context } from "../paxos/context.js";
+import { Effects, type RecordWrite } from "../paxos/effects.js";
+import type { Lane } from "../paxos/lane.js";
+import type { Message, StateReplyMessage } from "../paxos/message.js";
+import { type Input, step } from "../paxos/replica.js";
+import type { LoadedKey, Store } from "../storage/store.js";
+import type { ClientTable } from "./clients.js";
+import type { Clock, TimerHandle } from "./clock.js";
+import { HeldMessages } from "./held.js";
+import { type LaneSlot, LaneTable } from "./lane-table.js";
+import { Loader } from "./loader.js";
+import { MARK_PATIENCE_TICKS, type Outbox } from "./outbox.js";
+import type { Counters } from "./stats.js";
+
+/** Rounds of messages to the own replica within one turn; what is left runs in the next. */
+const MAX_ROUNDS = 16;
+
+export interface TurnHost {
+  readonly clock: Clock;
+  readonly context: Context;
+  readonly store: Store;
+  readonly clients: ClientTable;
+  readonly counters: Counters;
+  /** Outbox of a peer to which messages may go now, else null: what is for it is lost. */
+  outboxFor(replica: ReplicaId): Outbox | null;
+  eachOutbox(visit: (outbox: Outbox) => void): void;
+  onSent(replica: ReplicaId): void;
+  /** An answer of this replica to itself; true when it was for somebody outside of the lanes. */
+  onOwnReply(message: StateReplyMessage): boolean;
+  onAlarm(key: Key, text: string): void;
+  /** A batch was not made durable. The own records of its lanes can no longer be believed. */
+  onBatchFailed(status: string): void;
+}
+
+interface QueuedInput {
+  readonly key: Key;
+  readonly input: Input;
+}
+
+const TICK: Input = { type: "tick" };
+
+export class TurnLoop {
+  readonly #host: TurnHost;
+  readonly #lanes = new LaneTable();
+  readonly #loader: Loader;
+  readonly #held = new HeldMessages();
+  readonly #effects = new Effects();
+  readonly #header = new Uint8Array(RECORD_HEADER_BYTES);
+  readonly #wheel: TimingWheel<LaneSlot>;
+  #inputs: QueuedInput[] = [];
+  #touched: LaneSlot[] = [];
+  #scheduled = false;
+  #stopped = false;
+  #timer: TimerHandle | null = null;
+  #timerTick = 0;
+  /** What wants to run at the end of the next turn: answers that must not come during the call that asked. */
+  #afterwards: (() => void)[] = [];
+
+  constructor(host: TurnHost) {
+    this.#host = host;
+    this.#wheel = new TimingWheel<LaneSlot>(host.clock.tick());
+    this.#loader = new Loader({
+      context: host.context,
+      store: host.store,
+      onLane: (lane, inputs) => {
+        const slot = this.#lanes.add(lane);
+        for (const input of inputs) this.#step(slot, input);
+      },
+      onDamaged: (key, reason) => {
+        host.onAlarm(key, `P30: ${reason}; this replica is learner-only for the key`);
+      },
+    });
+  }
+
+  get lanes(): number {
+    return this.#lanes.size;
+  }
+
+  /** Token that what is put into the store now will have. */
+  get nextToken(): number {
+    return this.#held.nextToken;
+  }
+
+  /** Lanes with an accepted entry of which it is not known whether it was chosen. */
+  get undecided(): number {
+    let count = 0;
+    for (const { lane } of this.#lanes.values()) if (lane.plog.acceptedEntry !== null) count++;
+    return count;
+  }
+
+  /** Hands an input over; it is stepped at the end of this turn. */
+  enqueue(key: Key, input: Input): void {
+    this.#inputs.push({ key, input });
+    this.schedule();
+  }
+
+  /** Runs `run` at the end of the next turn. */
+  afterTurn(run: () => void): void {
+    this.#afterwards.push(run);
+    this.schedule();
+  }
+
+  schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    this.#host.clock.defer(this.#run);
+  }
+
+  /** Steps every lane with a tick: suspicion or the right to vote has changed. */
+  wakeAll(): void {
+    for (const slot of this.#lanes.values()) this.enqueue(slot.lane.key, TICK);
+  }
+
+  /** The store's answer to a read of ours. */
+  onRead(...answer: Parameters<Loader["onRead"]>): void {
+    this.#loader.onRead(...answer);
+    this.schedule();
+  }
+
+  /** The store made everything up to `token` durable, or says that the batch with this token failed. */
+  onDurable(token: number, status: string): void {
+    for (let batch = this.#held.takeUpTo(token); batch !== null; batch = this.#held.takeUpTo(token)) {
+      if (status !== "ok") {
+        this.#host.onBatchFailed(status);
+        continue; // P2: what was held for it never leaves
+      }
+      for (let i = 0; i < batch.slots.length; i++) {
+        const slot = batch.slots[i];
+        const sequence = batch.sequences[i];
+        if (slot === undefined || sequence === undefined) continue;
+        this.#inputs.push({ key: slot.lane.key, input: { type: "persisted", sequence } });
+      }
+      for (const envelope of batch.envelopes) this.#dispatch(envelope.to, envelope.message);
+    }
+    this.schedule();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  readonly #run = (): void => {
+    this.#scheduled = false;
+    if (this.#stopped) return;
+    const { context, clock } = this.#host;
+    context.tick = clock.tick();
+    context.wallMs = clock.wallMs();
+    context.turn++;
+    this.#wheel.advance(context.tick, (slot) => this.#inputs.push({ key: slot.lane.key, input: TICK }));
+    for (let round = 0; round < MAX_ROUNDS && this.#inputs.length > 0; round++) this.#stepAll();
+    this.#endTurn();
+    if (this.#inputs.length > 0) this.schedule();
+  };
+
+  #stepAll(): void {
+    const inputs = this.#inputs;
+    this.#inputs = [];
+    const strangers = new Map<Key, Input[]>();
+    for (const { key, input } of inputs) {
+      const slot = this.#lanes.get(key);
+      if (slot !== undefined) {
+        this.#step(slot, input);
+        continue;
+      }
+      if (input.type === "tick" || input.type === "persisted" || this.#loader.enqueue(key, input)) continue;
+      const waiting = strangers.get(key);
+      if (waiting === undefined) strangers.set(key, [input]);
+      else waiting.push(input);
+    }
+    if (strangers.size === 0) return;
+    this.#loader.load([...strangers.keys()], (key, records) => {
+      this.#meet(key, records, strangers.get(key) ?? []);
+    });
+  }
+
+  /** A key without a lane: questions are answered from the headers, everything else opens one. */
+  #meet(key: Key, records: LoadedKey, inputs: readonly Input[]): void {
+    const rest: Input[] = [];
+    for (const input of inputs) {
+      if (rest.length === 0 && input.type === "message" && input.message.type === "state-query") {
+        const answer = this.#loader.answerFromHeaders(records, input.message);
+        if (answer !== null) {
+          this.#dispatch(input.from, answer);
+          continue;
+        }
+      }
+      rest.push(input);
+    }
+    if (rest.length > 0) this.#loader.open(key, records, rest);
+  }
+
+  #step(slot: LaneSlot, input: Input): void {
+    const { context } = this.#host;
+    const effects = this.#effects;
+    effects.clear();
+    step(context, slot.lane, input, effects);
+    if (slot.touchedTurn !== context.turn) {
+      slot.touchedTurn = context.turn;
+      this.#touched.push(slot);
+    }
+    this.#persist(slot);
+    const token = slot.lane.durable === slot.lane.writes ? 0 : slot.lastToken;
+    for (const envelope of effects.send) this.#dispatch(envelope.to, envelope.message);
+    for (const envelope of effects.sendWhenDurable) {
+      if (token === 0) this.#dispatch(envelope.to, envelope.message);
+      else this.#held.hold(envelope, token);
+    }
+    this.#answer();
+    if (effects.wakeAtTick === 0) this.#wheel.remove(slot);
+    else this.#wheel.add(slot, effects.wakeAtTick);
+    if (effects.alarm !== null) this.#host.onAlarm(slot.lane.key, effects.alarm);
+  }
+
+  #persist(slot: LaneSlot): void {
+    const { store, counters } = this.#host;
+    const { persist, mark } = this.#effects;
+    if (persist.length === 0 && mark === 0) return;
+    const { key } = slot.lane;
+    if (mark > 0) {
+      encodeHeader(markedRecord(slot.lane), this.#header);
+      store.mark(key, mark, this.#header);
+    }
+    for (const write of persist) {
+      encodeHeader(write, this.#header);
+      store.put(key, write.index, write.floor, this.#header, recordValue(write));
+    }
+    counters.records += persist.length;
+    this.#held.addLane(slot, slot.lane.writes);
+  }
+
+  #answer(): void {
+    const { clients, counters } = this.#host;
+    for (const { client, outcome } of this.#effects.writeReplies) {
+      if (outcome.status === "unknown") counters.writesUnknown++;
+      else if (outcome.status === "not-applied") counters.writesNotApplied++;
+      else counters.writesOk++;
+      const tag = clients.tagOf(client);
+      clients.take(client).onWrite(tag, outcome);
+    }
+    for (const { client, outcome } of this.#effects.readReplies) {
+      const tag = clients.tagOf(client);
+      clients.take(client).onRead(tag, outcome);
+    }
+  }
+
+  /** Sends a message that nothing holds back any more; those to ourselves are inputs of this turn. */
+  #dispatch(to: ReplicaId, message: Message): void {
+    const { context, counters } = this.#host;
+    if (to === context.self) {
+      if (message.type === "state-reply" && this.#host.onOwnReply(message)) return;
+      this.#inputs.push({ key: message.key, input: { type: "message", from: to, message } });
+      return;
+    }
+    counters.count(message);
+    const outbox = this.#host.outboxFor(to);
+    if (outbox === null) return;
+    outbox.add(message, this.#host.store.watermark(), context.tick);
+    this.#host.onSent(to);
+  }
+
+  #endTurn(): void {
+    const { store, context, clock } = this.#host;
+    const token = store.submit();
+    if (token > 0) this.#held.submitted(token);
+    const watermark = store.watermark();
+    let marksWait = false;
+    this.#host.eachOutbox((outbox) => {
+      outbox.flush(watermark, context.tick);
+      marksWait ||= outbox.hasWaitingMarks;
+    });
+    for (const slot of this.#touched) this.#lanes.dropIfIdle(slot);
+    this.#touched = [];
+    const afterwards = this.#afterwards;
+    this.#afterwards = [];
+    for (const run of afterwards) run();
+    const next = this.#wheel.nextTick();
+    this.#arm(
+      marksWait ? Math.min(next === 0 ? Number.MAX_SAFE_INTEGER : next, context.tick + MARK_PATIENCE_TICKS) : next,
+      clock,
+    );
+  }
+
+  /** One timer for everything that waits for time. */
+  #arm(tick: number, clock: Clock): void {
+    if (tick === 0 || (this.#timer !== null && this.#timerTick <= tick)) return;
+    this.#timer?.cancel();
+    this.#timerTick = tick;
+    this.#timer = clock.after(Math.max(1, tick - this.#host.context.tick), () => {
+      this.#timer = null;
+      this.schedule();
+    });
+  }
+}
+
+/** P13: the record on disk that holds the chosen entry, as its header reads from now on in memory. */
+function markedRecord(lane: Lane): RecordWrite {
+  const { chosen, chosenBallot, learner } = lane.plog;
+  return {
+    index: chosen.index,
+    floor: chosen.index,
+    promised: NO_BALLOT,
+    accepted: chosenBallot,
+    entry: chosen,
+    proposer: 0,
+    chosen: true,
+    baseHash: 0,
+    learner,
+    live: !chosen.tombstone,
+  };
+}
