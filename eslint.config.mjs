@@ -26,6 +26,7 @@ export default tseslint.config(
         words("TSModuleDeclaration", "No namespaces: use a module."),
         words("TSParameterProperty", "No parameter properties: declare the field."),
       ],
+      "@typescript-eslint/no-unused-vars": ["error", { ignoreRestSiblings: true }],
       "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
       "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
       // A loop over an index that noUncheckedIndexedAccess already guards reads well; the rule fights typed arrays.

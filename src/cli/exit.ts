@@ -43,8 +43,11 @@ export function exitCodeOf(error: unknown): ExitCode {
   return error.code === "EADDRINUSE" || error.code === "EADDRNOTAVAIL" ? EXIT.usage : EXIT.io;
 }
 
+const EXIT_NAMES: Readonly<Record<ExitCode, string>> = { 0: "OK", 1: "FAILED", 2: "USAGE", 3: "DATA", 4: "IO" };
+
 /** The error's code for machines, beside the exit code. */
 export function errorCodeOf(error: unknown): string {
+  if (error instanceof CommandError) return EXIT_NAMES[error.exitCode];
   if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
   return error instanceof Error ? error.name : "unknown";
 }

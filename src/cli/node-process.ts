@@ -4,7 +4,7 @@
  * goes to a file.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { EXIT, type ExitCode } from "./exit.js";
 import type { LocalNode } from "./layout.js";
@@ -32,12 +32,15 @@ export class NodeProcess {
   /** Resolves with the ready line, or null when the process ended before it. */
   readonly ready: Promise<ReadyLine | null>;
   readonly #child: ChildProcess;
+  /** Where the lines of this start begin in the log. */
+  readonly #logStart: number;
   #ending: Ending | null = null;
 
   constructor(node: LocalNode) {
     this.node = node;
     rotateLog(node.logFile);
     const log = openSync(node.logFile, "a", 0o600);
+    this.#logStart = fstatSync(log).size;
     const args = [COMMAND_FILE, "server", "--config", node.configFile, "--stop-with-stdin"];
     this.#child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", log], env: withoutSettings(process.env) });
     closeSync(log);
@@ -78,10 +81,11 @@ export class NodeProcess {
     if (this.#ending === null) this.#child.kill("SIGKILL");
   }
 
-  /** The last lines of its log, as text for people. */
+  /** The last lines of its log since this start, as text for people. */
   logTail(): readonly string[] {
     if (!existsSync(this.node.logFile)) return [];
-    return readFileSync(this.node.logFile, "utf8").trimEnd().split("\n").slice(-LOG_TAIL_LINES).map(logText);
+    const text = readFileSync(this.node.logFile).subarray(this.#logStart).toString("utf8");
+    return text.trimEnd().split("\n").slice(-LOG_TAIL_LINES).map(logText);
   }
 
   async #readReady(): Promise<ReadyLine | null> {

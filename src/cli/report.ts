@@ -20,7 +20,8 @@ export interface ClusterReport {
 export function printCluster(report: ClusterReport, output: Output): void {
   const { plan, ready, seconds, notes } = report;
   plan.nodes.forEach((node, index) => {
-    output.event("node", { ...ready[index], ...nodeFields(node) });
+    const { event: _, ...facts } = ready[index] ?? {};
+    output.event("node", { ...facts, ...nodeFields(node) });
   });
   output.event("up", {
     nodes: plan.nodes.length,

@@ -5,7 +5,7 @@
 import { destination, pino, stdTimeFunctions } from "pino";
 import { type FlagValues, formatAddress, loadConfig } from "../cluster/index.js";
 import { openServer } from "../server/index.js";
-import { EXIT, type ExitCode, exitCodeOf } from "./exit.js";
+import { EXIT, type ExitCode } from "./exit.js";
 import { exitNow, stopWithStdin, watchStopSignals } from "./stop-signal.js";
 
 export interface ServerOptions {
@@ -28,10 +28,7 @@ export async function runServer(options: ServerOptions): Promise<ExitCode> {
   });
 
   const opening = openServer(config, log);
-  const server = await Promise.race([opening, stop.wanted.then(() => null)]).catch((error: unknown) => {
-    log.fatal({ exitCode: exitCodeOf(error) }, error instanceof Error ? error.message : String(error));
-    throw error;
-  });
+  const server = await Promise.race([opening, stop.wanted.then(() => null)]);
   if (server === null) return stopWhileOpening(opening);
   const ready = {
     event: "ready",
