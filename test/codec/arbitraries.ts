@@ -1,0 +1,223 @@
+/** Random valid messages, control messages and records of a group of three, for the claims of the codec's tests. */
+import fc from "fast-check";
+import { rawKey } from "../../src/base/key.js";
+import type { ControlMessage } from "../../src/codec/control.js";
+import { type Ballot, isBallot, NO_BALLOT } from "../../src/paxos/ballot.js";
+import { type Entry, makeEntry } from "../../src/paxos/entry.js";
+import type { Message } from "../../src/paxos/message.js";
+import type { Condition, Operation, RequestId, WriteOutcome } from "../../src/paxos/operation.js";
+
+export const REPLICAS = 3;
+
+const wide = fc.oneof(fc.nat(300), fc.maxSafeNat());
+const index = wide.map((n) => Math.max(1, n));
+const replica = fc.nat(REPLICAS - 1);
+const hash = fc.maxSafeNat();
+const bytes = fc.uint8Array({ maxLength: 60 });
+const text = fc.string({ maxLength: 40 });
+const latin1 = fc.array(fc.nat(255), { maxLength: 30 }).map((codes) => String.fromCharCode(...codes));
+export const key = latin1.map((name) => rawKey(`u${name}`));
+const requestId: fc.Arbitrary<RequestId> = fc.record({ replica, incarnation: wide, counter: wide });
+
+function ballotFrom(least: number): fc.Arbitrary<Ballot> {
+  const counter = wide.map((n) => Math.min(Math.max(n, least), Number.MAX_SAFE_INTEGER - 1));
+  return fc.record({ counter, replica, incarnation: wide });
+}
+const ordinary = ballotFrom(1);
+const anyBallot = fc.oneof(fc.constant(NO_BALLOT), ballotFrom(0));
+
+export function entryAt(at: number): fc.Arbitrary<Entry> {
+  return fc
+    .record({
+      tombstone: fc.boolean(),
+      version: wide,
+      expiryMs: wide,
+      leader: replica,
+      coveredFrom: wide,
+      value: bytes,
+      requests: fc.array(
+        fc.record({
+          id: requestId,
+          index: fc.nat(at),
+          refusal: fc.constantFrom(null, "exists" as const, "too-large" as const),
+          result: fc.oneof(fc.constant(null), wide, fc.string({ maxLength: 8 }), fc.constant("large" as const)),
+          version: wide,
+        }),
+        { maxLength: 4 },
+      ),
+    })
+    .map(({ requests, ...fields }) =>
+      makeEntry({ ...fields, index: at, value: fields.tombstone ? new Uint8Array(0) : fields.value }, requests),
+    );
+}
+
+function optionalEntryAt(at: number): fc.Arbitrary<Entry | null> {
+  return at < 1 ? fc.constant(null) : fc.option(entryAt(at));
+}
+
+const condition: fc.Arbitrary<Condition> = fc.oneof(
+  fc.constantFrom({ kind: "none" } as const, { kind: "absent" } as const, { kind: "present" } as const),
+  fc.record({ kind: fc.constant("version" as const), version: wide }),
+);
+
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  fc.record({
+    kind: fc.constant("set" as const),
+    value: bytes,
+    expiryMs: fc.oneof(fc.constant(-1), wide),
+    condition,
+    returnOld: fc.boolean(),
+  }),
+  fc.record({
+    kind: fc.constant("add" as const),
+    delta: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String),
+  }),
+  fc.record({ kind: fc.constant("append" as const), value: bytes, maxBytes: wide }),
+  fc.record({ kind: fc.constant("expire" as const), expiryMs: fc.maxSafeInteger().map((n) => n + 0) }),
+  fc.constantFrom({ kind: "delete" } as const, { kind: "persist" } as const, { kind: "expire-due" } as const),
+);
+
+const result = fc.oneof(fc.constant(null), wide, text, bytes);
+const outcome: fc.Arbitrary<WriteOutcome> = fc.oneof(
+  fc.record({ status: fc.constant("ok" as const), index, version: wide, result }),
+  fc.record({
+    status: fc.constant("failed" as const),
+    reason: fc.constantFrom("exists" as const, "not-due" as const, "overflow" as const, "too-large" as const),
+    version: wide,
+    result,
+  }),
+  fc.record({
+    status: fc.constant("not-applied" as const),
+    code: fc.constantFrom("NOQUORUM" as const, "BUSY" as const, "FAILED" as const),
+    message: text,
+  }),
+  fc.record({ status: fc.constant("unknown" as const), message: text }),
+);
+
+function of<T extends string>(type: T): fc.Arbitrary<T> {
+  return fc.constant(type);
+}
+
+const granted = fc.record({ accepted: anyBallot, granted: fc.boolean() });
+
+/** One arbitrary per type, so that a test can name the one that failed. */
+export const MESSAGES: { readonly [T in Message["type"]]: fc.Arbitrary<Message> } = {
+  prepare: index.chain((at) =>
+    fc.record({
+      type: of("prepare"),
+      key,
+      index: fc.constant(at),
+      ballot: ordinary,
+      mark: anyBallot,
+      base: optionalEntryAt(at - 1),
+    }),
+  ),
+  promise: fc.tuple(index, granted).chain(([at, grant]) =>
+    fc.record({
+      type: of("promise"),
+      key,
+      index: fc.constant(at),
+      ballot: ordinary,
+      granted: fc.constant(grant.granted),
+      promised: anyBallot,
+      accepted: fc.constant(grant.accepted),
+      entry: isBallot(grant.accepted) ? entryAt(at) : fc.constant(null),
+      chosenIndex: wide,
+    }),
+  ),
+  accept: index.chain((at) =>
+    fc.record({
+      type: of("accept"),
+      key,
+      index: fc.constant(at),
+      ballot: ballotFrom(0),
+      entry: entryAt(at),
+      proposer: replica,
+      mark: anyBallot,
+      base: optionalEntryAt(at - 1),
+    }),
+  ),
+  accepted: fc.record({
+    type: of("accepted"),
+    key,
+    index,
+    ballot: ballotFrom(0),
+    entryHash: hash,
+    granted: fc.boolean(),
+    promised: anyBallot,
+    accepted: anyBallot,
+    chosenIndex: wide,
+  }),
+  behind: fc.record({
+    type: of("behind"),
+    key,
+    index,
+    ballot: anyBallot,
+    phase: fc.constantFrom("prepare" as const, "accept" as const, "submit" as const),
+    chosenIndex: wide,
+  }),
+  learn: fc.record({ type: of("learn"), key, entry: index.chain(entryAt) }),
+  chosen: fc.record({ type: of("chosen"), key, index, ballot: ballotFrom(0) }),
+  submit: index.chain((at) =>
+    fc.record({
+      type: of("submit"),
+      key,
+      index: fc.constant(at),
+      entry: entryAt(at),
+      mark: anyBallot,
+      base: optionalEntryAt(at - 1),
+    }),
+  ),
+  "submit-refused": fc.record({
+    type: of("submit-refused"),
+    key,
+    index,
+    entryHash: hash,
+    promised: anyBallot,
+    chosenIndex: wide,
+  }),
+  forward: fc.record({
+    type: of("forward"),
+    key,
+    request: requestId,
+    operation,
+    since: wide,
+    remainingTicks: wide,
+    targetIncarnation: wide,
+    sequence: wide,
+  }),
+  "forward-reply": fc.record({ type: of("forward-reply"), key, request: requestId, outcome, index: wide }),
+  "state-query": fc.record({ type: of("state-query"), key, query: wide, knownIndex: wide }),
+  "state-reply": wide.chain((at) =>
+    fc.record({
+      type: of("state-reply"),
+      key,
+      query: wide,
+      votes: fc.boolean(),
+      chosenIndex: fc.constant(at),
+      chosenBallot: anyBallot,
+      leader: replica,
+      accepted: anyBallot,
+      proposer: replica,
+      entry: optionalEntryAt(at),
+    }),
+  ),
+  fetch: fc.record({ type: of("fetch"), key, index }),
+};
+
+export const anyMessage: fc.Arbitrary<Message> = fc.oneof(...Object.values(MESSAGES));
+
+export const CONTROLS: { readonly [T in ControlMessage["type"]]: fc.Arbitrary<ControlMessage> } = {
+  heartbeat: fc.record({ type: of("heartbeat"), sentTick: wide }),
+  "heartbeat-reply": fc.record({ type: of("heartbeat-reply"), sentTick: wide }),
+  binding: fc.record({
+    type: of("binding"),
+    bound: fc.boolean(),
+    first: fc.boolean(),
+    remembersIncarnation: wide,
+    remembersWatermark: wide,
+    reason: text,
+  }),
+};
+
+export const anyControl: fc.Arbitrary<ControlMessage> = fc.oneof(...Object.values(CONTROLS));
