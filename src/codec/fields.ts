@@ -91,7 +91,7 @@ export function writeEntry(out: ByteWriter, entry: Entry): void {
 }
 
 /** Null when there is none, and when it is not an entry (then the reader failed). */
-export function readOptionalEntry(reader: ByteReader, replicas: number): Entry | null {
+function readOptionalEntry(reader: ByteReader, replicas: number): Entry | null {
   const bytes = readOwnBytes(reader);
   if (bytes.length === 0) return null;
   const entry = decodeEntry(bytes);

@@ -32,10 +32,10 @@
  *   | anything broken or out of range        | damaged: learner, empty (P30)                              |
  */
 import { assert } from "../base/assert.js";
+import type { Key } from "../base/key.js";
 import { type Ballot, compareBallots, isBallot, NO_BALLOT, type ReplicaId } from "../paxos/ballot.js";
 import type { RecordWrite } from "../paxos/effects.js";
 import { decodeEntry, type Entry, GENESIS } from "../paxos/entry.js";
-import type { Key } from "../base/key.js";
 import { emptyPLog, leaderOf, type PLog } from "../paxos/plog.js";
 
 export const RECORD_HEADER_BYTES = 64;

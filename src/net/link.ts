@@ -55,7 +55,7 @@ export interface LinkOwner {
   onGone(link: Link): void;
 }
 
-export interface LinkSetup {
+interface LinkSetup {
   readonly socket: Socket;
   /** The replica that was dialled; null when the other side dialled. */
   readonly dialled: ReplicaId | null;

@@ -6,7 +6,7 @@
 import { assert } from "../base/assert.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 
-export type Report = (peer: ReplicaId | -1, reason: string) => void;
+type Report = (peer: ReplicaId | -1, reason: string) => void;
 
 export class Refusals {
   readonly #report: Report;
