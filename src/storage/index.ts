@@ -3,7 +3,13 @@
  * the store in memory keep it, held to one contract suite. Left out so far: iteration with a cursor (forEachKey copies
  * all keys at once), control of merge and scrub.
  */
-export { type MemoryFaults, MemoryStore, type MemoryStoreOptions, openMemoryStore, type Schedule } from "./memory-store.js";
+export {
+  type MemoryFaults,
+  MemoryStore,
+  type MemoryStoreOptions,
+  openMemoryStore,
+  type Schedule,
+} from "./memory-store.js";
 export { MemoryDisk, type MemoryRecord } from "./memory-disk.js";
 export { emptyLoadedKey } from "./loaded-key.js";
 export { NativeStore } from "./native-store.js";

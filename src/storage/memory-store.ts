@@ -64,7 +64,9 @@ interface Batch {
 const DEFAULT_MAX_VALUE_BYTES = 16 << 20;
 /** The last part of the capacity is kept for batches whose values are all small: deletions, promises, marks (D12). */
 const RESERVED_SHARE = 1 / 16;
-const SMALL_VALUE_BYTES = 512;
+const SMALL_VALUE_BYTES = 1024;
+/** With less room than this the disk counts as full. */
+const ORDINARY_BYTES = 4096;
 const CLASSES = 256;
 
 /** Opens a store on what `options.disk` remembers. Throws StoreOpenError when the disk is in use or another node's. */
@@ -312,7 +314,7 @@ export class MemoryStore implements Store {
   }
 
   isFull(): boolean {
-    return this.#disk.usedBytes >= this.#normalCapacity();
+    return this.#disk.usedBytes + ORDINARY_BYTES > this.#normalCapacity();
   }
 
   forEachKey(visit: (key: Key, position: number, header: Uint8Array) => void): void {

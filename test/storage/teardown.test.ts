@@ -51,7 +51,10 @@ function run(stage: string): Promise<Ended> {
 }
 
 async function opensAgain(): Promise<void> {
-  const store = await openStore({ volumes: [join(directory, "a.plog")], sizeBytes: 8 << 20, nodeId: "n1" }, new Recorder());
+  const store = await openStore(
+    { volumes: [join(directory, "a.plog")], sizeBytes: 8 << 20, nodeId: "n1" },
+    new Recorder(),
+  );
   expect(store.facts.unknownLosses).toBe(0);
   await new Promise<void>((resolve) => {
     store.close(resolve);
@@ -97,7 +100,10 @@ describe("teardown of the addon", () => {
       });
     });
     expect(last).toBeGreaterThanOrEqual(60);
-    const store = await openStore({ volumes: [join(directory, "a.plog")], sizeBytes: 8 << 20, nodeId: "n1" }, new Recorder());
+    const store = await openStore(
+      { volumes: [join(directory, "a.plog")], sizeBytes: 8 << 20, nodeId: "n1" },
+      new Recorder(),
+    );
     expect(store.facts).toMatchObject({ recoveredKeys: 20, unknownLosses: 0 });
     const loaded = emptyLoadedKey();
     store.load([rawKey("aaaaaaaa")], [loaded]);
