@@ -1,0 +1,88 @@
+// A fresh plogdb cluster of three real nodes, as a benchmark sees it: where to send load, and what it counted.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { freePorts, ServerProcess, waitUntil } from "./processes.mjs";
+
+const COMMAND = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const NODES = 3;
+
+/** One inline command; resolves with everything that came within the time, or "" when nobody listens. */
+function ask(port, command, isWhole) {
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = connect({ port, host: "127.0.0.1" }, () => socket.write(`${command}\r\n`));
+    const finish = () => {
+      socket.destroy();
+      resolve(text);
+    };
+    socket.setTimeout(2_000, finish);
+    socket.on("error", finish);
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+      if (isWhole(text)) finish();
+    });
+  });
+}
+
+function isWholeBulk(text) {
+  const end = text.indexOf("\r\n");
+  return end >= 0 && (text[0] !== "$" || text.length >= end + 4 + Number(text.slice(1, end)));
+}
+
+function configText(id, nodes, size) {
+  const own = nodes.find((node) => node.id === id);
+  const lines = nodes.map((node) => `  ${node.id}: { peer: 127.0.0.1:${node.peer}, client: 127.0.0.1:${node.client} }`);
+  return `cluster: bench
+node: ${id}
+data: [./${id}]
+listen: 127.0.0.1:${own.client}
+peer: 127.0.0.1:${own.peer}
+nodes:
+${lines.join("\n")}
+storage: { size: ${size}, durability: flush }
+logLevel: warn
+`;
+}
+
+export async function startPlogdb(dir, { size, nodeFlags }) {
+  const ports = await freePorts(2 * NODES);
+  const nodes = Array.from({ length: NODES }, (_, i) => ({
+    id: `n${i + 1}`,
+    client: ports[i],
+    peer: ports[NODES + i],
+  }));
+  const home = join(dir, "plogdb");
+  mkdirSync(home);
+  const processes = nodes.map(({ id }) => {
+    mkdirSync(join(home, id));
+    writeFileSync(join(home, `${id}.yaml`), configText(id, nodes, size));
+    const flags = id === "n1" ? nodeFlags : [];
+    return new ServerProcess(
+      process.execPath,
+      [...flags, COMMAND, "server", "--config", join(home, `${id}.yaml`)],
+      home,
+    );
+  });
+  const clientPorts = nodes.map((node) => node.client);
+  for (const port of clientPorts) {
+    await waitUntil("plogdb serves", processes, async () => /^(\$|_)/.test(await ask(port, "GET ready", isWholeBulk)));
+  }
+  return {
+    name: "plogdb",
+    protocol: "resp",
+    ports: clientPorts,
+    processes,
+    /** Sums over the nodes. Null: not told. */
+    async counters() {
+      const sums = { flushes: 0, messages: 0 };
+      for (const port of clientPorts) {
+        const info = await ask(port, "INFO plogdb", isWholeBulk);
+        sums.flushes += Number(/^flushes:(\d+)/m.exec(info)?.[1] ?? Number.NaN);
+        sums.messages += Number(/^messages_sent:(\d+)/m.exec(info)?.[1] ?? Number.NaN);
+      }
+      return sums;
+    },
+  };
+}
