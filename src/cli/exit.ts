@@ -3,7 +3,6 @@
  * contract; the sentence beside them is for people.
  */
 import { ConfigError } from "../cluster/index.js";
-import { StoreOpenError, type StoreOpenCode } from "../storage/open-error.js";
 
 export const EXIT = { ok: 0, failed: 1, usage: 2, data: 3, io: 4 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
@@ -19,24 +18,11 @@ export class CommandError extends Error {
   }
 }
 
-const STORE_EXITS: Readonly<Record<StoreOpenCode, ExitCode>> = {
-  locked: EXIT.data,
-  foreign: EXIT.data,
-  "corrupt-superblock": EXIT.data,
-  "bad-size": EXIT.usage,
-  "bad-path": EXIT.usage,
-  "bad-options": EXIT.usage,
-  "no-access": EXIT.io,
-  "no-space": EXIT.io,
-  io: EXIT.io,
-  "no-addon": EXIT.failed,
-};
-
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandError) return error.exitCode;
   if (error instanceof ConfigError) return EXIT.usage;
-  if (error instanceof StoreOpenError) return STORE_EXITS[error.code];
   if (!(error instanceof Error)) return EXIT.failed;
+  // Errors of opening a server, a node or a store say themselves how a command ends by them.
   if ("exitCode" in error) return Object.values(EXIT).find((code) => code === error.exitCode) ?? EXIT.failed;
   if (!("syscall" in error) || !("code" in error)) return EXIT.failed;
   // An address that is taken or not ours is a matter of configuration; everything else the system refuses is I/O.

@@ -9,8 +9,8 @@ import { lockDirectory } from "../../src/cli/directory-lock.js";
 import { CommandError, EXIT, exitCodeOf } from "../../src/cli/exit.js";
 import { planCluster, writeConfigs } from "../../src/cli/layout.js";
 import { checkPorts } from "../../src/cli/ports.js";
+import { OpenError } from "../../src/server/open-error.js";
 import { ConfigError, loadConfig } from "../../src/cluster/index.js";
-import { StoreOpenError } from "../../src/storage/open-error.js";
 
 let directory = "";
 beforeEach(() => {
@@ -147,13 +147,11 @@ describe("exit codes", () => {
     const system = (code: string): Error => Object.assign(new Error(code), { code, syscall: "open" });
     expect(exitCodeOf(new CommandError(EXIT.data, ""))).toBe(3);
     expect(exitCodeOf(new ConfigError([]))).toBe(2);
-    expect(exitCodeOf(new StoreOpenError("locked", "", ""))).toBe(3);
-    expect(exitCodeOf(new StoreOpenError("foreign", "", ""))).toBe(3);
-    expect(exitCodeOf(new StoreOpenError("io", "", ""))).toBe(4);
-    expect(exitCodeOf(new StoreOpenError("no-space", "", ""))).toBe(4);
     expect(exitCodeOf(system("EADDRINUSE"))).toBe(2);
     expect(exitCodeOf(system("EACCES"))).toBe(4);
-    expect(exitCodeOf(Object.assign(new Error("forgot"), { exitCode: 3 }))).toBe(3);
+    expect(exitCodeOf(new OpenError("FORGOT", ""))).toBe(3);
+    expect(exitCodeOf(new OpenError("LOCKED", ""))).toBe(3);
+    expect(exitCodeOf(new OpenError("IO", ""))).toBe(4);
     expect(exitCodeOf(new Error("anything else"))).toBe(1);
     expect(exitCodeOf("text")).toBe(1);
   });
