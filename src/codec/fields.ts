@@ -12,6 +12,7 @@ import type { RequestId } from "../paxos/operation.js";
 
 /** Texts are explanations for people: longer ones are cut when written and refused when read. */
 const MAX_TEXT = 512;
+const NO_BYTES = new Uint8Array(0);
 
 /** counter + 1, so that NO_BALLOT is one zero byte; then replica and incarnation. */
 export function writeBallot(out: ByteWriter, ballot: Ballot): void {
@@ -73,7 +74,9 @@ export function readText(reader: ByteReader): string {
 
 /** The next length-prefixed bytes as an own copy. Not `slice`: on a Buffer that would share memory. */
 export function readOwnBytes(reader: ByteReader): Uint8Array {
-  const view = reader.blob();
+  const length = reader.varint();
+  if (length === 0) return NO_BYTES;
+  const view = reader.bytes(length);
   const own = new Uint8Array(view.length);
   own.set(view);
   return own;
