@@ -1,0 +1,47 @@
+/**
+ * What a command sees of the connection it came from. A handler either writes its reply to `out`, or hands operations
+ * to the node with one of the issuing calls and leaves; it must not do both, and must change nothing before an issuing
+ * call, because a command that has to wait for an earlier one on the same key is run again from the start.
+ */
+import type { Key } from "../base/key.js";
+import type { Operation } from "../paxos/operation.js";
+import type { ReplyWriter } from "./reply-writer.js";
+import type { RespParser } from "./resp-parser.js";
+import type { ServerContext } from "./server-context.js";
+import type { Renderer } from "./slot.js";
+
+export type ReplyMode = "on" | "off" | "skip" | "skipping";
+
+export interface Client {
+  readonly id: number;
+  readonly context: ServerContext;
+  /** For replies that are known at once. */
+  readonly out: ReplyWriter;
+  /** True after HELLO 3. */
+  resp3: boolean;
+  replyMode: ReplyMode;
+  name: string;
+  libName: string;
+  libVersion: string;
+  readonly lastCommand: string;
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+  readonly connectedAtMs: number;
+  /** Bytes received that are not a whole command yet, and replies that wait. */
+  readonly pendingInputBytes: number;
+  readonly pendingOutputBytes: number;
+  readonly pendingReplies: number;
+
+  read(key: Key, render: Renderer): void;
+  write(key: Key, operation: Operation, render: Renderer): void;
+  readMany(keys: readonly Key[], render: Renderer): void;
+  /** `operations` one per key. */
+  writeMany(keys: readonly Key[], operations: readonly Operation[], render: Renderer): void;
+  inspect(key: Key, render: Renderer): void;
+  /** False: earlier commands of this connection are still under way, and the command will be run again after them. */
+  settled(): boolean;
+  /** The connection ends when everything up to this command was answered. */
+  quit(): void;
+}
+
+export type Handler = (client: Client, args: RespParser) => void;

@@ -1,0 +1,314 @@
+/**
+ * One client connection: bytes in, commands run, replies out in the order of the commands. It owns the socket and the
+ * phases of its life; the line of replies is the pipeline's. It stops taking commands, and pauses the socket, while a
+ * command must wait, while all slots are taken and while the client does not read its replies. At the last bound the
+ * connection ends; nothing that was acknowledged is lost by that.
+ */
+import type { Socket } from "node:net";
+import type { Key } from "../base/key.js";
+import type { Operation } from "../paxos/operation.js";
+import type { Client, ReplyMode } from "./client.js";
+import { dispatch } from "./dispatch.js";
+import { Pipeline, type PipelineOwner } from "./pipeline.js";
+import type { ReplyWriter } from "./reply-writer.js";
+import { RespParser } from "./resp-parser.js";
+import type { Flushable, ServerContext } from "./server-context.js";
+import type { Renderer } from "./slot.js";
+
+/** open: commands are taken. draining: what was taken is answered. ended: our side is closed. closed: all is over. */
+type Phase = "open" | "draining" | "ended" | "closed";
+
+export class Connection implements Client, Flushable, PipelineOwner {
+  readonly id: number;
+  readonly context: ServerContext;
+  readonly connectedAtMs = Date.now();
+  resp3 = false;
+  replyMode: ReplyMode = "on";
+  name = "";
+  libName = "";
+  libVersion = "";
+  lastCommand = "NULL";
+  readonly #socket: Socket;
+  readonly #onGone: (connection: Connection) => void;
+  readonly #parser: RespParser;
+  readonly #pipeline: Pipeline;
+  #phase: Phase = "open";
+  #scheduled = false;
+  #paused = false;
+  /** What of the server's total of unfinished input is ours. */
+  #partialBytes = 0;
+  #commands = 0;
+  #lastInputMs = Date.now();
+  #sentBytes = 0;
+  #lastOutputMs = Date.now();
+  #endedMs = 0;
+
+  constructor(id: number, socket: Socket, context: ServerContext, onGone: (connection: Connection) => void) {
+    this.id = id;
+    this.context = context;
+    this.#socket = socket;
+    this.#onGone = onGone;
+    this.#parser = new RespParser(context.limits.parser);
+    this.#pipeline = new Pipeline(context, this);
+    socket.on("data", (chunk: Buffer) => {
+      this.#receive(chunk);
+    });
+    socket.on("end", () => {
+      this.end();
+    });
+    socket.on("drain", () => {
+      this.flush();
+    });
+    socket.on("error", () => {
+      // "close" follows and does what is to be done; why a client went away is of no use to anybody.
+    });
+    socket.on("close", () => {
+      this.#gone();
+    });
+  }
+
+  get remoteAddress(): string {
+    return `${this.#socket.remoteAddress ?? "?"}:${String(this.#socket.remotePort ?? 0)}`;
+  }
+
+  get localAddress(): string {
+    return `${this.#socket.localAddress ?? "?"}:${String(this.#socket.localPort ?? 0)}`;
+  }
+
+  get pendingInputBytes(): number {
+    return this.#parser.pendingBytes;
+  }
+
+  get pendingOutputBytes(): number {
+    return this.#pipeline.heldBytes + this.#socket.writableLength;
+  }
+
+  get pendingReplies(): number {
+    return this.#pipeline.waiting;
+  }
+
+  // ---- what commands may do
+
+  get out(): ReplyWriter {
+    return this.#pipeline.out;
+  }
+
+  read(key: Key, render: Renderer): void {
+    this.#pipeline.read(key, render);
+  }
+
+  write(key: Key, operation: Operation, render: Renderer): void {
+    this.#pipeline.write(key, operation, render);
+  }
+
+  readMany(keys: readonly Key[], render: Renderer): void {
+    this.#pipeline.readMany(keys, render);
+  }
+
+  writeMany(keys: readonly Key[], operations: readonly Operation[], render: Renderer): void {
+    this.#pipeline.writeMany(keys, operations, render);
+  }
+
+  inspect(key: Key, render: Renderer): void {
+    this.#pipeline.inspect(key, render);
+  }
+
+  settled(): boolean {
+    return this.#pipeline.settled();
+  }
+
+  quit(): void {
+    this.#phase = "draining";
+  }
+
+  // ---- input
+
+  #receive(chunk: Buffer): void {
+    this.context.counters.inputBytes += chunk.length;
+    if (this.#phase !== "open") return;
+    this.#lastInputMs = Date.now();
+    this.#parser.feed(chunk);
+    this.#pump();
+    this.#send();
+  }
+
+  /** Takes commands as long as nothing stands in the way. */
+  #pump(): void {
+    const { context } = this;
+    const parser = this.#parser;
+    const pipeline = this.#pipeline;
+    pipeline.turn = ++context.turn;
+    pipeline.arrivedUs = context.nowUs();
+    let blocked = false;
+    while (this.#phase === "open") {
+      blocked = pipeline.full || this.pendingOutputBytes + context.out.length > context.limits.softOutputBytes;
+      if (blocked) break;
+      if (!pipeline.stalled) {
+        const result = parser.next();
+        if (result === "more") break;
+        if (result === "error") {
+          this.#protocolError(parser.error);
+          break;
+        }
+      }
+      this.#run();
+      if (pipeline.stalled) break;
+    }
+    this.#accountInput();
+    this.#pause((blocked || pipeline.stalled) && this.#phase === "open");
+  }
+
+  /** Runs the command that the parser holds. */
+  #run(): void {
+    const { context } = this;
+    const pipeline = this.#pipeline;
+    const silent = this.replyMode === "off" || this.replyMode === "skipping";
+    const direct = pipeline.empty && !silent;
+    const out = direct ? context.out : context.scratch;
+    out.resp3 = this.resp3;
+    pipeline.out = out;
+    pipeline.resp3 = this.resp3;
+    pipeline.silent = silent;
+    pipeline.issued = false;
+    pipeline.stalled = false;
+    const command = dispatch(this, this.#parser);
+    if (pipeline.stalled) return;
+    this.#commands++;
+    context.counters.commands++;
+    if (command !== null) {
+      command.calls++;
+      this.lastCommand = command.spec.name;
+    }
+    if (this.replyMode === "skipping") this.replyMode = "on";
+    else if (this.replyMode === "skip") this.replyMode = "skipping";
+    if (direct || pipeline.issued) return;
+    const ready = context.scratch.take();
+    if (!silent && ready.length > 0) pipeline.appendReady(ready);
+  }
+
+  #protocolError(message: string): void {
+    const { context } = this;
+    context.counters.protocolErrors++;
+    this.#phase = "draining";
+    if (this.#pipeline.empty) {
+      context.out.error(`ERR ${message}`);
+      return;
+    }
+    context.scratch.error(`ERR ${message}`);
+    this.#pipeline.silent = false;
+    this.#pipeline.appendReady(context.scratch.take());
+  }
+
+  /** Lets go of what was consumed, and reports what is left to the total of the server. */
+  #accountInput(): void {
+    const { context } = this;
+    if (this.#pipeline.stalled && this.#phase === "open") return;
+    this.#parser.release();
+    const pending = this.#phase === "open" ? this.#parser.pendingBytes : 0;
+    context.partialBytes += pending - this.#partialBytes;
+    this.#partialBytes = pending;
+    if (pending > 0 && context.partialBytes > context.limits.maxPartialBytes) {
+      this.#protocolError("Protocol error: too many unfinished commands on this server");
+    }
+  }
+
+  #pause(wanted: boolean): void {
+    if (wanted === this.#paused) return;
+    this.#paused = wanted;
+    if (wanted) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  // ---- output
+
+  onReady(): void {
+    if (this.pendingOutputBytes > this.context.limits.maxOutputBytes) {
+      this.context.counters.outputOverruns++;
+      this.#socket.destroy();
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.context.schedule(this);
+  }
+
+  flush(): void {
+    this.#scheduled = false;
+    if (this.#phase === "closed") return;
+    this.#pipeline.render(this.context.out, this.context.limits.softOutputBytes - this.#socket.writableLength);
+    if (this.#phase === "open" && this.#paused) this.#pump();
+    this.#send();
+  }
+
+  #send(): void {
+    const { out, counters } = this.context;
+    counters.outputBytes += out.length;
+    out.sendTo(this.#socket);
+    if (this.#couldGoOn()) this.#schedule();
+    if (this.#phase !== "draining" || !this.#pipeline.empty) return;
+    this.#phase = "ended";
+    this.#endedMs = Date.now();
+    this.#accountInput();
+    this.#socket.end();
+    // What the client still sends is read and dropped: closing with unread input would tear down the last reply.
+    this.#pause(false);
+  }
+
+  /** True when a bound on output had stopped us and the kernel has taken it all: then no "drain" will come. */
+  #couldGoOn(): boolean {
+    const { softOutputBytes } = this.context.limits;
+    const pipeline = this.#pipeline;
+    if (pipeline.ready) return this.#socket.writableLength < softOutputBytes;
+    if (!this.#paused || this.#phase !== "open" || pipeline.stalled || pipeline.full) return false;
+    return this.pendingOutputBytes <= softOutputBytes;
+  }
+
+  // ---- the end
+
+  /** No further command is taken; everything taken is answered. */
+  end(): void {
+    if (this.#phase !== "open") return;
+    this.#phase = "draining";
+    this.flush();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Called now and then: ends what has stopped for good. A client that we said goodbye to gets `lingerMs` to go. */
+  sweep(nowMs: number, lingerMs: number): void {
+    const unsent = this.#socket.writableLength;
+    const sent = this.#socket.bytesWritten - unsent;
+    if (sent !== this.#sentBytes || unsent === 0) {
+      this.#sentBytes = sent;
+      this.#lastOutputMs = nowMs;
+    }
+    if (!this.#overdue(nowMs, lingerMs)) return;
+    if (this.#phase !== "ended") this.context.counters.timedOut++;
+    this.#socket.destroy();
+  }
+
+  #overdue(nowMs: number, lingerMs: number): boolean {
+    const { limits } = this.context;
+    if (nowMs - this.#lastOutputMs > limits.stalledOutputMs) return true;
+    if (this.#phase === "ended") return nowMs - this.#endedMs > lingerMs;
+    if (this.#phase !== "open" || this.#paused || !this.#pipeline.empty) return false;
+    const quietMs = nowMs - this.#lastInputMs;
+    if (this.#commands === 0 && quietMs > limits.handshakeMs) return true;
+    if (this.#parser.midway && quietMs > limits.partialCommandMs) return true;
+    return limits.idleMs > 0 && quietMs > limits.idleMs;
+  }
+
+  #gone(): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#pipeline.close();
+    this.context.partialBytes -= this.#partialBytes;
+    this.#partialBytes = 0;
+    this.#onGone(this);
+  }
+}

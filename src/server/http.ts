@@ -1,0 +1,119 @@
+/**
+ * The HTTP port, for machines that watch: is the process alive, can it serve, what do its counters say; and one page
+ * of plain text for people. It reads, and changes nothing.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Address } from "../cluster/index.js";
+import { infoText } from "./info.js";
+import { listenOn } from "./listener.js";
+import { metricsText } from "./metrics.js";
+import type { ServerContext } from "./server-context.js";
+
+const REQUEST_TIMEOUT_MS = 10_000;
+const MAX_CONNECTIONS = 256;
+const MAX_HEADER_BYTES = 8 * 1024;
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+export class HttpListener {
+  readonly #context: ServerContext;
+  readonly #server: Server;
+
+  constructor(context: ServerContext) {
+    this.#context = context;
+    this.#server = createServer(
+      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+      (request, response) => {
+        this.#respond(request, response);
+      },
+    );
+    this.#server.maxConnections = MAX_CONNECTIONS;
+  }
+
+  async listen(address: Address): Promise<Address> {
+    return { host: address.host, port: await listenOn(this.#server, address, "http") };
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => {
+        resolve();
+      });
+      this.#server.closeAllConnections();
+    });
+  }
+
+  #respond(request: IncomingMessage, response: ServerResponse): void {
+    request.resume();
+    const { status, type, text } = this.#answer(request);
+    response.writeHead(status, { "content-type": type, "cache-control": "no-store" });
+    response.end(request.method === "HEAD" ? "" : text);
+  }
+
+  #answer(request: IncomingMessage): Answer {
+    if (request.method !== "GET" && request.method !== "HEAD") return plain(405, "only GET and HEAD\n");
+    const [path = "", query = ""] = (request.url ?? "").split("?", 2);
+    switch (path) {
+      case "/livez":
+        return plain(200, "ok\n");
+      case "/readyz":
+        return readiness(
+          this.#context,
+          query.split("&").some((word) => word === "verbose" || word.startsWith("verbose=")),
+        );
+      case "/metrics":
+        return { status: 200, type: "text/plain; version=0.0.4; charset=utf-8", text: metricsText(this.#context) };
+      case "/":
+        return plain(200, frontPage(this.#context));
+      default:
+        return plain(404, "there are /, /livez, /readyz?verbose and /metrics\n");
+    }
+  }
+}
+
+function plain(status: number, text: string): Answer {
+  return { status, type: "text/plain; charset=utf-8", text };
+}
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+function checks(context: ServerContext): readonly Check[] {
+  const stats = context.service?.stats();
+  if (stats === undefined) return [{ name: "recovery", ok: false, detail: "the data is being recovered" }];
+  const reached = stats.peers.filter((peer) => peer.state === "self" || peer.state === "connected").length;
+  const needed = Math.floor(context.config.nodes.length / 2) + 1;
+  const waiting = stats.waitingFor.length > 0 ? `, waits for ${stats.waitingFor.join(", ")}` : "";
+  return [
+    { name: "recovery", ok: stats.state !== "loading", detail: stats.state === "loading" ? "not done" : "done" },
+    { name: "node", ok: stats.state === "serving", detail: `${stats.state}${waiting}` },
+    {
+      name: "quorum",
+      ok: reached >= needed,
+      detail: `${String(reached)} of ${String(context.config.nodes.length)} nodes reached, ${String(needed)} needed`,
+    },
+  ];
+}
+
+/** 200 when clients can be served; ?verbose shows one line for each thing that is looked at. */
+function readiness(context: ServerContext, verbose: boolean): Answer {
+  const all = checks(context);
+  const ready = all.every((check) => check.ok);
+  const lines = all.map((check) => `[${check.ok ? "+" : "-"}] ${check.name}: ${check.detail}\n`);
+  return plain(ready ? 200 : 503, `${verbose ? lines.join("") : ""}${ready ? "ready" : "not ready"}\n`);
+}
+
+function frontPage(context: ServerContext): string {
+  const { config } = context;
+  const head = `plogdb node ${config.nodeId} of cluster ${config.clusterId}\n\n`;
+  const info = infoText(context, ["server", "clients", "stats", "plogdb"]).replaceAll("\r\n", "\n");
+  const paths = "\n/livez  /readyz?verbose  /metrics\n";
+  return `${head}${readiness(context, true).text}\n${info}${paths}`;
+}

@@ -1,0 +1,325 @@
+/**
+ * The line of replies of one connection, and what of it is at the node. It keeps program order: what a client pipelines
+ * on one key takes effect in the order it was sent, though the node may answer in any order. Writes of one key keep
+ * their order in the key's lane; a read waits for the writes before it, a write for the reads before it; reads that
+ * came together share one answer. It knows no socket: who owns it is told when the front of the line is ready.
+ */
+import type { Key } from "../base/key.js";
+import type { KeyService, PLogView, ReplySink } from "../node/service.js";
+import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
+import type { ReplyWriter } from "./reply-writer.js";
+import type { ServerContext } from "./server-context.js";
+import { ManyKeys, MAX_SLOTS, partOfTag, type Renderer, Slot, slotOfTag, tagOf } from "./slot.js";
+
+const BUSY = "BUSY too many requests are under way, try again later";
+
+/** What the connection does when it can go on: flush soon. */
+export interface PipelineOwner {
+  onReady(): void;
+}
+
+export class Pipeline implements ReplySink {
+  /** The command at hand went to the node. */
+  issued = false;
+  /** The command at hand must wait for earlier ones and be run again. */
+  stalled = false;
+  /** Replies not written yet, and the bytes that they hold. */
+  waiting = 0;
+  heldBytes = 0;
+  /** Of the command at hand: where errors go, the protocol spoken, whether a reply is wanted, when it came. */
+  out: ReplyWriter;
+  resp3 = false;
+  silent = false;
+  turn = 0;
+  arrivedUs = 0;
+  readonly #context: ServerContext;
+  readonly #owner: PipelineOwner;
+  readonly #slots: Slot[] = [];
+  #free: Slot | null = null;
+  #head: Slot | null = null;
+  #tail: Slot | null = null;
+  /** The latest operation under way for each key. */
+  readonly #latest = new Map<Key, Slot>();
+  #closed = false;
+
+  constructor(context: ServerContext, owner: PipelineOwner) {
+    this.#context = context;
+    this.#owner = owner;
+    this.out = context.out;
+  }
+
+  get empty(): boolean {
+    return this.#head === null;
+  }
+
+  /** True when the first reply in the line can be written. */
+  get ready(): boolean {
+    return this.#head?.done === true;
+  }
+
+  get full(): boolean {
+    return this.waiting >= MAX_SLOTS;
+  }
+
+  /** Nobody waits for replies any more: what comes back is only counted off. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  // ---- issuing
+
+  read(key: Key, render: Renderer): void {
+    const service = this.#admit(0);
+    if (service === null) return;
+    const latest = this.empty ? undefined : this.#latest.get(key);
+    if (latest !== undefined) {
+      if (latest.isWrite || latest.key === null || latest.turn !== this.turn) this.stalled = true;
+      else this.#follow(latest, key, render);
+      return;
+    }
+    const slot = this.#append(render);
+    slot.key = key;
+    this.#latest.set(key, slot);
+    this.#context.inFlight++;
+    service.read(key, this, tagOf(slot, 0));
+  }
+
+  /** Both reads were received before the node could begin with the first: one answer is right for both. */
+  #follow(latest: Slot, key: Key, render: Renderer): void {
+    const follower = this.#append(render);
+    follower.key = key;
+    latest.follower = follower;
+    this.#latest.set(key, follower);
+  }
+
+  write(key: Key, operation: Operation, render: Renderer): void {
+    const bytes = valueBytes(operation);
+    const service = this.#admit(bytes);
+    if (service === null) return;
+    if (!this.empty && this.#holdsUpWrite(key)) {
+      this.stalled = true;
+      return;
+    }
+    const slot = this.#append(render);
+    slot.key = key;
+    slot.isWrite = true;
+    slot.inputBytes = bytes;
+    this.#latest.set(key, slot);
+    this.#context.inFlight++;
+    this.#context.inFlightBytes += bytes;
+    service.write(key, operation, this, tagOf(slot, 0));
+  }
+
+  /** A write may follow a single write of its key into the lane; it waits for everything else. */
+  #holdsUpWrite(key: Key): boolean {
+    const latest = this.#latest.get(key);
+    return latest !== undefined && (!latest.isWrite || latest.many !== null);
+  }
+
+  readMany(keys: readonly Key[], render: Renderer): void {
+    this.#issueMany(keys, null, 0, render);
+  }
+
+  writeMany(keys: readonly Key[], operations: readonly Operation[], render: Renderer): void {
+    let bytes = 0;
+    for (const operation of operations) bytes += valueBytes(operation);
+    this.#issueMany(keys, operations, bytes, render);
+  }
+
+  #issueMany(keys: readonly Key[], operations: readonly Operation[] | null, bytes: number, render: Renderer): void {
+    if (this.#admit(bytes) === null) return;
+    if (!this.empty) {
+      for (const key of keys) {
+        if (operations === null ? !this.#latest.has(key) : !this.#holdsUpWrite(key)) continue;
+        this.stalled = true;
+        return;
+      }
+    }
+    const slot = this.#append(render);
+    slot.isWrite = operations !== null;
+    slot.inputBytes = bytes;
+    slot.many = new ManyKeys(keys, operations);
+    for (const key of keys) this.#latest.set(key, slot);
+    this.#context.inFlightBytes += bytes;
+    this.#issueParts(slot, slot.many);
+  }
+
+  #issueParts(slot: Slot, many: ManyKeys): void {
+    const context = this.#context;
+    const { service } = context;
+    // One part may always be under way: the command was admitted. Further ones take of what is left.
+    while (service !== null && many.mayIssue && (many.issued === many.finished || this.#hasRoom())) {
+      const part = many.issued++;
+      const key = many.keys[part];
+      if (key === undefined) return;
+      const operation = many.operations?.[part];
+      context.inFlight++;
+      if (operation === undefined) service.read(key, this, tagOf(slot, part));
+      else service.write(key, operation, this, tagOf(slot, part));
+    }
+  }
+
+  inspect(key: Key, render: Renderer): void {
+    const service = this.#admit(0);
+    if (service === null) return;
+    if (this.#latest.has(key)) {
+      this.stalled = true;
+      return;
+    }
+    const slot = this.#append(render);
+    this.#latest.set(key, slot);
+    this.#context.inFlight++;
+    service.inspect(key, (views: readonly PLogView[]) => {
+      this.#context.inFlight--;
+      slot.views = views;
+      this.#latest.delete(key);
+      this.#finish(slot);
+    });
+  }
+
+  /** False: something is under way, and the command at hand will be run again after it. */
+  settled(): boolean {
+    this.stalled = !this.empty;
+    return !this.stalled;
+  }
+
+  /** Puts a reply that is known already at the end of the line. */
+  appendReady(bytes: Uint8Array): void {
+    const slot = this.#append(null);
+    slot.ready = bytes;
+    slot.done = true;
+    this.#hold(slot, bytes.length);
+  }
+
+  #hasRoom(): boolean {
+    return this.#context.inFlight < this.#context.limits.maxInFlight;
+  }
+
+  /** The node, when one more operation with `bytes` of values may go to it; null: the error is written. */
+  #admit(bytes: number): KeyService | null {
+    const context = this.#context;
+    const { service, limits } = context;
+    const fits = bytes === 0 || context.inFlightBytes + bytes <= limits.maxInFlightBytes;
+    if (this.#hasRoom() && fits) return service;
+    context.counters.busy++;
+    this.out.error(BUSY);
+    return null;
+  }
+
+  #append(render: Renderer | null): Slot {
+    const slot = this.#free ?? this.#newSlot();
+    this.#free = slot.next;
+    slot.clear();
+    if (render !== null) {
+      slot.render = render;
+      this.issued = true;
+    }
+    slot.resp3 = this.resp3;
+    slot.silent = this.silent;
+    slot.turn = this.turn;
+    slot.sinceUs = this.arrivedUs;
+    if (this.#tail === null) this.#head = slot;
+    else this.#tail.next = slot;
+    this.#tail = slot;
+    this.waiting++;
+    return slot;
+  }
+
+  #newSlot(): Slot {
+    const slot = new Slot(this.#slots.length);
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  // ---- outcomes
+
+  onWrite(tag: number, outcome: WriteOutcome): void {
+    this.#context.inFlight--;
+    const slot = this.#slots[slotOfTag(tag)];
+    if (slot === undefined) return;
+    if (slot.many !== null) {
+      slot.many.takeWrite(outcome);
+      this.#continueMany(slot, slot.many);
+      return;
+    }
+    slot.write = outcome;
+    if (slot.key !== null && this.#latest.get(slot.key) === slot) this.#latest.delete(slot.key);
+    if ((outcome.status === "ok" || outcome.status === "failed") && outcome.result instanceof Uint8Array) {
+      this.#hold(slot, outcome.result.length);
+    }
+    this.#finish(slot);
+  }
+
+  onRead(tag: number, outcome: ReadOutcome): void {
+    const context = this.#context;
+    context.inFlight--;
+    const first = this.#slots[slotOfTag(tag)];
+    if (first === undefined) return;
+    if (outcome.status === "ok") {
+      if (outcome.found) context.counters.readHits++;
+      else context.counters.readMisses++;
+      this.#hold(first, outcome.value.length);
+    }
+    if (first.many !== null) {
+      first.many.takeRead(partOfTag(tag), outcome);
+      this.#continueMany(first, first.many);
+      return;
+    }
+    let last = first;
+    for (let slot: Slot | null = first; slot !== null; slot = slot.follower) {
+      slot.read = outcome;
+      if (slot !== first) this.#hold(slot, first.heldBytes);
+      this.#finish(slot);
+      last = slot;
+    }
+    if (first.key !== null && this.#latest.get(first.key) === last) this.#latest.delete(first.key);
+  }
+
+  #continueMany(slot: Slot, many: ManyKeys): void {
+    if (!this.#closed) this.#issueParts(slot, many);
+    if (this.#closed ? many.issued > many.finished : !many.complete) return;
+    for (const key of many.keys) if (this.#latest.get(key) === slot) this.#latest.delete(key);
+    this.#finish(slot);
+  }
+
+  #hold(slot: Slot, bytes: number): void {
+    slot.heldBytes += bytes;
+    this.heldBytes += bytes;
+  }
+
+  #finish(slot: Slot): void {
+    slot.done = true;
+    this.#context.inFlightBytes -= slot.inputBytes;
+    slot.inputBytes = 0;
+    if (!this.#closed && (slot === this.#head || this.stalled)) this.#owner.onReady();
+  }
+
+  // ---- output
+
+  /** Writes what is finished at the front of the line, up to `bound` bytes in `out`. */
+  render(out: ReplyWriter, bound: number): void {
+    const context = this.#context;
+    const nowUs = context.nowUs();
+    for (let slot = this.#head; slot?.done === true && out.length < bound; slot = this.#head) {
+      this.#head = slot.next;
+      if (this.#head === null) this.#tail = null;
+      this.waiting--;
+      this.heldBytes -= slot.heldBytes;
+      if (slot.ready !== null) {
+        out.raw(slot.ready);
+      } else {
+        (slot.isWrite ? context.writeLatency : context.readLatency).record(nowUs - slot.sinceUs);
+        out.resp3 = slot.resp3;
+        if (!slot.silent) slot.render(out, slot);
+      }
+      slot.clear();
+      slot.next = this.#free;
+      this.#free = slot;
+    }
+  }
+}
+
+/** Bytes of the value that an operation carries. */
+function valueBytes(operation: Operation): number {
+  return operation.kind === "set" || operation.kind === "append" ? operation.value.length : 0;
+}

@@ -1,0 +1,73 @@
+/**
+ * One server from its opening to its end: the RESP port, the HTTP port and the replica behind them. The ports answer
+ * before the data is there (-LOADING, /livez), so that whoever starts it can see it start. It does not know how a
+ * replica is made: it is handed a way to open one.
+ */
+import type { Logger } from "pino";
+import type { Address, ServerConfig } from "../cluster/index.js";
+import { formatAddress } from "../cluster/index.js";
+import type { KeyService } from "../node/service.js";
+import { CommandTable } from "./command-table.js";
+import { COMMANDS } from "./commands.js";
+import { HttpListener } from "./http.js";
+import { limitsFrom, type ServerLimits } from "./limits.js";
+import { RespListener } from "./listener.js";
+import { ServerContext } from "./server-context.js";
+
+/** Plain facts about a running server, for ready lines and logs. */
+export type ServerFacts = Readonly<Record<string, string | number | boolean | null>>;
+
+/** A replica that recovered its data. */
+export interface OpenReplica {
+  readonly service: KeyService;
+  readonly facts: ServerFacts;
+  close(): Promise<void>;
+}
+
+/** Opens the replica of a configuration. Rejects with an OpenError. */
+export type ReplicaOpener = (config: ServerConfig, log: Logger) => Promise<OpenReplica>;
+
+export interface RunningServer {
+  /** Where clients are really listened for. */
+  readonly client: Address;
+  readonly http: Address | null;
+  readonly facts: ServerFacts;
+  /** Answers what is pending, closes ports and replica. May be called twice. */
+  close(): Promise<void>;
+}
+
+export async function startServer(
+  config: ServerConfig,
+  log: Logger,
+  open: ReplicaOpener,
+  limits: ServerLimits = limitsFrom(config),
+): Promise<RunningServer> {
+  const context = new ServerContext(config, limits, new CommandTable(COMMANDS));
+  const resp = new RespListener(context, log);
+  const http = config.http === null ? null : new HttpListener(context);
+  const client = await resp.listen(config.listen);
+  context.port = client.port;
+  let httpAddress: Address | null = null;
+  let replica: OpenReplica;
+  try {
+    if (http !== null && config.http !== null) httpAddress = await http.listen(config.http);
+    replica = await open(config, log);
+  } catch (error) {
+    await Promise.all([resp.close(), httpAddress === null ? undefined : http?.close()]);
+    throw error;
+  }
+  context.service = replica.service;
+  log.info({ client: formatAddress(client), ...replica.facts }, "serving clients");
+  let closing: Promise<void> | null = null;
+  const close = async (): Promise<void> => {
+    await resp.close();
+    await http?.close();
+    await replica.close();
+  };
+  return {
+    client,
+    http: httpAddress,
+    facts: replica.facts,
+    close: () => (closing ??= close()),
+  };
+}

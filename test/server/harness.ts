@@ -1,0 +1,53 @@
+// A server on free ports over a service in memory, closed with its clients after each test.
+import { pino } from "pino";
+import { onTestFinished } from "vitest";
+import type { ServerConfig } from "../../src/cluster/index.js";
+import { limitsFrom, type ServerLimits } from "../../src/server/limits.js";
+import { type RunningServer, startServer } from "../../src/server/server.js";
+import { NaiveService } from "./naive-service.js";
+import { WireClient } from "./wire.js";
+
+export const silent = pino({ level: "silent" });
+
+export function testConfig(): ServerConfig {
+  const local = (port: number) => ({ host: "127.0.0.1", port });
+  return {
+    clusterId: "test",
+    nodeId: "n1",
+    replica: 0,
+    data: ["/nowhere"],
+    listen: local(0),
+    peer: local(1),
+    http: local(0),
+    nodes: [{ id: "n1", replica: 0, peer: local(1), client: local(2), zone: "a" }],
+    storage: { sizeBytes: 2 ** 30, durability: "none", cacheBytes: 0, maxValueBytes: 1 << 20 },
+    timeouts: { requestMs: 3000 },
+    limits: { maxClients: 100, maxPending: 4096, maxOutputBytes: 64 * 2 ** 20 },
+    logLevel: "silent",
+  };
+}
+
+export interface TestServer {
+  readonly server: RunningServer;
+  readonly service: NaiveService;
+  connect(): WireClient;
+}
+
+export async function startTestServer(limits: Partial<ServerLimits> = {}, seed = 1): Promise<TestServer> {
+  const config = testConfig();
+  const service = new NaiveService(seed);
+  const open = () => Promise.resolve({ service, facts: { ioMode: "memory" }, close: () => Promise.resolve() });
+  const server = await startServer(config, silent, open, { ...limitsFrom(config), ...limits });
+  const clients: WireClient[] = [];
+  onTestFinished(async () => {
+    service.release();
+    for (const client of clients) client.close();
+    await server.close();
+  });
+  const connect = (): WireClient => {
+    const client = new WireClient(server.client.port);
+    clients.push(client);
+    return client;
+  };
+  return { server, service, connect };
+}
