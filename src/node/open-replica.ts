@@ -7,6 +7,7 @@ import { nodeKey } from "../base/key.js";
 import { TcpTransport } from "../net/tcp-transport.js";
 import type { PeerAddress, TcpLimits } from "../net/options.js";
 import type { Transport } from "../net/transport.js";
+import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import { emptyLoadedKey } from "../storage/loaded-key.js";
 import { openNativeStore } from "../storage/open-native.js";
@@ -22,19 +23,24 @@ import { type NodeEvents, ReplicaNode } from "./replica-node.js";
 const SETTLE_TICKS = 1000;
 const FIRST_PATIENCE_TICKS = 20;
 
-export interface ReplicaOptions {
+/** Who the node is, whatever it stores its records in and talks over. */
+export interface ReplicaFacts {
   readonly clusterId: string;
   readonly nodeId: string;
   /** All nodes of the group by rising replica number, this one included. */
-  readonly nodes: readonly PeerAddress[];
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly nodes: readonly { readonly replica: ReplicaId; readonly nodeId: string }[];
   readonly epoch: number;
-  readonly storage: Omit<NativeStoreOptions, "nodeId">;
   /** A client's request is decided or answered with an error within this time. */
   readonly requestMs: number;
+  readonly events: NodeEvents;
+}
+
+export interface ReplicaOptions extends ReplicaFacts {
+  readonly nodes: readonly PeerAddress[];
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly storage: Omit<NativeStoreOptions, "nodeId">;
   /** Seed of back-off and nonces: any number that differs between starts. */
   readonly seed: number;
-  readonly events: NodeEvents;
   readonly transportLimits?: Partial<TcpLimits>;
 }
 
@@ -47,7 +53,7 @@ export interface OpenedReplica {
 export type OnReplica = (error: NodeError | StoreOpenError | null, replica: OpenedReplica | null) => void;
 
 /** Passes on what the store says: to whoever reads the identity at first, to the node from then on. */
-class SinkRelay implements StoreSink {
+export class SinkRelay implements StoreSink {
   target: StoreSink | null = null;
 
   onDurable(token: number, status: StoreStatus): void {
@@ -83,15 +89,15 @@ export function openReplica(options: ReplicaOptions, opened: OnReplica): void {
   });
 }
 
-function selfOf(options: ReplicaOptions): number {
+function selfOf(options: ReplicaFacts): number {
   const self = options.nodes.find((node) => node.nodeId === options.nodeId);
   if (self === undefined) throw new NodeError("foreign", `node ${options.nodeId} is not one of the nodes`);
   return self.replica;
 }
 
-/** The node over parts that are open: the way in for other transports and clocks. */
-function startReplica(
-  options: ReplicaOptions,
+/** The node over parts that are open: the way in for other stores, transports and clocks. */
+export function startReplica(
+  options: ReplicaFacts,
   store: Store,
   relay: SinkRelay,
   transport: Transport,

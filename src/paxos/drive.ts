@@ -12,7 +12,7 @@ import { buildFold } from "./fold.js";
 import type { Folded, Lane, PendingOperation } from "./lane.js";
 import { mayUseZero, refusal } from "./leader.js";
 import type { ForwardReplyMessage } from "./message.js";
-import { endOverdue, finish, testWaiting, UNKNOWN_TIME } from "./outcome.js";
+import { BEHIND_CODE, endOverdue, finish, testWaiting, UNKNOWN_TIME } from "./outcome.js";
 import { leaderOf } from "./plog.js";
 import { abandonRound, concludeRound, startPrepare, startSubmit, startZero } from "./proposer.js";
 import { confirmByReading, driveReads, lookAround, refuseReads } from "./reader.js";
@@ -190,6 +190,8 @@ function forward(context: Context, lane: Lane, to: ReplicaId, index: number, eff
       stay.push(pending);
       continue;
     }
+    // From now on the target may propose it, and so may this lane if no answer comes: both test from this index on.
+    if (pending.since === 0) pending.since = index;
     const sequence = (context.forwardsSent[to] ?? 0) + 1;
     context.forwardsSent[to] = sequence;
     effects.send.push({
@@ -205,7 +207,6 @@ function forward(context: Context, lane: Lane, to: ReplicaId, index: number, eff
         sequence,
       },
     });
-    if (pending.since === 0) pending.since = index; // whatever the target proposes lies at or above this index
     pending.forwardedTo = to;
     pending.forwardUntilTick = context.tick + context.patienceTicks * FORWARD_PATIENCES;
     lane.forwarded.push(pending);
@@ -257,8 +258,9 @@ export function onForwardReply(context: Context, lane: Lane, message: ForwardRep
   }
   // The target is done with it and never will propose it: it is this lane's own affair again.
   pending.forwardedTo = -1;
+  if (pending.last === 0) pending.since = 0; // so nobody ever proposed it
   if (!pending.direct) lane.operations.push(pending);
-  pending.direct = true;
+  pending.direct = outcome.status !== "not-applied" || outcome.code !== BEHIND_CODE;
 }
 
 /** The earliest tick at which time alone changes something here; 0 = never. */

@@ -110,7 +110,7 @@ export interface ForwardMessage {
   readonly key: Key;
   readonly request: RequestId;
   readonly operation: Operation;
-  /** Lowest index at which anybody may have proposed the request; 0 = nobody ever did (P14). */
+  /** Lowest index at which anybody may have proposed the request, or may yet: its origin falls back to its own lane (P14). */
   readonly since: number;
   /** What is left of the client's deadline, in ticks. */
   readonly remainingTicks: number;

@@ -6,6 +6,7 @@ import { assert } from "../base/assert.js";
 import type { Context } from "./context.js";
 import type { Effects } from "./effects.js";
 import type { Lane, PendingOperation } from "./lane.js";
+import { sendChosenEntry } from "./learner.js";
 import type { WriteOutcome } from "./operation.js";
 import { requestsOf } from "./entry.js";
 import { testRequest } from "./window.js";
@@ -24,6 +25,15 @@ const NO_QUORUM: WriteOutcome = {
   status: "not-applied",
   code: "NOQUORUM",
   message: "no majority of the key's replicas answered in time; the write was not applied and never will be",
+};
+
+/** With this code a target returns an operation whose origin is behind; the origin knows more now and may try again. */
+export const BEHIND_CODE = "LOADING";
+
+const ORIGIN_BEHIND: WriteOutcome = {
+  status: "not-applied",
+  code: BEHIND_CODE,
+  message: "the replica that forwarded the write is too far behind",
 };
 
 /** Answers whoever waits. The caller takes it out of its list. */
@@ -62,6 +72,12 @@ export function testWaiting(context: Context, lane: Lane, effects: Effects): voi
   const test = (pending: PendingOperation): boolean => {
     const verdict = testRequest(chosen, requests, pending.request, pending.since);
     if (verdict.kind === "open") return true;
+    if (verdict.kind === "unknown" && pending.origin !== context.self && pending.last === 0) {
+      // Never proposed here, and its origin is too far behind to be told more: it gets the entry and its request back.
+      sendChosenEntry(lane, pending.origin, effects);
+      finish(context, lane, pending, ORIGIN_BEHIND, effects);
+      return false;
+    }
     finish(context, lane, pending, verdict.kind === "decided" ? verdict.outcome : UNKNOWN_LOST, effects);
     return false;
   };

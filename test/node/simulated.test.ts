@@ -1,0 +1,125 @@
+/**
+ * Goal: the node room works and keeps its promises under faults. Method: whole clusters of real nodes on virtual time
+ * (src/sim), stories with exact steps first, then random workloads with kills and cuts whose histories are checked for
+ * linearizability. Every random case prints its seed through its name: run one alone with `-t "seed 17"`.
+ */
+import { describe, expect, it } from "vitest";
+import { type Key, userKey } from "../../src/base/key.js";
+import type { Operation, ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
+import { QUIET, SimulatedCluster } from "../../src/sim/cluster.js";
+import { RandomWorkload } from "./random-workload.js";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function set(text: string): Operation {
+  return { kind: "set", value: encoder.encode(text), expiryMs: 0, condition: { kind: "none" }, returnOld: false };
+}
+
+function started(seed: number): SimulatedCluster {
+  const cluster = new SimulatedCluster({ ...QUIET, seed });
+  cluster.startAll();
+  expect(cluster.runUntilServing(2000), "all serve").toBe(true);
+  return cluster;
+}
+
+function write(cluster: SimulatedCluster, replica: number, key: Key, operation: Operation): WriteOutcome {
+  let outcome: WriteOutcome | null = null;
+  cluster.write(replica, key, operation, (told) => {
+    outcome = told;
+  });
+  cluster.time.runUntil(cluster.time.nowUs + 5_000_000, () => outcome !== null);
+  if (outcome === null) throw new Error("no answer");
+  return outcome;
+}
+
+function read(cluster: SimulatedCluster, replica: number, key: Key): ReadOutcome {
+  let outcome: ReadOutcome | null = null;
+  cluster.read(replica, key, (told) => {
+    outcome = told;
+  });
+  cluster.time.runUntil(cluster.time.nowUs + 5_000_000, () => outcome !== null);
+  if (outcome === null) throw new Error("no answer");
+  return outcome;
+}
+
+function textOf(outcome: ReadOutcome): string | null {
+  if (outcome.status !== "ok") return `refused: ${outcome.code}`;
+  return outcome.found ? decoder.decode(outcome.value) : null;
+}
+
+describe("a simulated cluster", () => {
+  it("reads through any node what was written through any other", () => {
+    const cluster = started(1);
+    for (let writer = 0; writer < 3; writer++) {
+      for (let reader = 0; reader < 3; reader++) {
+        const key = userKey(`k${String(writer)}${String(reader)}`);
+        expect(write(cluster, writer, key, set("hello")).status).toBe("ok");
+        expect(textOf(read(cluster, reader, key))).toBe("hello");
+      }
+    }
+    expect(cluster.alarms).toEqual([]);
+  });
+
+  it("finds everything after all three were killed at once", () => {
+    const cluster = started(2);
+    for (let i = 0; i < 50; i++) {
+      expect(write(cluster, i % 3, userKey(`k${String(i)}`), set(`v${String(i)}`)).status).toBe("ok");
+    }
+    for (let replica = 0; replica < 3; replica++) cluster.kill(replica);
+    cluster.startAll();
+    expect(cluster.runUntilServing(2000)).toBe(true);
+    for (let i = 0; i < 50; i++) {
+      expect(textOf(read(cluster, (i + 1) % 3, userKey(`k${String(i)}`)))).toBe(`v${String(i)}`);
+    }
+  });
+
+  it("goes on at once when a node is dead", () => {
+    const cluster = started(3);
+    for (let i = 0; i < 30; i++) write(cluster, i % 3, userKey(`k${String(i)}`), set("a"));
+    cluster.kill(2);
+    cluster.run(30);
+    for (let i = 0; i < 30; i++) {
+      const before = cluster.time.nowUs;
+      expect(write(cluster, i % 2, userKey(`k${String(i)}`), set("b")).status).toBe("ok");
+      expect(cluster.time.nowUs - before, "no time-out in it").toBeLessThan(5000);
+    }
+  });
+
+  it("refuses to be born on an empty disk when its peers remember another one", () => {
+    const cluster = started(4);
+    write(cluster, 0, userKey("k"), set("v"));
+    cluster.kill(1);
+    cluster.wipe(1);
+    cluster.start(1);
+    cluster.run(1000);
+    expect(cluster.node(1)).toBe(null);
+    expect(cluster.fatal.map((error) => error.code)).toEqual(["forgot"]);
+    expect(textOf(read(cluster, 0, userKey("k")))).toBe("v");
+  });
+
+  it("waits for all nodes once, at its birth, and says for whom", () => {
+    const cluster = new SimulatedCluster({ ...QUIET, seed: 5 });
+    cluster.start(0);
+    cluster.start(1);
+    cluster.run(1000);
+    expect(cluster.node(0)).toBe(null);
+    cluster.start(2);
+    expect(cluster.runUntilServing(2000)).toBe(true);
+    cluster.kill(2);
+    cluster.kill(0);
+    cluster.start(0);
+    expect(cluster.runUntilServing(2000), "afterwards any majority will do").toBe(true);
+    expect(write(cluster, 0, userKey("k"), set("v")).status).toBe("ok");
+  });
+});
+
+describe("random workloads", () => {
+  const seeds = Number(process.env["PLOGDB_SEEDS"] ?? 60);
+  const first = Number(process.env["PLOGDB_FIRST_SEED"] ?? 1);
+  for (let seed = first; seed < first + seeds; seed++) {
+    it(`are linearizable under kills, cuts and slow frames: seed ${String(seed)}`, () => {
+      new RandomWorkload(seed, seed % 5 === 0 ? 5 : 3).run();
+    });
+  }
+});
