@@ -238,6 +238,7 @@ const stages = {
       submit(handle, request(20, token, 300), token);
     };
     const begin = (handle) => {
+      handle.ref();
       for (let i = 0; i < 4; i++) next(handle);
     };
     open("a", begin, (seen, handle) => {

@@ -379,7 +379,7 @@ export function storeContract(contract: Contract): void {
         // Ever smaller values, so that at last hardly any room is left.
         for (const size of [150_000, 20_000, 2000]) {
           let status: StoreStatus = "ok";
-          for (let i = 0; status === "ok"; i++) {
+          for (let i = 0; status === "ok" && i < 10_000; i++) {
             const key = userKey(`${String(size)}:${String(i)}`);
             status = await put(session, key, 1, 0, bytes(size, i));
             if (status === "ok") acknowledged.push(key);

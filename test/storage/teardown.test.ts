@@ -2,7 +2,7 @@
  * Goal: a store may end at any stage of its life without a crash of the process, a hang, or a volume that stays locked
  * (D21). Method: children that end in the middle (addon-child.mjs, on the bare addon), then another open of the volume.
  */
-import { fork } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -31,19 +31,18 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
-function start(stage: string) {
-  return fork(CHILD, [stage, directory], { execArgv: ["--expose-gc"], stdio: ["ignore", "ignore", "pipe", "ipc"] });
-}
+const NODE_FLAGS = ["--expose-gc"];
 
+/** Without a channel to us: it would keep the child alive, and hide whether a store does. */
 function run(stage: string): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = start(stage);
+    const child = spawn(process.execPath, [...NODE_FLAGS, CHILD, stage, directory], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     let errors = "";
-    child.stderr?.on("data", (chunk: Buffer) => {
+    child.stderr.on("data", (chunk: Buffer) => {
       errors += chunk.toString();
     });
-    // Else the channel to us would keep the child alive, and hide whether a store does.
-    child.disconnect();
     child.on("close", (code, signal) => {
       resolve({ code, signal, errors });
     });
@@ -88,7 +87,10 @@ describe("teardown of the addon", () => {
   });
 
   it("finds every acknowledged record after kill -9 under load", async () => {
-    const child = start("load until killed");
+    const child = fork(CHILD, ["load until killed", directory], {
+      execArgv: NODE_FLAGS,
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
     const last = await new Promise<number>((resolve) => {
       let newest = 0;
       child.on("message", (token) => {
