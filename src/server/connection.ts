@@ -139,9 +139,10 @@ export class Connection implements Client, Flushable, PipelineOwner {
     const pipeline = this.#pipeline;
     pipeline.turn = ++context.turn;
     pipeline.arrivedUs = context.nowUs();
+    const { softOutputBytes } = context.limits;
     let blocked = false;
     while (this.#phase === "open") {
-      blocked = pipeline.full || this.pendingOutputBytes + context.out.length > context.limits.softOutputBytes;
+      blocked = pipeline.full || this.pendingOutputBytes + context.out.length > softOutputBytes;
       if (blocked) break;
       if (!pipeline.stalled) {
         const result = parser.next();
@@ -162,7 +163,8 @@ export class Connection implements Client, Flushable, PipelineOwner {
   #run(): void {
     const { context } = this;
     const pipeline = this.#pipeline;
-    const silent = this.replyMode === "off" || this.replyMode === "skipping";
+    const wasOff = this.replyMode === "off";
+    const silent = wasOff || this.replyMode === "skipping";
     const direct = pipeline.empty && !silent;
     const out = direct ? context.out : context.scratch;
     out.resp3 = this.resp3;
@@ -183,7 +185,9 @@ export class Connection implements Client, Flushable, PipelineOwner {
     else if (this.replyMode === "skip") this.replyMode = "skipping";
     if (direct || pipeline.issued) return;
     const ready = context.scratch.take();
-    if (!silent && ready.length > 0) pipeline.appendReady(ready);
+    // What switched replies on again is answered.
+    const wanted = !silent || (wasOff && this.replyMode === "on");
+    if (wanted && ready.length > 0) pipeline.appendReady(ready);
   }
 
   #protocolError(message: string): void {

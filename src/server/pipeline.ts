@@ -13,6 +13,9 @@ import { ManyKeys, MAX_SLOTS, partOfTag, type Renderer, Slot, slotOfTag, tagOf }
 
 const BUSY = "BUSY too many requests are under way, try again later";
 
+/** How much of an earlier reply's size is still expected of the next. */
+const FORGETTING = 0.95;
+
 /** What the connection does when it can go on: flush soon. */
 export interface PipelineOwner {
   onReady(): void;
@@ -35,6 +38,8 @@ export class Pipeline implements ReplySink {
   readonly #context: ServerContext;
   readonly #owner: PipelineOwner;
   readonly #slots: Slot[] = [];
+  /** Size of the larger ones among recent replies: what to expect of those under way. */
+  #usualBytes = 0;
   #free: Slot | null = null;
   #head: Slot | null = null;
   #tail: Slot | null = null;
@@ -57,8 +62,9 @@ export class Pipeline implements ReplySink {
     return this.#head?.done === true;
   }
 
+  /** True when no further command may be taken now: all slots are, or what comes back is likely to be too much. */
   get full(): boolean {
-    return this.waiting >= MAX_SLOTS;
+    return this.waiting >= MAX_SLOTS || this.waiting * this.#usualBytes > this.#context.limits.maxOutputBytes / 2;
   }
 
   /** Nobody waits for replies any more: what comes back is only counted off. */
@@ -269,9 +275,9 @@ export class Pipeline implements ReplySink {
     for (let slot: Slot | null = first; slot !== null; slot = slot.follower) {
       slot.read = outcome;
       if (slot !== first) this.#hold(slot, first.heldBytes);
-      this.#finish(slot);
       last = slot;
     }
+    for (let slot: Slot | null = first; slot !== null; slot = slot.follower) this.#finish(slot);
     if (first.key !== null && this.#latest.get(first.key) === last) this.#latest.delete(first.key);
   }
 
@@ -291,7 +297,10 @@ export class Pipeline implements ReplySink {
     slot.done = true;
     this.#context.inFlightBytes -= slot.inputBytes;
     slot.inputBytes = 0;
-    if (!this.#closed && (slot === this.#head || this.stalled)) this.#owner.onReady();
+    this.#usualBytes = Math.max(slot.heldBytes, Math.floor(this.#usualBytes * FORGETTING));
+    if (this.#closed) return;
+    const tooMuch = this.heldBytes > this.#context.limits.maxOutputBytes;
+    if (slot === this.#head || this.stalled || tooMuch) this.#owner.onReady();
   }
 
   // ---- output
