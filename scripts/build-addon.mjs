@@ -8,7 +8,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const APT_LINE = "sudo apt-get install -y g++ make python3";
+const APT_LINE = `${process.getuid?.() === 0 ? "" : "sudo "}apt-get install -y g++ make python3`;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const require = createRequire(import.meta.url);
