@@ -52,13 +52,11 @@ const FROM_STORE: Readonly<Record<StoreOpenCode, OpenErrorCode>> = {
   locked: "LOCKED",
   foreign: "FOREIGN",
   "corrupt-superblock": "DAMAGED",
-  "bad-volumes": "FOREIGN",
   "bad-size": "CONFIG",
   "bad-path": "CONFIG",
   "bad-options": "CONFIG",
   "no-access": "IO",
   "no-space": "IO",
-  "no-memory": "IO",
   io: "IO",
   "no-addon": "IO",
 };

@@ -12,17 +12,12 @@ import { COMMANDS } from "./commands.js";
 import { HttpListener } from "./http.js";
 import { limitsFrom, type ServerLimits } from "./limits.js";
 import { RespListener } from "./listener.js";
+import type { OpenError } from "./open-error.js";
+import type { ReplicaFacts, RunningReplica } from "./replica.js";
 import { ServerContext } from "./server-context.js";
 
-/** Plain facts about a running server, for ready lines and logs. */
-export type ServerFacts = Readonly<Record<string, string | number | boolean | null>>;
-
-/** A replica that recovered its data. */
-export interface OpenReplica {
-  readonly service: KeyService;
-  readonly facts: ServerFacts;
-  close(): Promise<void>;
-}
+/** The replica as a server needs it. */
+export type OpenReplica = Pick<RunningReplica, "facts" | "failed" | "close"> & { readonly service: KeyService };
 
 /** Opens the replica of a configuration. Rejects with an OpenError. */
 export type ReplicaOpener = (config: ServerConfig, log: Logger) => Promise<OpenReplica>;
@@ -31,7 +26,9 @@ export interface RunningServer {
   /** Where clients are really listened for. */
   readonly client: Address;
   readonly http: Address | null;
-  readonly facts: ServerFacts;
+  readonly facts: ReplicaFacts;
+  /** Resolves, perhaps never, with why the node had to stop by itself: its disk failed, or turned out to have forgotten. */
+  readonly failed: Promise<OpenError>;
   /** Answers what is pending, closes ports and replica. May be called twice. */
   close(): Promise<void>;
 }
@@ -68,6 +65,7 @@ export async function startServer(
     client,
     http: httpAddress,
     facts: replica.facts,
+    failed: replica.failed,
     close: () => (closing ??= close()),
   };
 }

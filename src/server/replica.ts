@@ -1,0 +1,113 @@
+/**
+ * Opening this node's replica for the promise side of the house: settings become the options of src/node, its callback a
+ * promise, its errors OpenErrors, its events lines of the log. Used by the server and by openNode alike.
+ */
+import type { Logger } from "pino";
+import type { ServerConfig } from "../cluster/index.js";
+import type { NodeEvents } from "../node/index.js";
+import { type OpenedReplica, openReplica, type ReplicaOptions } from "../node/index.js";
+import { asOpenError, OpenError } from "./open-error.js";
+
+/** What of a configuration a replica needs. */
+export type ReplicaSettings = Pick<
+  ServerConfig,
+  "clusterId" | "nodeId" | "data" | "peer" | "nodes" | "storage" | "timeouts"
+>;
+
+/** Plain facts about an opened node, for ready lines and logs. */
+export type ReplicaFacts = Readonly<Record<string, string | number | boolean | null>>;
+
+/** A replica that recovered its data and listens for its peers. */
+export interface RunningReplica {
+  readonly service: OpenedReplica["node"];
+  readonly facts: ReplicaFacts;
+  /** Resolves, perhaps never, with why the node had to stop by itself. */
+  readonly failed: Promise<OpenError>;
+  close(): Promise<void>;
+}
+
+/** What an entry has around its value: header, ids of requests, and room for more of them. */
+const ENTRY_OVERHEAD_BYTES = 16 * 1024;
+/** There is one configuration of the cluster so far. */
+const EPOCH = 1;
+
+export async function openRunningReplica(settings: ReplicaSettings, log: Logger): Promise<RunningReplica> {
+  let fail: (error: OpenError) => void = () => undefined;
+  const failed = new Promise<OpenError>((resolve) => {
+    fail = resolve;
+  });
+  const opened = await openWith(settings, eventsTo(log, fail));
+  return {
+    service: opened.node,
+    facts: factsOf(opened),
+    failed,
+    close: () =>
+      new Promise((resolve) => {
+        opened.node.close(resolve);
+      }),
+  };
+}
+
+function openWith(settings: ReplicaSettings, events: NodeEvents): Promise<OpenedReplica> {
+  return new Promise((resolve, reject) => {
+    openReplica(optionsOf(settings, events), (error, replica) => {
+      if (replica !== null) resolve(replica);
+      else reject(asOpenError(error ?? new OpenError("IO", "the replica did not open")));
+    });
+  });
+}
+
+function optionsOf(settings: ReplicaSettings, events: NodeEvents): ReplicaOptions {
+  const { clusterId, nodeId, data, peer, nodes, storage, timeouts } = settings;
+  return {
+    clusterId,
+    nodeId,
+    nodes: nodes.map(({ id, replica, peer: { host, port } }) => ({ replica, nodeId: id, host, port })),
+    listen: peer,
+    epoch: EPOCH,
+    requestMs: timeouts.requestMs,
+    events,
+    seed: Math.floor(Math.random() * 0x1_0000_0000),
+    storage: {
+      volumes: data,
+      sizeBytes: storage.sizeBytes,
+      durability: storage.durability,
+      cacheBytes: storage.cacheBytes,
+      maxValueBytes: storage.maxValueBytes + ENTRY_OVERHEAD_BYTES,
+    },
+  };
+}
+
+function eventsTo(log: Logger, fail: (error: OpenError) => void): NodeEvents {
+  return {
+    onBorn: () => {
+      log.info("the node votes");
+    },
+    onFatal: (error) => {
+      log.fatal({ code: error.code }, error.message);
+      const told = asOpenError(error);
+      fail(told instanceof OpenError ? told : new OpenError("IO", error.message, error));
+    },
+    onAlarm: (text) => {
+      log.error({ alarm: true }, text);
+    },
+    onPeer: (text) => {
+      log.info(text);
+    },
+  };
+}
+
+function factsOf({ store, facts }: OpenedReplica): ReplicaFacts {
+  const modes = new Set(facts.volumes.map((volume) => volume.ioMode));
+  return {
+    storageId: facts.storageId,
+    fresh: facts.fresh,
+    ioMode: [...modes].join(","),
+    durability: facts.durability,
+    volumes: facts.volumes.map((volume) => volume.path).join(","),
+    bytes: facts.volumes.reduce((sum, volume) => sum + volume.bytes, 0),
+    recoveredKeys: facts.recoveredKeys,
+    recoveryMs: facts.recoveryMs,
+    flushUs: store.stats().flushUs,
+  };
+}
