@@ -43,6 +43,11 @@ export class HeldMessages {
     sequences.push(sequence);
   }
 
+  /** True when the batch with `token` has ended: what waits for it need not wait, even if its lane was not told yet. */
+  hasEnded(token: number): boolean {
+    return token < this.#firstToken;
+  }
+
   /** Keeps `envelope` until the batch with `token` is durable. */
   hold(envelope: Envelope, token: number): void {
     const batch = token === this.nextToken ? this.#gathering : this.#batches[token - this.#firstToken];

@@ -209,7 +209,7 @@ export class TurnLoop {
       this.#touched.push(slot);
     }
     this.#persist(slot);
-    const token = slot.lane.durable === slot.lane.writes ? 0 : slot.lastToken;
+    const token = slot.lane.durable === slot.lane.writes || this.#held.hasEnded(slot.lastToken) ? 0 : slot.lastToken;
     for (const envelope of effects.send) this.#dispatch(envelope.to, envelope.message);
     for (const envelope of effects.sendWhenDurable) {
       if (token === 0) this.#dispatch(envelope.to, envelope.message);

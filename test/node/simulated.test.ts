@@ -120,6 +120,6 @@ describe("random workloads", () => {
   for (let seed = first; seed < first + seeds; seed++) {
     it(`are linearizable under kills, cuts and slow frames: seed ${String(seed)}`, () => {
       new RandomWorkload(seed, seed % 5 === 0 ? 5 : 3).run();
-    });
+    }, 60_000);
   }
 });
