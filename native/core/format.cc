@@ -1,0 +1,155 @@
+// Encoding and checked decoding of what format.h describes.
+#include "format.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "assert.h"
+#include "canary.h"
+#include "crc32c.h"
+
+namespace plogdb {
+namespace {
+
+constexpr size_t kBlockCrcStart = 8;
+constexpr size_t kSuperCrcStart = 12;
+
+void AppendVarint(uint64_t value, std::vector<uint8_t>* out) {
+  for (; value >= 0x80; value >>= 7) out->push_back(static_cast<uint8_t>(value | 0x80));
+  out->push_back(static_cast<uint8_t>(value));
+}
+
+bool ReadVarint(std::span<const uint8_t>* bytes, uint64_t* value) {
+  *value = 0;
+  for (unsigned shift = 0; shift < 64; shift += 7) {
+    if (bytes->empty()) return false;
+    const uint8_t byte = bytes->front();
+    *bytes = bytes->subspan(1);
+    *value |= uint64_t{byte & 0x7fu} << shift;
+    if (byte < 0x80) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Geometry MakeGeometry(uint64_t volume_bytes) {
+  Geometry geometry;
+  const uint64_t ideal = std::clamp(volume_bytes / 64, kMinExtentBytes, kMaxExtentBytes);
+  geometry.extent_bytes = ideal / kBlockBytes * kBlockBytes;
+  geometry.volume_bytes = volume_bytes / geometry.extent_bytes * geometry.extent_bytes;
+  return geometry;
+}
+
+uint32_t BlocksForStream(uint64_t stream_bytes) {
+  return static_cast<uint32_t>((stream_bytes + kPayloadBytes - 1) / kPayloadBytes);
+}
+
+uint64_t KeyHash(std::span<const uint8_t> key) {
+  constexpr uint64_t kFactor = 0x9e3779b97f4a7c15ull;
+  uint64_t hash = key.size() * kFactor;
+  while (!key.empty()) {
+    const size_t count = std::min<size_t>(8, key.size());
+    uint64_t word = 0;
+    std::memcpy(&word, key.data(), count);
+    hash = (hash ^ word) * kFactor;
+    hash ^= hash >> 32;
+    key = key.subspan(count);
+  }
+  hash *= kFactor;
+  return hash ^ (hash >> 29);
+}
+
+uint32_t VolumeOfKey(uint64_t hash, size_t volumes) { return static_cast<uint32_t>((hash >> 40) % volumes); }
+
+void SealBlock(std::span<uint8_t> block) {
+  const uint32_t crc = Crc32c(block.subspan(kBlockCrcStart));
+  std::memcpy(block.data() + offsetof(BlockHeader, crc), &crc, sizeof(crc));
+}
+
+std::optional<BlockHeader> ReadBlockHeader(std::span<const uint8_t> block, const StoreId& store_id, uint32_t volume,
+                                           uint32_t number) {
+  PLOGDB_ASSERT(block.size() == kBlockBytes, "D2");
+  BlockHeader header;
+  std::memcpy(&header, block.data(), sizeof(header));
+  if (header.magic != kBlockMagic || header.version != kFormatVersion) return std::nullopt;
+  if (header.crc != Crc32c(block.subspan(kBlockCrcStart))) return std::nullopt;
+  if (header.store_id != store_id) return std::nullopt;
+  const bool address_fits = header.volume == volume && header.block == number;
+  if (!address_fits && !CanaryOn(Canary::kAddressNotChecked)) return std::nullopt;
+  if (header.payload_bytes > kPayloadBytes || header.block_id == 0 || header.life == 0) return std::nullopt;
+  if (header.life > header.block_id || header.index >= header.block_id) return std::nullopt;
+  return header;
+}
+
+uint32_t RecordCrc(const RecordHead& head, std::span<const uint8_t> key, std::span<const uint8_t> value) {
+  std::array<uint8_t, sizeof(RecordHead)> bytes;
+  std::memcpy(bytes.data(), &head, sizeof(head));
+  const uint32_t crc = Crc32c(std::span<const uint8_t>(bytes).subspan(sizeof(head.crc)));
+  return Crc32cExtend(Crc32cExtend(crc, key), value);
+}
+
+void EncodeSuperblock(const Superblock& super, std::span<uint8_t> block) {
+  PLOGDB_ASSERT(block.size() == kBlockBytes, "D1");
+  std::memset(block.data(), 0, block.size());
+  std::memcpy(block.data(), &super, sizeof(super));
+  const uint32_t crc = Crc32c(block.subspan(kSuperCrcStart));
+  std::memcpy(block.data() + offsetof(Superblock, crc), &crc, sizeof(crc));
+}
+
+std::optional<Superblock> DecodeSuperblock(std::span<const uint8_t> block) {
+  Superblock super;
+  std::memcpy(&super, block.data(), sizeof(super));
+  if (super.magic != kSuperMagic || super.version != kFormatVersion) return std::nullopt;
+  if (super.crc != Crc32c(block.subspan(kSuperCrcStart))) return std::nullopt;
+  const bool sane = super.block_bytes == kBlockBytes && super.extent_bytes >= kMinExtentBytes &&
+                    super.extent_bytes <= kMaxExtentBytes && super.extent_bytes % kBlockBytes == 0 &&
+                    super.volume_bytes % super.extent_bytes == 0 && super.volume_bytes / super.extent_bytes >= 4 &&
+                    super.volume_bytes / kBlockBytes < kNoExtent && super.node_id_bytes <= super.node_id.size() &&
+                    super.volume < super.volume_count && super.copy < kSuperCopies;
+  if (!sane) return std::nullopt;
+  return super;
+}
+
+void AppendDirectoryEntry(const DirectoryEntry& entry, std::vector<uint8_t>* out) {
+  // Kind and (position - floor), which is 0 or 1 for a put, share a byte.
+  const uint64_t above = entry.kind == RecordKind::kPut ? entry.position - entry.floor : 0;
+  PLOGDB_ASSERT(above <= 1, "D5");
+  out->push_back(static_cast<uint8_t>(static_cast<uint64_t>(entry.kind) | above << 1));
+  AppendVarint(entry.lsn, out);
+  AppendVarint(entry.position, out);
+  AppendVarint(entry.erased_below, out);
+  AppendVarint(entry.key.size(), out);
+  const auto key = AsBytes(entry.key);
+  out->insert(out->end(), key.begin(), key.end());
+}
+
+std::optional<std::vector<DirectoryEntry>> ParseDirectory(std::span<const uint8_t> bytes, uint32_t count) {
+  std::vector<DirectoryEntry> entries;
+  entries.reserve(std::min<size_t>(count, bytes.size()));
+  for (uint32_t i = 0; i < count; ++i) {
+    if (bytes.empty() || bytes.front() > 3) return std::nullopt;
+    DirectoryEntry entry;
+    entry.kind = (bytes.front() & 1) != 0 ? RecordKind::kDrop : RecordKind::kPut;
+    const uint64_t above = bytes.front() >> 1;
+    bytes = bytes.subspan(1);
+    uint64_t key_bytes = 0;
+    if (!ReadVarint(&bytes, &entry.lsn) || !ReadVarint(&bytes, &entry.position) ||
+        !ReadVarint(&bytes, &entry.erased_below) || !ReadVarint(&bytes, &key_bytes)) {
+      return std::nullopt;
+    }
+    if (above > entry.position || key_bytes == 0 || key_bytes > bytes.size()) return std::nullopt;
+    entry.floor = entry.position - above;
+    entry.key = AsText(bytes.first(key_bytes));
+    bytes = bytes.subspan(key_bytes);
+    entries.push_back(entry);
+  }
+  if (!bytes.empty()) return std::nullopt;
+  return entries;
+}
+
+bool IsZero(std::span<const uint8_t> bytes) {
+  return bytes.empty() || (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+}  // namespace plogdb

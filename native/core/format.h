@@ -1,0 +1,205 @@
+// What is on the disk: superblock, block header, run head, record head and directory, byte by byte (docs/disk-format.md).
+// Knows bytes only; no device, no index. Everything is little-endian and checked before it is believed.
+#ifndef PLOGDB_CORE_FORMAT_H_
+#define PLOGDB_CORE_FORMAT_H_
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "block_device.h"
+
+namespace plogdb {
+
+static_assert(std::endian::native == std::endian::little, "structs are written as they lie in memory");
+
+using StoreId = std::array<uint8_t, 16>;
+
+inline constexpr uint16_t kFormatVersion = 1;
+inline constexpr uint32_t kBlockMagic = 0x314b4c50;          // "PLK1"
+inline constexpr uint64_t kSuperMagic = 0x314253474f4c50ull;  // "PLOGSB1"
+inline constexpr size_t kSuperCopies = 4;
+inline constexpr uint32_t kNoExtent = 0xffffffff;
+inline constexpr uint16_t kNoRecord = 0xffff;
+
+inline constexpr uint64_t kMinExtentBytes = uint64_t{1} << 20;
+inline constexpr uint64_t kMaxExtentBytes = uint64_t{64} << 20;
+
+inline constexpr uint16_t kFirstOfRun = 1;
+
+// D2.
+struct BlockHeader {
+  uint32_t magic;
+  uint32_t crc;  // CRC32C of bytes 8 to 4095 of the block
+  uint16_t version;
+  uint16_t flags;
+  uint16_t payload_bytes;
+  uint16_t first_record;  // offset in the payload of the first record that starts here, or kNoRecord
+  uint64_t block_id;      // store-wide, growing, never reused
+  uint64_t life;          // block id of the first block of the present life of the extent
+  StoreId store_id;
+  uint32_t block;   // own address: number in the volume
+  uint16_t volume;  // own address: volume
+  uint16_t reserved;
+  uint32_t follow;  // blocks of the run after this one
+  uint32_t index;   // blocks of the run before this one
+};
+static_assert(sizeof(BlockHeader) == 64);
+static_assert(offsetof(BlockHeader, crc) == 4 && offsetof(BlockHeader, version) == 8);
+static_assert(offsetof(BlockHeader, flags) == 10 && offsetof(BlockHeader, payload_bytes) == 12);
+static_assert(offsetof(BlockHeader, first_record) == 14 && offsetof(BlockHeader, block_id) == 16);
+static_assert(offsetof(BlockHeader, life) == 24 && offsetof(BlockHeader, store_id) == 32);
+static_assert(offsetof(BlockHeader, block) == 48 && offsetof(BlockHeader, volume) == 52);
+static_assert(offsetof(BlockHeader, follow) == 56 && offsetof(BlockHeader, index) == 60);
+
+inline constexpr uint32_t kPayloadBytes = kBlockBytes - sizeof(BlockHeader);
+
+// Names a run: where it is and what its first block is called. first_id 0 = no run.
+struct RunMark {
+  uint64_t first_id = 0;
+  uint32_t block = 0;
+  uint32_t blocks = 0;
+
+  uint32_t end() const { return block + blocks; }
+};
+static_assert(sizeof(RunMark) == 16 && offsetof(RunMark, block) == 8 && offsetof(RunMark, blocks) == 12);
+
+enum class RunKind : uint8_t {
+  kData = 0,
+  kMark = 1,  // no records: only carries the mark (D17)
+  kSeal = 2,  // no records: the last run of its extent
+};
+
+// Opens the stream of a run; volume_count marks follow, then the directory of the run before, then the records.
+struct RunHead {
+  uint32_t record_count;
+  uint32_t directory_bytes;
+  uint32_t directory_entries;
+  uint32_t stream_bytes;  // all of the stream, this head included
+  uint64_t watermark;     // highest durable LSN when the run was written (D18)
+  uint32_t announced;     // extent of this volume that is written next: all that it holds is dead; or kNoExtent
+  uint16_t volume_count;
+  uint8_t kind;
+  uint8_t directory_complete;  // 0: not all records of the run before are known
+};
+static_assert(sizeof(RunHead) == 32 && offsetof(RunHead, directory_entries) == 8);
+static_assert(offsetof(RunHead, stream_bytes) == 12 && offsetof(RunHead, watermark) == 16);
+static_assert(offsetof(RunHead, announced) == 24 && offsetof(RunHead, volume_count) == 28);
+static_assert(offsetof(RunHead, kind) == 30 && offsetof(RunHead, directory_complete) == 31);
+
+enum class RecordKind : uint8_t { kPut = 0, kDrop = 1 };
+
+// D4. Key and value follow at once.
+struct RecordHead {
+  uint32_t crc;  // CRC32C of the rest of the head, key and value
+  uint16_t key_bytes;
+  uint8_t kind;
+  uint8_t reserved;
+  uint32_t value_bytes;
+  uint32_t reserved2;
+  uint64_t lsn;
+  uint64_t position;
+  uint64_t floor;
+  uint64_t erased_below;  // records of the key with a lower LSN are erased by a deletion (D13)
+  std::array<uint8_t, 64> header;
+};
+static_assert(sizeof(RecordHead) == 112 && offsetof(RecordHead, key_bytes) == 4);
+static_assert(offsetof(RecordHead, kind) == 6 && offsetof(RecordHead, value_bytes) == 8);
+static_assert(offsetof(RecordHead, lsn) == 16 && offsetof(RecordHead, position) == 24);
+static_assert(offsetof(RecordHead, floor) == 32 && offsetof(RecordHead, erased_below) == 40);
+static_assert(offsetof(RecordHead, header) == 48);
+
+struct Superblock {
+  uint64_t magic;
+  uint32_t crc;  // CRC32C of bytes 12 to 4095
+  uint16_t version;
+  uint16_t copy;
+  StoreId store_id;
+  uint64_t volume_bytes;
+  uint64_t extent_bytes;
+  uint32_t block_bytes;
+  uint16_t volume;
+  uint16_t volume_count;
+  uint64_t generation;
+  uint32_t node_id_bytes;
+  uint32_t reserved;
+  std::array<char, 64> node_id;
+};
+static_assert(sizeof(Superblock) == 136 && offsetof(Superblock, crc) == 8);
+static_assert(offsetof(Superblock, version) == 12 && offsetof(Superblock, copy) == 14);
+static_assert(offsetof(Superblock, store_id) == 16 && offsetof(Superblock, volume_bytes) == 32);
+static_assert(offsetof(Superblock, extent_bytes) == 40 && offsetof(Superblock, block_bytes) == 48);
+static_assert(offsetof(Superblock, volume) == 52 && offsetof(Superblock, volume_count) == 54);
+static_assert(offsetof(Superblock, generation) == 56 && offsetof(Superblock, node_id_bytes) == 64);
+static_assert(offsetof(Superblock, node_id) == 72);
+
+// Places in a volume. Block 0 of every extent is its head: four of them hold the superblock, the others are spare.
+struct Geometry {
+  uint64_t volume_bytes = 0;
+  uint64_t extent_bytes = 0;
+
+  uint32_t extents() const { return static_cast<uint32_t>(volume_bytes / extent_bytes); }
+  uint32_t extent_blocks() const { return static_cast<uint32_t>(extent_bytes / kBlockBytes); }
+  uint32_t data_blocks() const { return extent_blocks() - 1; }
+  uint32_t extent_of(uint32_t block) const { return block / extent_blocks(); }
+  uint32_t first_data_block(uint32_t extent) const { return extent * extent_blocks() + 1; }
+  uint32_t end_block(uint32_t extent) const { return (extent + 1) * extent_blocks(); }
+  uint64_t super_offset(size_t copy) const {
+    return uint64_t{static_cast<uint32_t>((extents() - 1) * copy / (kSuperCopies - 1))} * extent_bytes;
+  }
+};
+
+// D1: volume size / 64, at least 1 MiB, at most 64 MiB, a whole number of blocks; the volume rounded down to extents.
+Geometry MakeGeometry(uint64_t volume_bytes);
+
+uint32_t BlocksForStream(uint64_t stream_bytes);
+
+// The bits of a key's place: which volume, which shard. Part of the format (the volume must stay the same).
+uint64_t KeyHash(std::span<const uint8_t> key);
+uint32_t VolumeOfKey(uint64_t hash, size_t volumes);
+
+void SealBlock(std::span<uint8_t> block);
+
+// Checks magic, version, checksum, store id and own address. Empty when anything does not fit.
+std::optional<BlockHeader> ReadBlockHeader(std::span<const uint8_t> block, const StoreId& store_id, uint32_t volume,
+                                           uint32_t number);
+
+uint32_t RecordCrc(const RecordHead& head, std::span<const uint8_t> key, std::span<const uint8_t> value);
+
+void EncodeSuperblock(const Superblock& super, std::span<uint8_t> block);
+std::optional<Superblock> DecodeSuperblock(std::span<const uint8_t> block);
+
+// One record of a run as the next run's directory tells it.
+struct DirectoryEntry {
+  RecordKind kind = RecordKind::kPut;
+  uint64_t lsn = 0;
+  uint64_t position = 0;
+  uint64_t floor = 0;
+  uint64_t erased_below = 0;
+  std::string_view key;
+};
+
+// Upper bound of what AppendDirectoryEntry adds.
+inline constexpr uint64_t DirectoryEntryBound(size_t key_bytes) { return 1 + 4 * 10 + 3 + key_bytes; }
+void AppendDirectoryEntry(const DirectoryEntry& entry, std::vector<uint8_t>* out);
+// Empty when the bytes are not exactly `count` entries. Keys point into `bytes`.
+std::optional<std::vector<DirectoryEntry>> ParseDirectory(std::span<const uint8_t> bytes, uint32_t count);
+
+bool IsZero(std::span<const uint8_t> bytes);
+
+inline std::string_view AsText(std::span<const uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+inline std::span<const uint8_t> AsBytes(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+}  // namespace plogdb
+
+#endif  // PLOGDB_CORE_FORMAT_H_

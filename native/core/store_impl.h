@@ -1,0 +1,100 @@
+// The store put together: opening, splitting batches into units, threads, and the FAILED state. What a run is, the writer
+// knows; what a crash left, recovery knows.
+#ifndef PLOGDB_CORE_STORE_IMPL_H_
+#define PLOGDB_CORE_STORE_IMPL_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "batch_unit.h"
+#include "completion_queue.h"
+#include "direct_device.h"
+#include "reader.h"
+#include "recovery.h"
+#include "store.h"
+#include "superblock.h"
+#include "writer.h"
+
+namespace plogdb {
+
+inline constexpr uint64_t kMaxBatchBytes = uint64_t{1} << 30;  // of one batch; more is too large
+
+class StoreImpl : public Store {
+ public:
+  explicit StoreImpl(const StoreOptions& options);
+  ~StoreImpl() override;
+
+  Status OpenVolumes(OpenReport* report);
+
+  Status SubmitBatch(std::span<const BatchOp> ops, uint64_t token) override;
+  Status Read(std::span<const uint8_t> key, uint64_t position, uint64_t tag) override;
+  size_t DrainCompletions(std::vector<Completion>* out) override { return completions_.Drain(out); }
+  void Load(std::span<const uint8_t> key, LoadedKey* out) override { index_.Load(key, KeyHash(key), out); }
+  uint64_t Watermark() const override { return sequencer_->Watermark(); }
+  void Stats(StoreStats* out) const override;
+  bool IsFull() const override;
+  void ForEachKey(KeyVisitor visit, void* context) const override;
+  bool Step(uint64_t* due_us) override;
+  void Close() override;
+
+ private:
+  // Declared so that what is used outlives what uses it.
+  struct Volume {
+    std::string path;
+    std::unique_ptr<BlockDevice> device;
+    VolumeIdentity identity;
+    Geometry geometry;
+    std::unique_ptr<ExtentMap> extents;
+    std::unique_ptr<VolumeWriter> writer;
+    std::mutex mutex;  // guards kicked and stop
+    std::condition_variable wake;
+    bool kicked = false;
+    bool stop = false;
+    std::thread thread;
+  };
+  struct Split;  // a batch on its way into units
+
+  Status OpenDevices();
+  Status Identify(OpenReport* report);
+  Status CheckIdentity(size_t volume, const Superblock& first) const;
+  Status Format();
+  Status CheckOptions() const;
+  Status Recover(OpenReport* report);
+  void Report(const RecoveryResult& recovered, OpenReport* report) const;
+
+  StatusCode SplitBatch(std::span<const BatchOp> ops, Split* split) const;
+  void AddToUnit(const BatchOp& op, uint64_t hash, BatchUnit* unit) const;
+  StatusCode GroupByKey(std::span<const BatchOp> ops, const std::vector<uint64_t>& hashes, uint32_t volume,
+                        Split* split) const;
+  bool ReserveAll(Split* split);
+  uint64_t MaxValueBytes(uint32_t volume) const;
+  Status CheckOp(const BatchOp& op) const;
+
+  static void OnFail(void* context, const std::string& why);
+  void Kick(Volume* volume);
+  void DriveWriter(Volume* volume);
+
+  const StoreOptions options_;
+  DirectDeviceFactory direct_;
+  CompletionQueue completions_;
+  KeyIndex index_;
+  WriterShared shared_;
+  std::unique_ptr<Sequencer> sequencer_;
+  std::vector<std::unique_ptr<Volume>> volumes_;
+  std::unique_ptr<Reader> reader_;
+  // Sequentially consistent: read and written rarely, compared with nothing else.
+  std::atomic<StoreState> state_{StoreState::kOpen};
+  std::mutex submit_mutex_;  // tokens and queues in the same order; guards last_token_
+  uint64_t last_token_ = 0;
+  std::mutex close_mutex_;
+  bool closed_ = false;
+};
+
+}  // namespace plogdb
+
+#endif  // PLOGDB_CORE_STORE_IMPL_H_

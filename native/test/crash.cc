@@ -1,0 +1,254 @@
+// One workload = a chain of lives of one store. In each life everything that reaches the disk is recorded; then, for every
+// place of the recording, images are built with the writes since the last flush dropped, kept, or torn at sectors.
+#include "crash.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "fixture.h"
+#include "format.h"
+#include "oracle.h"
+
+namespace plogdb::test {
+namespace {
+
+struct Progress {
+  size_t submitted = 0;
+  size_t acknowledged = 0;
+};
+
+// The disks as a crash may find them: durable contents, and writes since the last flush.
+struct Medium {
+  std::string path;
+  std::shared_ptr<SimDisk> durable;
+  std::vector<const RecordedCall*> pending;
+};
+
+class Explorer {
+ public:
+  Explorer(uint64_t seed, Load load) : random_(seed), load_(load), volumes_(load == Load::kTwoVolumes ? 2 : 1) {
+    for (int i = 0; i < (load == Load::kReuse ? 3 : 7); ++i) keys_.push_back("key" + std::to_string(i));
+    next_.resize(keys_.size(), 1);
+    for (size_t i = 0; i < volumes_; ++i) {
+      media_.push_back({"disk" + std::to_string(i), std::make_shared<SimDisk>(uint64_t{8} << 20), {}});
+    }
+  }
+
+  CrashOutcome Explore(int rounds) {
+    for (int round = 0; round < rounds && outcome_.failure.empty(); ++round) {
+      Live();
+      if (!outcome_.failure.empty()) break;
+      TryAllImages();
+    }
+    return outcome_;
+  }
+
+ private:
+  std::vector<PutSpec> MakeBatch();
+  size_t ValueBytes();
+  void Live();
+  void Note(Fixture* fixture, const Recording& recording);
+  void TryAllImages();
+  void TryImage(size_t calls, uint64_t fate, bool keep);
+  std::unique_ptr<Fixture> MakeImage(uint64_t fate);
+  size_t MatchAll(Fixture* fixture, const Progress& progress, bool recovered, const std::string& where);
+  void Fail(const std::string& why) {
+    if (outcome_.failure.empty()) outcome_.failure = why;
+  }
+
+  SimRandom random_;
+  const Load load_;
+  const size_t volumes_;
+  std::vector<std::string> keys_;
+  std::vector<uint64_t> next_;  // next position per key
+  Oracle oracle_;
+  std::vector<Medium> media_;
+  std::vector<RecordedCall> calls_;
+  std::vector<Progress> progress_;  // after each call, as known when it returned
+  Progress now_;
+  size_t base_batches_ = 0;
+  CrashOutcome outcome_;
+};
+
+size_t Explorer::ValueBytes() {
+  if (load_ == Load::kReuse) return 40'000 + random_.Below(120'000);
+  const uint64_t kind = random_.Below(10);
+  if (kind == 0) return 0;
+  return kind < 7 ? random_.Below(300) : kind < 9 ? random_.Below(6'000) : random_.Below(40'000);
+}
+
+std::vector<PutSpec> Explorer::MakeBatch() {
+  std::vector<PutSpec> batch;
+  const uint64_t count = 1 + random_.Below(load_ == Load::kReuse ? 2 : 5);
+  for (uint64_t i = 0; i < count; ++i) {
+    const size_t k = random_.Below(keys_.size());
+    const uint64_t kind = random_.Below(20);
+    PutSpec op;
+    op.key = keys_[k];
+    op.header = random_.Next();
+    if (kind == 0) {
+      op.kind = OpKind::kDrop;
+      next_[k] = 1;
+    } else if (kind < 4) {
+      op.kind = OpKind::kMark;
+      op.position = next_[k] - 1;
+    } else {
+      // Advance, write the same position again, or write something that the floor may have passed.
+      if (kind < 14) ++next_[k];
+      op.position = next_[k] - (kind == 19 && next_[k] > 1 ? 1 : 0);
+      op.floor = random_.Chance(70) ? op.position - 1 : op.position;
+      op.value = MakeValue(random_.Next(), ValueBytes());
+    }
+    batch.push_back(std::move(op));
+  }
+  return batch;
+}
+
+// Everything recorded since the last note was done while this was known.
+void Explorer::Note(Fixture* fixture, const Recording& recording) {
+  progress_.resize(recording.size(), now_);
+  fixture->Drain();
+  for (const auto& [token, status] : fixture->ended) {
+    if (status != StatusCode::kOk) Fail("a batch ended with " + std::string(StatusCodeName(status)));
+    now_.acknowledged = std::max(now_.acknowledged, base_batches_ + token);
+  }
+}
+
+void Explorer::Live() {
+  Fixture fixture(volumes_);
+  for (Medium& medium : media_) fixture.factory->Put(medium.path, std::make_shared<SimDisk>(*medium.durable));
+  Recording recording;
+  RecorderDeviceFactory recorder(fixture.factory.get(), &recording);
+  fixture.options.device_factory = &recorder;
+  fixture.options.cache_bytes = random_.Chance(50) ? 0 : 1 << 20;
+  base_batches_ = oracle_.batches();
+  now_ = {base_batches_, base_batches_};
+  progress_.clear();
+  if (!fixture.Open().ok()) return Fail("cannot open");
+  Note(&fixture, recording);
+  const uint64_t batches = load_ == Load::kReuse ? 45 : 14;
+  for (uint64_t i = 0; i < batches; ++i) {
+    const auto batch = MakeBatch();
+    oracle_.Apply(batch);
+    fixture.Submit(batch);
+    ++now_.submitted;
+    for (uint64_t steps = random_.Below(4); steps > 0; --steps) {
+      fixture.store->Step(nullptr);
+      Note(&fixture, recording);
+    }
+    if (random_.Chance(15)) fixture.clock_us += 100'000;
+  }
+  bool more = true;
+  while (more) {
+    more = fixture.store->Step(nullptr);
+    Note(&fixture, recording);
+  }
+  if (now_.acknowledged != now_.submitted) Fail("not everything was acknowledged");
+  MatchAll(&fixture, now_, false, "alive");
+  outcome_.extents_freed += fixture.Stats().extents_freed;
+  calls_ = recording.Take();
+  fixture.Close();
+}
+
+// All keys of a volume show the state after one and the same number of batches (D3, D6).
+size_t Explorer::MatchAll(Fixture* fixture, const Progress& progress, bool recovered, const std::string& where) {
+  size_t lowest = SIZE_MAX;
+  for (uint32_t volume = 0; volume < volumes_; ++volume) {
+    std::vector<std::string> keys;
+    for (const std::string& key : keys_) {
+      if (VolumeOfKey(KeyHash(AsBytes(key)), volumes_) == volume) keys.push_back(key);
+    }
+    std::string why;
+    const auto at = oracle_.Match(fixture, progress.acknowledged, progress.submitted, keys, recovered, &why);
+    if (!at) {
+      Fail(where + ": no state from " + std::to_string(progress.acknowledged) + " to " +
+           std::to_string(progress.submitted) + " fits; " + why);
+      return 0;
+    }
+    lowest = std::min(lowest, *at);
+  }
+  return lowest;
+}
+
+std::unique_ptr<Fixture> Explorer::MakeImage(uint64_t fate) {
+  auto fixture = std::make_unique<Fixture>(volumes_);
+  for (const Medium& medium : media_) {
+    auto disk = std::make_shared<SimDisk>(*medium.durable);
+    for (const RecordedCall* write : medium.pending) {
+      if (fate == 0) continue;
+      const bool prefix = fate % 3 == 2;
+      const size_t keep = random_.Below(write->data.size() / kSectorBytes + 1) * kSectorBytes;
+      for (size_t at = 0; at < write->data.size(); at += kSectorBytes) {
+        const bool survives = fate == 1 || (prefix ? at < keep : random_.Chance(60));
+        if (survives) disk->WriteSectors(write->offset + at, std::span(write->data).subspan(at, kSectorBytes));
+      }
+    }
+    fixture->factory->Put(medium.path, std::move(disk));
+  }
+  return fixture;
+}
+
+void Explorer::TryImage(size_t calls, uint64_t fate, bool keep) {
+  ++outcome_.images;
+  std::unique_ptr<Fixture> fixture = MakeImage(fate);
+  const Progress before = calls == 0 ? Progress{base_batches_, base_batches_} : progress_[calls - 1];
+  // What was acknowledged before the next call began must be there.
+  const size_t acknowledged = calls < progress_.size() ? progress_[calls].acknowledged : now_.acknowledged;
+  const Progress progress{before.submitted, std::min(acknowledged, before.submitted)};
+  const std::string where = "after call " + std::to_string(calls) + ", fate " + std::to_string(fate);
+  const Status status = fixture->Open();
+  if (!status.ok()) return Fail(where + ": " + status.message());
+  if (fixture->report.unknown_losses > 0) return Fail(where + ": a loss where nothing was lost");
+  if (fixture->report.corrupt_keys > 0) return Fail(where + ": corruption where nothing was broken");
+  outcome_.dropped_runs += fixture->report.dropped_runs;
+  const size_t at = MatchAll(fixture.get(), progress, true, where);
+  if (!outcome_.failure.empty()) return;
+  const bool again = keep || random_.Chance(25);
+  if (!again) return;
+  const std::string first = Dump(fixture.get(), keys_);
+  fixture->Crash(random_.Next());
+  if (!fixture->Open().ok()) return Fail(where + ": cannot open twice");
+  if (Dump(fixture.get(), keys_) != first) return Fail(where + ": recovered twice, two states");
+  if (!keep || volumes_ > 1) return;
+  oracle_.Rewind(at);  // the next life goes on from here
+  fixture->Crash(random_.Next());
+  for (Medium& medium : media_) {
+    medium.durable = fixture->factory->Find(medium.path);
+    medium.pending.clear();
+  }
+}
+
+void Explorer::TryAllImages() {
+  const std::vector<Medium> first = media_;
+  // The crash from which the next life goes on is somewhere in the second half; images after it are tried first.
+  const size_t kept = calls_.size() / 2 + random_.Below(calls_.size() / 2);
+  for (const bool last : {false, true}) {
+    media_.clear();
+    for (const Medium& medium : first) media_.push_back({medium.path, std::make_shared<SimDisk>(*medium.durable), {}});
+    for (size_t i = 0; i <= calls_.size() && outcome_.failure.empty(); ++i) {
+      if (last && i == kept) return TryImage(i, 2 + random_.Below(3), true);
+      const bool pending = std::any_of(media_.begin(), media_.end(), [](const Medium& m) { return !m.pending.empty(); });
+      for (uint64_t fate = 0; !last && fate < (pending ? 4u : 1u) && outcome_.failure.empty(); ++fate) {
+        TryImage(i, fate, false);
+      }
+      if (i == calls_.size()) break;
+      const RecordedCall& call = calls_[i];
+      Medium& medium = *std::find_if(media_.begin(), media_.end(), [&](const Medium& m) { return m.path == call.path; });
+      if (call.kind == RecordedKind::kWrite) {
+        medium.pending.push_back(&call);
+        continue;
+      }
+      ++outcome_.boundaries;
+      for (const RecordedCall* write : medium.pending) medium.durable->WriteSectors(write->offset, write->data);
+      medium.pending.clear();
+    }
+  }
+}
+
+}  // namespace
+
+CrashOutcome ExploreCrashes(uint64_t seed, Load load, int rounds) { return Explorer(seed, load).Explore(rounds); }
+
+}  // namespace plogdb::test
