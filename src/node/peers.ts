@@ -14,7 +14,7 @@ const PATIENCE_FACTOR = 4;
 const MIN_PATIENCE_TICKS = 10;
 const MAX_PATIENCE_TICKS = 500;
 /** A round trip that was long once is believed for a while: the estimate falls by this factor with each quicker one. */
-const ROUND_TRIP_DECAY = 0.95;
+const ROUND_TRIP_DECAY = 0.9;
 
 export interface Peer {
   readonly replica: ReplicaId;

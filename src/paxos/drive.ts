@@ -28,18 +28,26 @@ export function drive(context: Context, lane: Lane, effects: Effects): void {
     stopServing(context, lane, effects);
     return;
   }
-  concludeRound(context, lane, effects);
-  testWaiting(context, lane, effects);
+  endDecided(context, lane, effects);
   if (context.tick >= lane.nextDeadlineTick) endOverdue(context, lane, effects);
   takeBackForwards(context, lane);
   lookAfter(context, lane, effects);
+  endDecided(context, lane, effects);
   buryExpired(context, lane);
   endLateRound(context, lane);
   if (lane.round === null) startNext(context, lane, effects);
   driveReads(context, lane, effects);
-  // A read that ended may have confirmed the failure of conditions, or asked for settling.
+  // A read may have taken a newer entry, confirmed the failure of conditions, met an expired value, or asked for settling.
+  endDecided(context, lane, effects);
+  buryExpired(context, lane);
   if (lane.round === null) startNext(context, lane, effects);
   effects.wakeAtTick = nextWake(context, lane);
+}
+
+/** After whatever may have moved the chosen entry on, and before anything is proposed on it (P14). */
+function endDecided(context: Context, lane: Lane, effects: Effects): void {
+  concludeRound(context, lane, effects);
+  testWaiting(context, lane, effects);
 }
 
 /** P6: the key is not served. What was proposed stays open for ever, the rest never happens. */
@@ -77,6 +85,7 @@ function lookAfter(context: Context, lane: Lane, effects: Effects): void {
   if (isUntouched(lane)) return;
   if (lane.busySinceTick === 0) {
     lane.busySinceTick = context.tick; // found on the disk: its age is not known, so ask at once
+    lane.foundOnDisk = true;
     lane.lookAfterTick = context.tick;
   }
   if (!isBallot(lane.plog.accepted) || lane.round !== null) return;
@@ -227,7 +236,8 @@ function handOver(context: Context, lane: Lane, index: number, effects: Effects)
 function isInGoodHands(context: Context, lane: Lane): boolean {
   const { plog } = lane;
   if (lane.busySinceTick === 0) return false;
-  if (lane.looks === 1 && lane.read !== null) return true; // found on the disk: others are being asked what became of it
+  // Whoever began what was found on the disk has long gone on: wait for the answer of those who are asked, no longer.
+  if (lane.foundOnDisk) return lane.looks === 1 && lane.read !== null;
   if (context.tick >= lane.busySinceTick + context.patienceTicks * BUSY_PATIENCES) return false;
   const proposer = isBallot(plog.accepted) ? plog.acceptedProposer : plog.promised.replica;
   return proposer !== context.self && !isSuspected(context, proposer);
@@ -279,11 +289,10 @@ function nextWake(context: Context, lane: Lane): number {
   const firstForward = lane.forwarded[0];
   if (firstForward !== undefined) wake = Math.min(wake, firstForward.forwardUntilTick);
   if (lane.lookAfterTick > 0 && round === null) wake = Math.min(wake, lane.lookAfterTick);
-  if (read !== null) {
-    wake = Math.min(wake, read.retryTick, read.readers[0]?.deadlineTick ?? wake);
+  if (read !== null) wake = Math.min(wake, read.retryTick);
+  if (lane.nextReads.length + lane.expiredReads.length + (read?.readers.length ?? 0) > 0) {
+    wake = Math.min(wake, lane.nextReadDeadlineTick);
   }
-  const waiting = lane.nextReads[0] ?? lane.expiredReads[0];
-  if (waiting !== undefined) wake = Math.min(wake, waiting.deadlineTick);
   if (wake === Number.MAX_SAFE_INTEGER) return 0;
   return Math.max(wake, context.tick + 1);
 }

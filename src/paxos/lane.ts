@@ -140,9 +140,13 @@ export interface Lane {
   nextConfirms: PendingOperation[];
   /** P25: reads that met an expired value and wait for its tombstone. */
   expiredReads: PendingRead[];
+  /** Not later than the earliest deadline of all reads here. */
+  nextReadDeadlineTick: number;
 
   /** Since when somebody else's ballot stands at chosen.index + 1; 0 = nothing there. */
   busySinceTick: number;
+  /** What stands there was on the disk when the lane came to life: nobody is known to be at work on it. */
+  foundOnDisk: boolean;
   /** When the undecided accepted entry is to be looked after next (P27). */
   lookAfterTick: number;
   looks: number;
@@ -182,7 +186,9 @@ export function newLane(key: Key, plog: PLog): Lane {
     nextReads: [],
     nextConfirms: [],
     expiredReads: [],
+    nextReadDeadlineTick: Number.MAX_SAFE_INTEGER,
     busySinceTick: 0,
+    foundOnDisk: false,
     lookAfterTick: 0,
     looks: 0,
     fetchedTick: 0,

@@ -94,6 +94,7 @@ function advance(lane: Lane, entry: Entry, ballot: Ballot): void {
   plog.acceptedProposer = 0;
   lane.baseUnsaved = false;
   lane.busySinceTick = 0;
+  lane.foundOnDisk = false;
   lane.lookAfterTick = 0;
   lane.looks = 0;
   lane.attempts = 0;
