@@ -36,7 +36,13 @@ export interface TestServer {
 export async function startTestServer(limits: Partial<ServerLimits> = {}, seed = 1): Promise<TestServer> {
   const config = testConfig();
   const service = new NaiveService(seed);
-  const open = () => Promise.resolve({ service, facts: { ioMode: "memory" }, failed: new Promise<never>(() => undefined), close: () => Promise.resolve() });
+  const open = () =>
+    Promise.resolve({
+      service,
+      facts: { ioMode: "memory" },
+      failed: new Promise<never>(() => undefined),
+      close: () => Promise.resolve(),
+    });
   const server = await startServer(config, silent, open, { ...limitsFrom(config), ...limits });
   const clients: WireClient[] = [];
   onTestFinished(async () => {

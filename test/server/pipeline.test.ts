@@ -107,7 +107,10 @@ describe("a pipeline", () => {
     const { connect } = await startTestServer({ softOutputBytes: 10_000 });
     const client = connect();
     await client.ask("SET", "big", "x".repeat(50_000));
-    client.send(...Array.from({ length: 200 }, () => ["GET", "big"]), ...Array.from({ length: 200 }, () => ["COMMAND"]));
+    client.send(
+      ...Array.from({ length: 200 }, () => ["GET", "big"]),
+      ...Array.from({ length: 200 }, () => ["COMMAND"]),
+    );
     const replies = await client.receiveMany(400);
     expect(replies.slice(0, 200).every((reply) => JSON.stringify(reply).length > 50_000)).toBe(true);
     expect(replies.slice(200).every((reply) => Array.isArray(reply))).toBe(true);
@@ -141,25 +144,46 @@ describe("a pipeline", () => {
 describe("outcomes", () => {
   const message = "told by the test";
 
-  it.each(["NOQUORUM", "BUSY", "DISKFULL", "CORRUPT", "LOADING"] as const)("%s is the prefix of its error", async (code) => {
-    const { connect, service } = await startTestServer();
-    const client = connect();
-    service.forceWrite = () => ({ status: "not-applied", code, message });
-    service.forceRead = () => ({ status: "refused", code, message });
-    const error = { error: `${code} ${message}` };
-    for (const args of [["SET", "a", "1"], ["INCR", "a"], ["DEL", "a"], ["DEL", "a", "b"], ["MSET", "a", "1"]]) {
-      expect(await client.ask(...args)).toEqual(error);
-    }
-    for (const args of [["GET", "a"], ["MGET", "a", "b"], ["EXISTS", "a"], ["TTL", "a"], ["VGET", "a"]]) {
-      expect(await client.ask(...args)).toEqual(error);
-    }
-  });
+  it.each(["NOQUORUM", "BUSY", "DISKFULL", "CORRUPT", "LOADING"] as const)(
+    "%s is the prefix of its error",
+    async (code) => {
+      const { connect, service } = await startTestServer();
+      const client = connect();
+      service.forceWrite = () => ({ status: "not-applied", code, message });
+      service.forceRead = () => ({ status: "refused", code, message });
+      const error = { error: `${code} ${message}` };
+      for (const args of [
+        ["SET", "a", "1"],
+        ["INCR", "a"],
+        ["DEL", "a"],
+        ["DEL", "a", "b"],
+        ["MSET", "a", "1"],
+      ]) {
+        expect(await client.ask(...args)).toEqual(error);
+      }
+      for (const args of [
+        ["GET", "a"],
+        ["MGET", "a", "b"],
+        ["EXISTS", "a"],
+        ["TTL", "a"],
+        ["VGET", "a"],
+      ]) {
+        expect(await client.ask(...args)).toEqual(error);
+      }
+    },
+  );
 
   it("a write nobody can tell of is UNKNOWN, never OK and never a plain error", async () => {
     const { connect, service } = await startTestServer();
     const client = connect();
     service.forceWrite = () => ({ status: "unknown", message });
-    for (const args of [["SET", "a", "1"], ["SET", "a", "1", "NX"], ["INCR", "a"], ["EXPIRE", "a", "1"], ["VSET", "a", "1", "0"]]) {
+    for (const args of [
+      ["SET", "a", "1"],
+      ["SET", "a", "1", "NX"],
+      ["INCR", "a"],
+      ["EXPIRE", "a", "1"],
+      ["VSET", "a", "1", "0"],
+    ]) {
       expect(await client.ask(...args)).toEqual({ error: `UNKNOWN ${message}` });
     }
   });
@@ -169,7 +193,10 @@ describe("outcomes", () => {
     const client = connect();
     await client.ask("MSET", "a", "1", "b", "1", "c", "1");
     service.forceWrite = (key) => (key === "ub" ? { status: "not-applied", code: "NOQUORUM", message } : undefined);
-    for (const args of [["MSET", "a", "2", "b", "2"], ["DEL", "c", "b"]]) {
+    for (const args of [
+      ["MSET", "a", "2", "b", "2"],
+      ["DEL", "c", "b"],
+    ]) {
       expect(JSON.stringify(await client.ask(...args))).toMatch(/^\{"error":"UNKNOWN 1 of 2 keys/);
     }
     expect(await client.ask("MSET", "b", "2")).toEqual({ error: `NOQUORUM ${message}` });
@@ -227,7 +254,11 @@ describe("bounds", () => {
     const client = connect();
     client.send(["SET", "a", "1"]);
     client.raw("*1\r\n!bad\r\n");
-    expect(await client.receiveMany(3)).toEqual([OK, { error: "ERR Protocol error: expected '$', got '!'" }, undefined]);
+    expect(await client.receiveMany(3)).toEqual([
+      OK,
+      { error: "ERR Protocol error: expected '$', got '!'" },
+      undefined,
+    ]);
   });
 
   it("a browser is sent away", async () => {

@@ -80,7 +80,12 @@ describe("opening", () => {
     expect(await client.ask("PING")).toEqual(loading);
     expect(await client.ask("GET", "a")).toEqual(loading);
     expect(JSON.stringify(await client.ask("INFO", "persistence"))).toContain("loading:1");
-    ready({ service: new NaiveService(), facts: {}, failed: new Promise<never>(() => undefined), close: () => Promise.resolve() });
+    ready({
+      service: new NaiveService(),
+      facts: {},
+      failed: new Promise<never>(() => undefined),
+      close: () => Promise.resolve(),
+    });
     const server = await started;
     expect(await client.ask("PING")).toEqual({ simple: "PONG" });
     client.close();
