@@ -59,7 +59,10 @@ function ended(token) {
 function report(point, batch, ops, ns) {
   const row = { point, batch, nsPerOp: Math.round(ns / ops), nsPerCall: Math.round((ns / ops) * batch) };
   if (flags.json) console.log(JSON.stringify(row));
-  else console.log(`${point.padEnd(18)} ${String(batch).padStart(5)} ${String(row.nsPerOp).padStart(9)} ${String(row.nsPerCall).padStart(10)}`);
+  else
+    console.log(
+      `${point.padEnd(18)} ${String(batch).padStart(5)} ${String(row.nsPerOp).padStart(9)} ${String(row.nsPerCall).padStart(10)}`,
+    );
   return row;
 }
 
@@ -123,18 +126,29 @@ async function benchRead(store, size) {
 }
 
 async function main(store) {
-  for (const key of keys) store.put(key, 1, 1, HEADER, VALUE);
-  await ended(store.submit());
+  for (const batch of chunk(keys, 256)) {
+    for (const key of batch) store.put(key, 1, 1, HEADER, VALUE);
+    await ended(store.submit());
+  }
   if (!flags.json) console.log("point              batch   ns / op  ns / call");
   const rows = [];
   for (const size of BATCHES) rows.push(benchLoad(store, size));
   for (const size of BATCHES) rows.push(await benchRead(store, size));
   for (const size of BATCHES) rows.push(...(await benchWrite(store, size)));
-  if (flags.json) console.log(JSON.stringify({ summary: true, rows: rows.length, stats: { ...store.stats(), keysByClass: undefined } }));
+  if (flags.json)
+    console.log(
+      JSON.stringify({ summary: true, rows: rows.length, stats: { ...store.stats(), keysByClass: undefined } }),
+    );
 }
 
 const directory = mkdtempSync(join(flags.dir, "plogdb-boundary-"));
-const options = { volumes: [directory], sizeBytes: 1 << 30, nodeId: "bench", durability: "none", cacheBytes: 256 << 20 };
+const options = {
+  volumes: [directory],
+  sizeBytes: 1 << 30,
+  nodeId: "bench",
+  durability: "none",
+  cacheBytes: 256 << 20,
+};
 openNativeStore(options, sink, (error, store) => {
   if (error !== null) throw error;
   main(store).finally(() => {

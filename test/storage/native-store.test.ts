@@ -83,7 +83,7 @@ describe("opening a native store", () => {
   });
 
   it("names the path when a disk is too small for the volume", async () => {
-    const opened = openStore({ volumes: [directory], sizeBytes: 2 ** 50, nodeId: "n1" }, new Recorder());
+    const opened = openStore({ volumes: [directory], sizeBytes: 2 ** 43, nodeId: "n1" }, new Recorder());
     const file = join(directory, "volume.plog");
     await expect(opened).rejects.toMatchObject({ code: expect.stringMatching(/^(no-space|io)$/), path: file });
     await expect(opened).rejects.toThrow(file);
