@@ -72,9 +72,11 @@ export class NodeProcess {
       forced = true;
       this.#child.kill("SIGKILL");
     }, STOP_TIMEOUT_MS);
-    const { code } = await this.ended;
+    const { code, signal } = await this.ended;
     clearTimeout(timer);
-    return !forced && code === EXIT.ok;
+    // A process that did not listen for signals yet ends by the first one; it had opened nothing.
+    const early = signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGHUP";
+    return !forced && (code === EXIT.ok || early);
   }
 
   kill(): void {

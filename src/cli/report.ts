@@ -81,7 +81,7 @@ function diskFacts(ready: readonly ReadyLine[]): readonly string[] {
   const flushes = ready.map((line) => Number(line.flushUs)).filter((us) => Number.isFinite(us) && us > 0);
   const flush = flushes.length === 0 ? "" : `, a 4 KiB write + flush takes ${Math.round(Math.min(...flushes))} us`;
   return [
-    `addon    native, ${word(first.addon, "loaded")}`,
+    "addon    native engine, loaded (Node-API 8)",
     `disk     I/O mode ${modes}: ${direct}${flush}`,
     durabilityLine(word(first.durability, "unknown")),
   ];

@@ -40,9 +40,10 @@ export async function runServer(options: ServerOptions): Promise<ExitCode> {
     http: server.http === null ? null : formatAddress(server.http),
   };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
-  const reason = await stop.wanted;
-  log.info({ reason }, "stopping");
+  const reason = await Promise.race([stop.wanted, server.failed]);
+  log.info({ reason: reason instanceof Error ? reason.message : reason }, "stopping");
   await server.close();
+  if (reason instanceof Error) throw reason;
   log.info("stopped");
   return EXIT.ok;
 }
