@@ -1,7 +1,7 @@
 // Builds what the package runs: the native addon, then dist/ from src. `npm ci` calls it through the package's own
 // prepare script, `npm run build` repeats it. It knows the order of the two and nothing about how either is done.
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync } from "node:fs";
+import { chmodSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -14,9 +14,6 @@ function run(what, argv) {
   }
 }
 
-if (existsSync(`${root}scripts/build-addon.mjs`) && existsSync(`${root}binding.gyp`)) {
-  run("the native addon", ["scripts/build-addon.mjs"]);
-}
+run("the native addon", ["scripts/build-addon.mjs"]);
 run("the TypeScript compiler", ["node_modules/typescript/bin/tsc", "-p", "tsconfig.json"]);
-const command = `${root}dist/cli/main.js`;
-if (existsSync(command)) chmodSync(command, 0o755);
+chmodSync(`${root}dist/cli/main.js`, 0o755);
