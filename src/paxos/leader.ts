@@ -111,9 +111,11 @@ export function onForward(
   effects: Effects,
 ): void {
   if (message.targetIncarnation !== context.incarnation) return;
-  if (message.sequence <= (context.forwardsTaken[from] ?? 0)) return;
-  context.forwardsTaken[from] = message.sequence;
-  if (message.request.replica !== from) return;
+  // Sequences are those of the origin's present incarnation: what an earlier one sent may have been taken already.
+  const { request, sequence } = message;
+  if (request.replica !== from || request.incarnation !== context.peerIncarnations[from]) return;
+  if (sequence <= (context.forwardsTaken[from] ?? 0)) return;
+  context.forwardsTaken[from] = sequence;
   if (!mayVote(context, lane)) {
     replyToForward(lane, from, message, refusal("BUSY", "the replica asked is not voting"), effects);
     return;
