@@ -2,6 +2,7 @@
  * Building what a proposer proposes: all that waits in the lane evaluated in order on the newest chosen entry and folded
  * into one entry (P15), or a no-op copy of that entry (P20). What a lane proposes is always built here.
  */
+import { assert } from "../base/assert.js";
 import type { Context } from "./context.js";
 import { type AppliedRequest, type Entry, makeEntry } from "./entry.js";
 import { evaluate, isExpired, type LiveValue, liveValueOf } from "./evaluate.js";
@@ -18,6 +19,7 @@ export interface Fold {
 export function buildFold(context: Context, lane: Lane): Fold {
   const base = lane.plog.chosen;
   const index = base.index + 1;
+  assert(lane.testedIndex === base.index, "P14: what is proposed was tested on the entry below it");
   let live: LiveValue = liveValueOf(base, context.wallMs);
   let changed = false;
   if (isExpired(base, context.wallMs)) {

@@ -49,10 +49,18 @@ export function onStateQuery(
   });
 }
 
-function newReadRound(context: Context): ReadRound {
+const QUERY_INCARNATIONS = 2 ** 12;
+const QUERIES_PER_INCARNATION = 2 ** 40;
+
+/** P18: an answer to a question of an earlier incarnation must not pass for an answer to this one's. */
+function nextQuery(context: Context): number {
   context.lastQuery++;
+  return (context.incarnation % QUERY_INCARNATIONS) * QUERIES_PER_INCARNATION + context.lastQuery;
+}
+
+function newReadRound(context: Context): ReadRound {
   return {
-    query: context.lastQuery,
+    query: nextQuery(context),
     turn: context.turn,
     readers: [],
     confirming: [],
@@ -69,6 +77,7 @@ function newReadRound(context: Context): ReadRound {
 /** A client's read: joins the question of this turn, or waits for the next one. */
 export function addRead(context: Context, lane: Lane, read: PendingRead): void {
   const { read: current } = lane;
+  lane.nextReadDeadlineTick = Math.min(lane.nextReadDeadlineTick, read.deadlineTick);
   if (current !== null && current.turn === context.turn && current.bound < 0) current.readers.push(read);
   else lane.nextReads.push(read);
 }
@@ -279,8 +288,7 @@ export function driveReads(context: Context, lane: Lane, effects: Effects): void
 function askAgain(context: Context, lane: Lane, round: ReadRound, effects: Effects): void {
   const undecided = lane.round === null && context.tick - round.startedTick >= context.settleTicks;
   if (undecided) settleFor(lane, lane.plog.chosen.index + 1);
-  context.lastQuery++;
-  round.query = context.lastQuery;
+  round.query = nextQuery(context);
   round.states.fill(null);
   round.asked = 0;
   round.bound = -1;
@@ -328,25 +336,24 @@ const NO_QUORUM: ReadOutcome = {
 };
 
 function endOverdueReads(context: Context, lane: Lane, effects: Effects): void {
+  if (context.tick < lane.nextReadDeadlineTick) return;
+  let next = Number.MAX_SAFE_INTEGER;
   const waits = (reader: PendingRead): boolean => {
-    if (context.tick < reader.deadlineTick) return true;
+    if (context.tick < reader.deadlineTick) {
+      next = Math.min(next, reader.deadlineTick);
+      return true;
+    }
     effects.readReplies.push({ client: reader.client, outcome: NO_QUORUM });
     return false;
   };
-  // Deadlines rise in the order of arrival, so the first one tells whether there is anything to do.
-  if (isDue(context, lane.nextReads)) lane.nextReads = lane.nextReads.filter(waits);
-  if (isDue(context, lane.expiredReads)) lane.expiredReads = lane.expiredReads.filter(waits);
+  lane.nextReads = lane.nextReads.filter(waits);
+  lane.expiredReads = lane.expiredReads.filter(waits);
   const { read } = lane;
-  if (read === null) return;
-  if (isDue(context, read.readers)) {
+  if (read !== null) {
     const left = read.readers.filter(waits);
     read.readers.splice(0, read.readers.length, ...left);
   }
-}
-
-function isDue(context: Context, readers: readonly PendingRead[]): boolean {
-  const first = readers[0];
-  return first !== undefined && context.tick >= first.deadlineTick;
+  lane.nextReadDeadlineTick = next;
 }
 
 /** P6, or a store that failed: nobody is answered from doubt. */
