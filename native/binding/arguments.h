@@ -1,5 +1,5 @@
-// Arguments of the batch calls: array buffers, lengths within them, integers. Every method says false instead of
-// throwing, so that a call can name its whole signature in one error.
+// Arguments of the batch calls: array buffers, lengths within them, integers. Every method says false instead
+// of throwing, so that a call can name its whole signature in one error.
 #ifndef PLOGDB_BINDING_ARGUMENTS_H_
 #define PLOGDB_BINDING_ARGUMENTS_H_
 

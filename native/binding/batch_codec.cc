@@ -24,9 +24,13 @@ void Put(std::span<uint8_t> to, size_t at, T value) {
   std::memcpy(to.data() + at, &value, sizeof(T));
 }
 
-void PutDouble(std::span<uint8_t> to, size_t at, uint64_t value) { Put<double>(to, at, static_cast<double>(value)); }
+void PutDouble(std::span<uint8_t> to, size_t at, uint64_t value) {
+  Put<double>(to, at, static_cast<double>(value));
+}
 
-void PutSize(std::span<uint8_t> to, size_t at, size_t value) { Put<uint32_t>(to, at, static_cast<uint32_t>(value)); }
+void PutSize(std::span<uint8_t> to, size_t at, size_t value) {
+  Put<uint32_t>(to, at, static_cast<uint32_t>(value));
+}
 
 // Compares written so that NaN fails.
 bool ToSafeInteger(double value, uint64_t* out) {
@@ -62,7 +66,8 @@ uint32_t EventKindOf(CompletionKind kind) {
   return kEventFailed;
 }
 
-// Values count in rising order of keys and slots until the bound is reached; whoever comes later is to be read.
+// Values count in rising order of keys and slots until the bound is reached; whoever comes later is to be
+// read.
 bool Inlined(const SlotView& slot, size_t* total) {
   if (!slot.value.present()) return false;
   const size_t bytes = AlignUp(slot.value.size(), kSlabAlign);
@@ -85,7 +90,8 @@ const char* DecodeRequest(std::span<const uint8_t> buffer, Request* out) {
     const size_t value_bytes = Get<uint32_t>(rest, kOpValueBytes);
     uint64_t position = 0;
     uint64_t floor = 0;
-    if (!ToSafeInteger(Get<double>(rest, kOpPosition), &position)) return "a position is no integer below 2^53";
+    if (!ToSafeInteger(Get<double>(rest, kOpPosition), &position))
+      return "a position is no integer below 2^53";
     if (!ToSafeInteger(Get<double>(rest, kOpFloor), &floor)) return "a floor or tag is no integer below 2^53";
     if (key_bytes == 0 || key_bytes > kMaxKeyBytes) return "a key is empty or too long";
     if (kind != kOpPut && value_bytes != 0) return "only a put has a value";
@@ -114,7 +120,8 @@ const char* DecodeRequest(std::span<const uint8_t> buffer, Request* out) {
   return nullptr;
 }
 
-const char* DecodeKeys(std::span<const uint8_t> buffer, size_t count, std::vector<std::span<const uint8_t>>* out) {
+const char* DecodeKeys(std::span<const uint8_t> buffer, size_t count,
+                       std::vector<std::span<const uint8_t>>* out) {
   out->clear();
   size_t at = 0;
   for (size_t i = 0; i < count; i++) {
@@ -159,7 +166,8 @@ void EncodeLoaded(std::span<const LoadedKey> keys, std::span<uint8_t> result, Sl
   }
 }
 
-size_t EncodeEvents(std::span<const Completion> completions, std::span<uint8_t> events, Slab* slab, size_t* needed) {
+size_t EncodeEvents(std::span<const Completion> completions, std::span<uint8_t> events, Slab* slab,
+                    size_t* needed) {
   const size_t room = (events.size() - kEventsFirst) / kEventBytes;
   size_t count = 0;
   *needed = 0;

@@ -1,4 +1,5 @@
-// The table by which batch_layout.h and the engine's numbers reach TypeScript; a constant missing here is missed there.
+// The table by which batch_layout.h and the engine's numbers reach TypeScript; a constant missing here is
+// missed there.
 #include "binding/batch_layout.h"
 
 namespace plogdb::layout {

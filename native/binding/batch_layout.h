@@ -1,6 +1,7 @@
-// The packed buffers that cross between TypeScript and C++ (D21), field by field. One source of truth: the addon exports
-// every constant below by name, and src/storage/layout.ts compares its own with them before it uses the addon. All
-// numbers are little-endian; what TypeScript knows as a number crosses as a double that must hold a safe integer.
+// The packed buffers that cross between TypeScript and C++ (D21), field by field. One source of truth: the
+// addon exports every constant below by name, and src/storage/layout.ts compares its own with them before it
+// uses the addon. All numbers are little-endian; what TypeScript knows as a number crosses as a double that
+// must hold a safe integer.
 #ifndef PLOGDB_BINDING_BATCH_LAYOUT_H_
 #define PLOGDB_BINDING_BATCH_LAYOUT_H_
 
@@ -15,27 +16,28 @@ namespace plogdb::layout {
 // Raised with every change of what is below, and of the methods of the store object.
 inline constexpr uint32_t kVersion = 1;
 
-// Request of submit: operations one after another, each starting at a multiple of 8, with key and value (in this order,
-// unaligned) behind the fixed part.
+// Request of submit: operations one after another, each starting at a multiple of 8, with key and value (in
+// this order, unaligned) behind the fixed part.
 inline constexpr uint32_t kOpPut = 0;
 inline constexpr uint32_t kOpMark = 1;
 inline constexpr uint32_t kOpRead = 2;
-inline constexpr size_t kOpKind = 0;        // u32
-inline constexpr size_t kOpKeyBytes = 4;    // u32
-inline constexpr size_t kOpPosition = 8;    // f64
-inline constexpr size_t kOpFloor = 16;      // f64: floor of a put, tag of a read, 0 of a mark
-inline constexpr size_t kOpValueBytes = 24; // u32: 0 but for a put
-inline constexpr size_t kOpHeader = 32;     // kHeaderBytes; meaningless for a read
+inline constexpr size_t kOpKind = 0;         // u32
+inline constexpr size_t kOpKeyBytes = 4;     // u32
+inline constexpr size_t kOpPosition = 8;     // f64
+inline constexpr size_t kOpFloor = 16;       // f64: floor of a put, tag of a read, 0 of a mark
+inline constexpr size_t kOpValueBytes = 24;  // u32: 0 but for a put
+inline constexpr size_t kOpHeader = 32;      // kHeaderBytes; meaningless for a read
 inline constexpr size_t kOpFixedBytes = kOpHeader + kHeaderBytes;
 
-// Request of load: per key its length (u32), the key, padding to a multiple of 4. At most kMaxLoadKeys a call.
+// Request of load: per key its length (u32), the key, padding to a multiple of 4. At most kMaxLoadKeys a
+// call.
 inline constexpr size_t kMaxLoadKeys = 4096;
 
 // Result of load: per key kLoadedBytes; values that are in memory lie in the slab at their offsets.
 inline constexpr size_t kLoadedSlots = 0;  // u32: 0 to 2
 inline constexpr size_t kLoadedFlags = 4;  // u32
 inline constexpr uint32_t kFlagCorrupt = 1;
-inline constexpr size_t kLoadedFirst = 8;  // two slots from here
+inline constexpr size_t kLoadedFirst = 8;   // two slots from here
 inline constexpr size_t kSlotPosition = 0;  // f64
 inline constexpr size_t kSlotFloor = 8;     // f64
 inline constexpr size_t kSlotLsn = 16;      // f64
@@ -54,11 +56,11 @@ inline constexpr size_t kEventsSlabEnd = 0;
 inline constexpr size_t kEventsFirst = 8;
 inline constexpr uint32_t kEventBatch = 0;
 inline constexpr uint32_t kEventRead = 1;
-inline constexpr uint32_t kEventFailed = 2;  // the value is a text in UTF-8
-inline constexpr size_t kEventKind = 0;      // u32
-inline constexpr size_t kEventStatus = 4;    // u32: StatusCode
-inline constexpr size_t kEventTag = 8;       // f64: token or tag
-inline constexpr size_t kEventOffset = 16;   // u32
+inline constexpr uint32_t kEventFailed = 2;     // the value is a text in UTF-8
+inline constexpr size_t kEventKind = 0;         // u32
+inline constexpr size_t kEventStatus = 4;       // u32: StatusCode
+inline constexpr size_t kEventTag = 8;          // f64: token or tag
+inline constexpr size_t kEventOffset = 16;      // u32
 inline constexpr size_t kEventValueBytes = 20;  // u32
 inline constexpr size_t kEventHasValue = 24;    // u32
 inline constexpr size_t kEventBytes = 32;

@@ -69,7 +69,8 @@ bool ReadOptions(Napi::Env env, Napi::Value from, StoreOptions* out) {
   if (!ReadInteger(object, "maxValueBytes", double{1 << 30}, &max_value_bytes)) return false;
   if (!ReadInteger(object, "readerThreads", 64, &reader_threads)) return false;
   if (!ReadString(object, "nodeId", &out->node_id)) return false;
-  if (out->node_id.empty() || out->node_id.size() > kMaxNodeIdBytes) return Refuse(env, "nodeId is empty or too long");
+  if (out->node_id.empty() || out->node_id.size() > kMaxNodeIdBytes)
+    return Refuse(env, "nodeId is empty or too long");
   out->durability = static_cast<Durability>(durability);
   out->max_value_bytes = static_cast<uint32_t>(max_value_bytes);
   out->reader_threads = static_cast<uint32_t>(reader_threads);

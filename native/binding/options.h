@@ -1,4 +1,5 @@
-// The options of open, from a JavaScript object to the engine's. Checks types and bounds; meaning is the engine's matter.
+// The options of open, from a JavaScript object to the engine's. Checks types and bounds; meaning is the
+// engine's matter.
 #ifndef PLOGDB_BINDING_OPTIONS_H_
 #define PLOGDB_BINDING_OPTIONS_H_
 

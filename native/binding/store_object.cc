@@ -13,20 +13,22 @@ namespace {
 
 using namespace layout;
 
-// The JavaScript side of a wake-up. With no environment left it does nothing. An exception of the callback is an
-// uncaught one: without this it would be swallowed.
+// The JavaScript side of a wake-up. With no environment left it does nothing. An exception of the callback is
+// an uncaught one: without this it would be swallowed.
 void CallWake(napi_env env, napi_value callback, void* /*context*/, void* data) {
   if (env == nullptr || callback == nullptr) return;
   napi_value receiver = nullptr;
   napi_value reason = nullptr;
   if (napi_get_undefined(env, &receiver) != napi_ok) return;
-  if (napi_create_uint32(env, static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data)), &reason) != napi_ok) return;
+  if (napi_create_uint32(env, static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data)), &reason) != napi_ok)
+    return;
   if (napi_call_function(env, receiver, callback, 1, &reason, nullptr) != napi_pending_exception) return;
   napi_value error = nullptr;
   if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
 }
 
-void CollectKey(void* context, std::span<const uint8_t> key, uint64_t position, std::span<const uint8_t> header) {
+void CollectKey(void* context, std::span<const uint8_t> key, uint64_t position,
+                std::span<const uint8_t> header) {
   EncodeScanned(key, position, header, static_cast<std::vector<uint8_t>*>(context));
 }
 
@@ -62,8 +64,8 @@ StoreObject::StoreObject(const Napi::CallbackInfo& info) : ObjectWrap(info), env
     return;
   }
   const Napi::String name = Napi::String::New(info.Env(), "plogdb");
-  const napi_status made = napi_create_threadsafe_function(env_, info[0], nullptr, name, 0, 1, nullptr, nullptr, nullptr,
-                                                           CallWake, &wake_);
+  const napi_status made = napi_create_threadsafe_function(env_, info[0], nullptr, name, 0, 1, nullptr,
+                                                           nullptr, nullptr, CallWake, &wake_);
   if (made != napi_ok) {
     wake_ = nullptr;
     Napi::Error::New(info.Env(), "no wake-up could be made").ThrowAsJavaScriptException();
@@ -78,8 +80,8 @@ StoreObject::~StoreObject() {
   if (wake_ == nullptr) return;
   if (!environment_ended_) napi_remove_env_cleanup_hook(env_, OnEnvironmentEnd, this);
   Shutdown();
-  // Aborting: what is queued is dropped, not delivered to an object that is gone. After the end of the environment the
-  // wake-up has released itself.
+  // Aborting: what is queued is dropped, not delivered to an object that is gone. After the end of the
+  // environment the wake-up has released itself.
   if (!environment_ended_) (void)napi_release_threadsafe_function(wake_, napi_tsfn_abort);
 }
 
@@ -98,12 +100,14 @@ void StoreObject::Shutdown() {
 
 void StoreObject::Wake(uint32_t reason) {
   // Without a bound and non-blocking it fails only while the environment ends; then nobody listens.
-  (void)napi_call_threadsafe_function(wake_, reinterpret_cast<void*>(uintptr_t{reason}), napi_tsfn_nonblocking);
+  (void)napi_call_threadsafe_function(wake_, reinterpret_cast<void*>(uintptr_t{reason}),
+                                      napi_tsfn_nonblocking);
 }
 
 bool StoreObject::Require(Napi::Env env, Phase phase, const char* method) {
   if (phase_ == phase) return true;
-  Napi::Error::New(env, std::string(method) + " is not allowed in this state of the store").ThrowAsJavaScriptException();
+  Napi::Error::New(env, std::string(method) + " is not allowed in this state of the store")
+      .ThrowAsJavaScriptException();
   return false;
 }
 
@@ -183,7 +187,8 @@ Napi::Value StoreObject::Submit(const Napi::CallbackInfo& info) {
   }
   const char* wrong = DecodeRequest(bytes, &request_);
   if (wrong != nullptr) return Refuse(env, wrong);
-  if ((token == 0) != request_.ops.empty()) return Refuse(env, "submit: a token exactly where there is a batch");
+  if ((token == 0) != request_.ops.empty())
+    return Refuse(env, "submit: a token exactly where there is a batch");
   if (token != 0) {
     const Status status = store_->SubmitBatch(request_.ops, token);
     if (!status.ok()) return Refuse(env, ("submit: " + status.message()).c_str());
@@ -215,8 +220,8 @@ Napi::Value StoreObject::Drain(const Napi::CallbackInfo& info) {
   const bool idle = phase_ == Phase::kOpen || phase_ == Phase::kClosed;
   if (!idle || !TakeCompletions()) return Napi::Number::New(env, 0);
   size_t needed = 0;
-  const size_t count =
-      EncodeEvents(std::span<const Completion>(completions_).subspan(next_completion_), events, &slab, &needed);
+  const size_t count = EncodeEvents(std::span<const Completion>(completions_).subspan(next_completion_),
+                                    events, &slab, &needed);
   for (size_t i = 0; i < count; i++) completions_[next_completion_ + i].value = ValueRef();
   next_completion_ += count;
   return Napi::Number::New(env, count > 0 ? static_cast<double>(count) : -static_cast<double>(needed));
@@ -255,7 +260,8 @@ Napi::Value StoreObject::Scan(const Napi::CallbackInfo& info) {
     return Napi::ArrayBuffer::New(env, 0);
   }
   return Napi::ArrayBuffer::New(
-      env, keys->data(), keys->size(), [](Napi::Env, void*, std::vector<uint8_t>* owner) { delete owner; }, keys);
+      env, keys->data(), keys->size(), [](Napi::Env, void*, std::vector<uint8_t>* owner) { delete owner; },
+      keys);
 }
 
 Napi::Value StoreObject::Close(const Napi::CallbackInfo& info) {

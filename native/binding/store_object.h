@@ -1,7 +1,8 @@
-// The JavaScript object around one plogdb::Store: `new Store(onWake)`, open, finishOpen, the batch calls, close,
-// finishClose. It owns the store, the one helper thread that opens or closes it, and the wake-up. All methods run on the
-// thread of their JavaScript environment; only Wake comes from elsewhere. The one idea: whatever way the environment
-// ends (exit, terminate, collection), Shutdown runs first and leaves no thread that could call into it.
+// The JavaScript object around one plogdb::Store: `new Store(onWake)`, open, finishOpen, the batch calls,
+// close, finishClose. It owns the store, the one helper thread that opens or closes it, and the wake-up. All
+// methods run on the thread of their JavaScript environment; only Wake comes from elsewhere. The one idea:
+// whatever way the environment ends (exit, terminate, collection), Shutdown runs first and leaves no thread
+// that could call into it.
 #ifndef PLOGDB_BINDING_STORE_OBJECT_H_
 #define PLOGDB_BINDING_STORE_OBJECT_H_
 
@@ -27,14 +28,16 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   StoreObject& operator=(const StoreObject&) = delete;
 
  private:
-  // kIdle -> kOpening -> kOpen -> kClosing -> kClosed; kOpening -> kClosed when open failed or the environment ends.
+  // kIdle -> kOpening -> kOpen -> kClosing -> kClosed; kOpening -> kClosed when open failed or the
+  // environment ends.
   enum class Phase { kIdle, kOpening, kOpen, kClosing, kClosed };
 
   // open(options): opens on a thread of its own; wakes with kWakeOpened.
   Napi::Value Open(const Napi::CallbackInfo& info);
   // finishOpen() -> facts, or { status, message }.
   Napi::Value FinishOpen(const Napi::CallbackInfo& info);
-  // load(request, requestBytes, keys, result, slab, slabAt) -> end of the used slab, or -(bytes that the slab must have).
+  // load(request, requestBytes, keys, result, slab, slabAt) -> end of the used slab, or -(bytes that the slab
+  // must have).
   Napi::Value Load(const Napi::CallbackInfo& info);
   // submit(request, requestBytes, token): reads, and the batch when token is not 0.
   Napi::Value Submit(const Napi::CallbackInfo& info);

@@ -42,7 +42,7 @@ export interface LoadedKey {
 export interface StoreSink {
   /** Everything of all batches up to and including `token` ended; in order. Status other than ok applies to this token alone. */
   onDurable(token: number, status: StoreStatus): void;
-  /** Answer to `read`: the value of the record at that position, or why not. */
+  /** Answer to `read`: the value of the record at that position, or why not. Ok and null: there is no such record (any more). */
   onRead(tag: number, status: StoreStatus, value: Uint8Array | null): void;
   /** The store became FAILED; said once. */
   onFailed(message: string): void;
@@ -101,10 +101,13 @@ export interface Store {
    */
   mark(key: Key, position: number, header: Uint8Array): void;
 
-  /** Hands the batch over: one native call, one run per volume. Returns its token (rising from 1), or 0 when it was empty. */
+  /**
+   * Hands the batch over, and the reads: one native call, one run per volume. Returns the batch's token (rising from 1),
+   * or 0 when it was empty.
+   */
   submit(): number;
 
-  /** Reads the value of one record from disk or cache; answered through the sink with `tag`. Handed over by submit() or at once. */
+  /** Reads the value of one record from disk or cache; answered through the sink with `tag`. Handed over by the next submit(). */
   read(tag: number, key: Key, position: number): void;
 
   /** Highest durable LSN (D18). */
@@ -115,9 +118,12 @@ export interface Store {
   /** True when a batch would be refused for want of space (D12). */
   isFull(): boolean;
 
-  /** Calls `visit` for the newest record of every key. For scans at start and DBSIZE checks; slow. */
+  /** Calls `visit` for the newest record of every key; `header` is good during the call. For scans at start; slow. */
   forEachKey(visit: (key: Key, position: number, header: Uint8Array) => void): void;
 
-  /** Ends all I/O, then releases files and locks. `done` is called once. */
+  /**
+   * Lets what was submitted end, then releases files and locks. `done` is called once, after the last answer. What is
+   * submitted from now on is answered with closed; load and forEachKey are not allowed any more. May be called again.
+   */
   close(done: () => void): void;
 }

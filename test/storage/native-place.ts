@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { NativeStore } from "../../src/storage/native-store.js";
 import { type NativeStoreOptions, openNativeStore } from "../../src/storage/open-native.js";
 import type { StoreSink } from "../../src/storage/store.js";
-import type { Place } from "./contract.js";
+import type { Place } from "./contract-tools.js";
 
 export function openStore(options: NativeStoreOptions, sink: StoreSink): Promise<NativeStore> {
   return new Promise((resolve, reject) => {
