@@ -8,7 +8,7 @@ import type { Context } from "./context.js";
 import type { Effects } from "./effects.js";
 import type { Entry } from "./entry.js";
 import type { Lane } from "./lane.js";
-import { catchUpTo, persistPosition, quarantine, sendChosenEntry } from "./learner.js";
+import { catchUpTo, hasRoomToAccept, hasRoomToPromise, persistPosition, quarantine, sendChosenEntry } from "./learner.js";
 import type { AcceptMessage, PrepareMessage } from "./message.js";
 import { leaderOf } from "./plog.js";
 
@@ -70,6 +70,7 @@ export function onPrepare(
   const { plog } = lane;
   const order = compareBallots(message.ballot, plog.promised);
   if (order > 0) {
+    if (!hasRoomToPromise(context, lane)) return;
     plog.promised = message.ballot;
     persistPosition(lane, effects);
     noteBusy(context, lane);
@@ -116,7 +117,7 @@ export function onAccept(
   }
   const granted = mayAccept(context, lane, ballot);
   if (granted) {
-    if (context.diskFull) return; // no room for a value: as if the message had been lost
+    if (!hasRoomToAccept(context, lane, entry)) return; // no room for a value: as if the message had been lost
     accept(context, lane, ballot, entry, message.proposer, effects);
   }
   answerAccept(lane, message.proposer, ballot, entry, granted, effects);

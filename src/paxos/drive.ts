@@ -13,6 +13,7 @@ import type { Folded, Lane, PendingOperation } from "./lane.js";
 import { mayUseZero, refusal } from "./leader.js";
 import type { ForwardReplyMessage } from "./message.js";
 import { BEHIND_CODE, endOverdue, finish, testWaiting, UNKNOWN_TIME } from "./outcome.js";
+import { hasRoomToAccept, hasRoomToPromise } from "./learner.js";
 import { leaderOf } from "./plog.js";
 import { abandonRound, concludeRound, startPrepare, startSubmit, startZero } from "./proposer.js";
 import { confirmByReading, driveReads, lookAround, refuseReads } from "./reader.js";
@@ -139,6 +140,7 @@ function endLateRound(context: Context, lane: Lane): void {
 function startNext(context: Context, lane: Lane, effects: Effects): void {
   const index = lane.plog.chosen.index + 1;
   const settle = lane.settleIndex === index;
+  if (context.diskFull) refuseForRoom(context, lane, effects);
   if (lane.operations.length === 0 && !settle) return;
   if (context.tick < lane.retryTick) return;
   if (!mayVote(context, lane)) {
@@ -146,7 +148,7 @@ function startNext(context: Context, lane: Lane, effects: Effects): void {
     return;
   }
   if (settle) {
-    startPrepare(context, lane, effects);
+    startTwoPhases(context, lane, effects);
     return;
   }
   const leader = leaderOf(lane.key, lane.plog.chosen, context.replicas);
@@ -164,7 +166,23 @@ function startNext(context: Context, lane: Lane, effects: Effects): void {
     if (lane.operations.length === 0) return;
   }
   if (isInGoodHands(context, lane)) return;
-  startPrepare(context, lane, effects);
+  startTwoPhases(context, lane, effects);
+}
+
+function startTwoPhases(context: Context, lane: Lane, effects: Effects): void {
+  if (hasRoomToPromise(context, lane)) startPrepare(context, lane, effects);
+  else lane.retryTick = context.tick + context.patienceTicks;
+}
+
+/** D12: what was never proposed and is not a deletion never will be. What was proposed waits to be decided by others. */
+function refuseForRoom(context: Context, lane: Lane, effects: Effects): void {
+  const stays = (pending: PendingOperation): boolean => {
+    const { kind } = pending.operation;
+    if (kind === "delete" || kind === "expire-due" || pending.last > 0 || pending.forwardedTo !== -1) return true;
+    finish(context, lane, pending, refusal("DISKFULL", "the volumes of this node are full"), effects);
+    return false;
+  };
+  if (lane.operations.length > 0) lane.operations = lane.operations.filter(stays);
 }
 
 type Start = (context: Context, lane: Lane, entry: Entry, folded: readonly Folded[], effects: Effects) => void;
@@ -172,8 +190,10 @@ type Start = (context: Context, lane: Lane, entry: Entry, folded: readonly Folde
 /** Folds what waits and starts a round with it; if nothing would change, the failures are confirmed instead. */
 function propose(context: Context, lane: Lane, start: Start, effects: Effects): void {
   const { entry, folded } = buildFold(context, lane);
-  if (entry !== null) start(context, lane, entry, folded, effects);
-  else confirmFailures(context, lane, folded, effects);
+  if (entry !== null) {
+    if (start === startZero && !hasRoomToAccept(context, lane, entry)) startTwoPhases(context, lane, effects);
+    else start(context, lane, entry, folded, effects);
+  } else confirmFailures(context, lane, folded, effects);
 }
 
 function confirmFailures(context: Context, lane: Lane, folded: readonly Folded[], effects: Effects): void {

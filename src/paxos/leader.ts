@@ -10,7 +10,7 @@ import type { Effects } from "./effects.js";
 import type { Entry } from "./entry.js";
 import type { Lane, PendingOperation } from "./lane.js";
 import { MAX_LANE_OPERATIONS } from "./lane.js";
-import { catchUpTo, sendChosenEntry } from "./learner.js";
+import { catchUpTo, hasRoomToAccept, sendChosenEntry } from "./learner.js";
 import type { ForwardMessage, SubmitMessage } from "./message.js";
 import type { RefuseCode, WriteOutcome } from "./operation.js";
 import { noteDeadline } from "./outcome.js";
@@ -58,7 +58,7 @@ export function onSubmit(
     sendChosenEntry(lane, from, effects);
     return;
   }
-  if (!mayVote(context, lane) || context.diskFull) {
+  if (!mayVote(context, lane)) {
     refuseSubmit(lane, from, message, NO_BALLOT, effects);
     return;
   }
@@ -71,6 +71,10 @@ export function onSubmit(
     return;
   }
   const { plog } = lane;
+  if (!hasRoomToAccept(context, lane, entry)) {
+    refuseSubmit(lane, from, message, NO_BALLOT, effects);
+    return;
+  }
   if (mayUseZero(context, lane)) {
     giveZero(context, lane, entry, from, effects);
     return;

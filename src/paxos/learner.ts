@@ -17,6 +17,21 @@ export function baseHashOf(plog: PLog): number {
   return plog.chosen.index === 0 ? GENESIS_HASH : plog.chosen.hash;
 }
 
+/** D12: a full disk takes promises and tombstones, but no values. */
+function hasRoomFor(context: Context, entry: Entry | null): boolean {
+  return !context.diskFull || entry === null || entry.tombstone;
+}
+
+/** D12: an accepted value is written again with every promise above it, and a base that is not saved yet with either. */
+export function hasRoomToPromise(context: Context, lane: Lane): boolean {
+  const { acceptedEntry, chosen } = lane.plog;
+  return hasRoomFor(context, acceptedEntry) && (!lane.baseUnsaved || hasRoomFor(context, chosen));
+}
+
+export function hasRoomToAccept(context: Context, lane: Lane, entry: Entry): boolean {
+  return hasRoomFor(context, entry) && (!lane.baseUnsaved || hasRoomFor(context, lane.plog.chosen));
+}
+
 /** Asks the host to make the state of the undecided position durable. Its base is named, so it proves the base (P13). */
 export function persistPosition(lane: Lane, effects: Effects): void {
   const { plog } = lane;
@@ -128,7 +143,7 @@ export function learn(context: Context, lane: Lane, entry: Entry, effects: Effec
     return true;
   }
   advance(lane, entry, NO_BALLOT);
-  if (context.storeWorks && !context.diskFull) persistChosen(lane, entry, effects);
+  if (context.storeWorks && hasRoomFor(context, entry)) persistChosen(lane, entry, effects);
   else lane.baseUnsaved = true;
   return true;
 }
@@ -148,7 +163,7 @@ export function catchUpTo(
     advanceByMark(lane, effects);
     return true;
   }
-  if (base === null || base.index !== index - 1 || context.diskFull) return false;
+  if (base === null || base.index !== index - 1) return false;
   learn(context, lane, base, effects);
   return !lane.quarantined;
 }

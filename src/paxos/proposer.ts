@@ -21,7 +21,7 @@ import type { Entry } from "./entry.js";
 import { buildFold, buildNoop } from "./fold.js";
 import type { Folded, Lane, Round } from "./lane.js";
 import { giveZero } from "./leader.js";
-import { advanceByMark, learn, persistPosition, sendChosenEntry } from "./learner.js";
+import { advanceByMark, hasRoomToAccept, learn, persistPosition, sendChosenEntry } from "./learner.js";
 import type { AcceptedMessage, BehindMessage, PromiseMessage, SubmitRefusedMessage } from "./message.js";
 import { finish } from "./outcome.js";
 import { leaderOf } from "./plog.js";
@@ -186,7 +186,7 @@ function startAccept(context: Context, lane: Lane, round: Round, effects: Effect
       message: { type: "accept", key: lane.key, index, ballot, entry, proposer: context.self, mark, base: null },
     });
   }
-  if (mayVote(context, lane) && compareBallots(ballot, lane.plog.promised) >= 0) {
+  if (mayVote(context, lane) && hasRoomToAccept(context, lane, entry) && compareBallots(ballot, lane.plog.promised) >= 0) {
     accept(context, lane, ballot, entry, context.self, effects);
     answerAccept(lane, context.self, ballot, entry, true, effects);
   }
