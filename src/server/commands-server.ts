@@ -1,4 +1,5 @@
 /** Commands about the server: INFO, CONFIG, DBSIZE, TIME. The configuration is read at start and cannot be changed here. */
+import { isLoopback } from "../cluster/units.js";
 import type { Handler } from "./client.js";
 import { globMatches } from "./glob.js";
 import { infoText } from "./info.js";
@@ -37,7 +38,7 @@ function parameters(context: ServerContext): readonly (readonly [name: string, v
     ["maxmemory-policy", "noeviction"],
     ["port", String(context.port)],
     ["proto-max-bulk-len", String(limits.maxValueBytes)],
-    ["protected-mode", "yes"],
+    ["protected-mode", isLoopback(config.listen.host) ? "yes" : "no"],
     ["save", ""],
     ["tcp-keepalive", "300"],
     ["timeout", String(Math.floor(limits.idleMs / 1000))],

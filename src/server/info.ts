@@ -160,6 +160,7 @@ function commandFields(context: ServerContext): Fields {
     .map((command) => [`cmdstat_${command.spec.name}`, `calls=${String(command.calls)}`]);
 }
 
+/** Keys with a deadline are not counted apart. */
 function keyspaceFields(context: ServerContext): Fields {
   const keys = context.service?.countKeys() ?? 0;
   return keys === 0 ? [] : [["db0", `keys=${String(keys)},expires=0,avg_ttl=0`]];

@@ -53,7 +53,9 @@ function serverMetrics(page: Page, context: ServerContext): void {
   page.head("plogdb_build_info", "gauge", "Version of the program.");
   page.labelled("plogdb_build_info", { version: PLOGDB_VERSION, node: process.version }, 1);
   page.one("plogdb_clients", "gauge", "Open client connections.", context.clients);
-  for (const [name, value] of Object.entries(counters)) {
+  const counts: readonly (readonly [string, unknown])[] = Object.entries(counters);
+  for (const [name, value] of counts) {
+    if (typeof value !== "number") continue;
     page.one(`plogdb_server_${snakeCase(name)}_total`, "counter", `Server counter ${name}.`, value);
   }
   page.one("plogdb_requests_in_flight", "gauge", "Operations at the node.", context.inFlight);

@@ -62,10 +62,10 @@ const FROM_STORE: Readonly<Record<StoreOpenCode, OpenErrorCode>> = {
 };
 
 /** The same failure as an OpenError; what is no operating error comes back as it is. */
-export function asOpenError(error: unknown): unknown {
+export function asOpenError(error: unknown): Error {
   if (error instanceof NodeError) return new OpenError(FROM_NODE[error.code], error.message, error);
   if (error instanceof StoreOpenError) return new OpenError(FROM_STORE[error.code], error.message, error);
-  return error;
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** An address that could not be listened on. */

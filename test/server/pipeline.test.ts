@@ -296,6 +296,25 @@ describe("bounds", () => {
     expect(await connect().ask("PING")).toEqual({ simple: "PONG" });
   });
 
+  it("what a client left behind is counted off when it comes back", async () => {
+    const { connect, service } = await startTestServer({ maxInFlight: 20 });
+    const client = connect();
+    service.held = true;
+    client.send(...Array.from({ length: 10 }, (_, index) => ["SET", `k${String(index)}`, "v"]), [
+      "MGET",
+      "x",
+      "y",
+      "z",
+    ]);
+    await expect.poll(() => service.pending).toBe(13);
+    client.close();
+    const other = connect();
+    await expect.poll(async () => JSON.stringify(await other.ask("INFO", "clients"))).toContain("connected_clients:1");
+    expect(JSON.stringify(await other.ask("INFO", "plogdb"))).toContain("requests_in_flight:13");
+    service.release();
+    await expect.poll(async () => JSON.stringify(await other.ask("INFO", "plogdb"))).toContain("requests_in_flight:0");
+  });
+
   it("a connection that never says anything is closed in time", async () => {
     const { connect } = await startTestServer({ handshakeMs: 1 });
     await connect().untilEnded();
