@@ -55,6 +55,12 @@ interface Mark {
   readonly header: Uint8Array;
 }
 
+interface Read {
+  readonly tag: number;
+  readonly key: Key;
+  readonly position: number;
+}
+
 interface Batch {
   readonly token: number;
   readonly changes: readonly (Put | Mark)[];
@@ -95,6 +101,7 @@ export class MemoryStore implements Store {
   readonly #cache = new Set<MemoryRecord>();
   #cacheBytes = 0;
   #gathered: (Put | Mark)[] = [];
+  readonly #gatheredReads: Read[] = [];
   #token = 0;
   #reads = 0;
   #state: StoreStats["state"] = "open";
@@ -173,6 +180,7 @@ export class MemoryStore implements Store {
   }
 
   submit(): number {
+    this.#handOverReads();
     const changes = this.#gathered;
     if (changes.length === 0) return 0;
     this.#gathered = [];
@@ -182,9 +190,19 @@ export class MemoryStore implements Store {
     return this.#token;
   }
 
+  #handOverReads(): void {
+    for (const { tag, key, position } of this.#gatheredReads.splice(0)) {
+      this.#reads++;
+      const late = this.#closing.length > 0 || this.#state === "closed";
+      this.#schedule(() => {
+        this.#answerRead(tag, key, position, late);
+      });
+    }
+  }
+
   /** D12: refused before anything is written. */
   #admit(changes: readonly (Put | Mark)[]): StoreStatus {
-    if (this.#state === "closed") return "closed";
+    if (this.#closing.length > 0 || this.#state === "closed") return "closed";
     if (this.#state === "failed") return "failed";
     let bytes = 0;
     let small = true;
@@ -266,17 +284,14 @@ export class MemoryStore implements Store {
 
   read(tag: number, key: Key, position: number): void {
     checkKey(key);
-    this.#reads++;
-    this.#schedule(() => {
-      this.#answerRead(tag, key, position);
-    });
+    this.#gatheredReads.push({ tag, key, position });
   }
 
-  #answerRead(tag: number, key: Key, position: number): void {
+  #answerRead(tag: number, key: Key, position: number, late: boolean): void {
     if (this.#reads === 0) return; // a crash dropped it
     this.#reads--;
     const record = this.#disk.find(key, position);
-    if (this.#state === "closed") this.#sink.onRead(tag, "closed", null);
+    if (late) this.#sink.onRead(tag, "closed", null);
     else if (record === null) this.#sink.onRead(tag, "ok", null);
     else {
       this.#diskReads++;
@@ -327,6 +342,7 @@ export class MemoryStore implements Store {
   close(done: () => void): void {
     this.#closing.push(done);
     this.#gathered = [];
+    this.#handOverReads();
     this.#schedule(() => {
       this.#finishClose();
     });
@@ -349,6 +365,7 @@ export class MemoryStore implements Store {
       if (batch.status === "ok" && this.#state === "open") this.#apply(batch.changes);
     }
     this.#gathered = [];
+    this.#gatheredReads.length = 0;
     this.#reads = 0;
     this.#closing.length = 0;
     this.#state = "closed";

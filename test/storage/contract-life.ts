@@ -137,6 +137,17 @@ export function lifeContract(scene: () => Scene): void {
       expect(shape(load(again.store, userKey("a")))).toEqual(["19/18:19", "20/19:20"]);
     });
 
+    it("hands reads over with submit, and answers closed to those that were never handed over", async () => {
+      const session = await scene().start();
+      await put(session, userKey("a"), 1, 0, bytes(10, 1));
+      session.store.read(1, userKey("a"), 1);
+      expect(session.store.submit()).toBe(0);
+      expect((await session.sink.answered(1)).status).toBe("ok");
+      session.store.read(2, userKey("a"), 1);
+      await closed(session.store);
+      expect(await session.sink.answered(2)).toEqual({ status: "closed", value: null });
+    });
+
     it("answers what comes later with closed", async () => {
       const session = await scene().start();
       await closed(session.store);

@@ -76,6 +76,7 @@ describe("MemoryStore under a scheduler", () => {
     first.store.put(userKey("b"), 1, 0, HEADER, VALUE);
     first.store.submit();
     first.store.read(1, userKey("a"), 1);
+    first.store.submit();
     first.store.crash();
     for (const run of first.waiting.splice(0)) run();
     expect(first.sink.durable.map((event) => event.token)).toEqual([1, 2]);
@@ -107,6 +108,7 @@ describe("MemoryStore under a scheduler", () => {
       store.submit();
     }
     store.read(1, userKey("a"), 1);
+    store.submit();
     for (const run of waiting.splice(0)) run();
     expect(sink.durable.map((event) => event.status)).toEqual(["ok", "failed", "failed"]);
     expect(sink.failures).toHaveLength(1);
@@ -123,6 +125,7 @@ describe("MemoryStore under a scheduler", () => {
       store.submit();
     }
     store.read(1, userKey("a"), 3);
+    store.submit();
     for (const run of waiting.splice(0)) run();
     expect(sink.durable.map((event) => event.status)).toEqual(["ok", "disk-full", "ok"]);
     expect(sink.reads.get(1)).toEqual({ status: "corrupt", value: null });
