@@ -18,7 +18,7 @@ struct CrashOutcome {
   uint64_t dropped_runs = 0;
 };
 
-// `batches` batches from `seed`, then all images; then the same again from one of the images, `rounds` times in all.
+// A workload from `seed` and all its images; with kSmall then the same again from one of the images, `rounds` times in all.
 CrashOutcome ExploreCrashes(uint64_t seed, Load load, int rounds);
 
 }  // namespace plogdb::test

@@ -19,7 +19,7 @@ CASE("power loss: every acknowledged record is there, nothing older reappears, a
   CrashOutcome sum;
   for (uint64_t i = 0; i < settings().workloads; ++i) {
     const uint64_t seed = settings().seed + i;
-    const CrashOutcome one = ExploreCrashes(seed, LoadOf(seed), LoadOf(seed) == Load::kReuse ? 1 : 2);
+    const CrashOutcome one = ExploreCrashes(seed, LoadOf(seed), LoadOf(seed) == Load::kSmall ? 2 : 1);
     sum.images += one.images;
     sum.boundaries += one.boundaries;
     sum.extents_freed += one.extents_freed;

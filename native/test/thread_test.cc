@@ -1,0 +1,222 @@
+// The store as it runs in earnest: threads, real files, many submitters' worth of batches, closing at any moment.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "direct_device.h"
+#include "fixture.h"
+#include "format.h"
+#include "harness.h"
+
+namespace plogdb::test {
+namespace {
+
+// Waits for completions by the wake-up alone.
+class Caller {
+ public:
+  static void Wake(void* context) {
+    auto* caller = static_cast<Caller*>(context);
+    const std::lock_guard<std::mutex> lock(caller->mutex_);
+    caller->woken_ = true;
+    caller->condition_.notify_one();
+  }
+
+  void WaitFor(Store* store, size_t count) {
+    while (completions.size() < count) {
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        condition_.wait(lock, [this] { return woken_; });
+        woken_ = false;
+      }
+      store->DrainCompletions(&completions);
+    }
+  }
+
+  std::vector<Completion> completions;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable condition_;
+  bool woken_ = false;
+};
+
+class TempDirectory {
+ public:
+  TempDirectory() {
+    const char* base = std::getenv("TMPDIR");
+    std::string pattern = std::string(base == nullptr ? "/tmp" : base) + "/plogdb-test-XXXXXX";
+    path_ = mkdtemp(pattern.data()) == nullptr ? "" : pattern;
+  }
+  ~TempDirectory() {
+    for (const std::string& file : files_) unlink(file.c_str());
+    rmdir(path_.c_str());
+  }
+  std::string File(const std::string& name) {
+    files_.push_back(path_ + "/" + name);
+    return files_.back();
+  }
+
+ private:
+  std::string path_;
+  std::vector<std::string> files_;
+};
+
+struct Put {
+  std::string key;
+  std::string value;
+  std::vector<uint8_t> header;
+  BatchOp Op(uint64_t position) const {
+    return {OpKind::kPut, AsBytes(key), position, position - 1, header, AsBytes(value)};
+  }
+};
+
+StoreOptions ThreadedOptions(Caller* caller) {
+  StoreOptions options;
+  options.node_id = "n1";
+  options.wake = Caller::Wake;
+  options.wake_context = caller;
+  return options;
+}
+
+CASE("threads: batches complete in order while others load and read, and survive a new opening") {
+  TempDirectory directory;
+  Caller caller;
+  StoreOptions options = ThreadedOptions(&caller);
+  options.cache_bytes = 20'000;
+  options.volumes = {{directory.File("a.plog"), uint64_t{8} << 20}, {directory.File("b.plog"), uint64_t{8} << 20}};
+  std::unique_ptr<Store> store;
+  OpenReport report;
+  REQUIRE(Store::Open(options, &store, &report).ok());
+  struct stat facts {};
+  CHECK(stat(options.volumes[0].path.c_str(), &facts) == 0 && (facts.st_mode & 0777) == 0600);
+  std::unique_ptr<Store> second;
+  CHECK(Store::Open(options, &second, &report).code() == StatusCode::kLocked);
+  std::atomic<bool> stop{false};
+  std::thread loader([&] {
+    for (uint64_t i = 0; !stop; ++i) {
+      LoadedKey loaded;
+      store->Load(AsBytes("key" + std::to_string(i % 50)), &loaded);
+      StoreStats stats;
+      if (i % 64 == 0) store->Stats(&stats);
+    }
+  });
+  constexpr uint64_t kBatches = 400;
+  for (uint64_t i = 0; i < kBatches; ++i) {
+    std::vector<Put> puts;
+    std::vector<BatchOp> ops;
+    for (uint64_t j = 0; j < 4; ++j) {
+      puts.push_back({"key" + std::to_string((i * 4 + j) % 50), MakeValue(i * 4 + j, 900), MakeHeader(i)});
+    }
+    for (const Put& put : puts) ops.push_back(put.Op(i + 1));
+    CHECK(store->SubmitBatch(ops, i + 1).ok());
+    if (i % 16 == 15) caller.WaitFor(store.get(), i + 1);
+  }
+  caller.WaitFor(store.get(), kBatches);
+  for (uint64_t i = 0; i < kBatches; ++i) {
+    CHECK(caller.completions[i].token == i + 1 && caller.completions[i].status == StatusCode::kOk);
+  }
+  caller.completions.clear();
+  for (uint64_t j = 0; j < 50; ++j) {
+    const std::string key = "key" + std::to_string(j);
+    LoadedKey loaded;
+    store->Load(AsBytes(key), &loaded);
+    REQUIRE(loaded.slots > 0);
+    CHECK(store->Read(AsBytes(key), loaded.slot[loaded.slots - 1].position, j).ok());
+  }
+  caller.WaitFor(store.get(), 50);
+  for (const Completion& completion : caller.completions) {
+    CHECK(completion.kind == CompletionKind::kRead && completion.status == StatusCode::kOk);
+    CHECK(completion.value.size() == 900);
+  }
+  stop = true;
+  loader.join();
+  const uint64_t watermark = store->Watermark();
+  store->Close();
+  store->Close();
+  store.reset();
+  REQUIRE(Store::Open(options, &store, &report).ok());
+  CHECK(!report.fresh && report.recovered_watermark == watermark && report.recovered_keys == 50);
+  CHECK(report.unknown_losses == 0 && report.corrupt_keys == 0);
+}
+
+CASE("threads: closing with work under way ends every batch, done or closed") {
+  TempDirectory directory;
+  const std::string path = directory.File("c.plog");
+  for (uint64_t round = 0; round < 20; ++round) {
+    Caller caller;
+    StoreOptions options = ThreadedOptions(&caller);
+    options.volumes = {{path, uint64_t{16} << 20}};
+    std::unique_ptr<Store> store;
+    OpenReport report;
+    REQUIRE(Store::Open(options, &store, &report).ok());
+    const Put put{"key", MakeValue(round, 5'000), MakeHeader(round)};
+    const uint64_t base = report.fresh ? 0 : 1000 * round;
+    uint64_t submitted = 0;
+    for (uint64_t i = 1; i <= round * 3; ++i) {
+      const BatchOp op = put.Op(base + i);
+      if (store->SubmitBatch({&op, 1}, i).ok()) ++submitted;
+    }
+    if (submitted > 0) CHECK(store->Read(AsBytes("key"), base + 1, 1).ok());
+    store->Close();
+    std::vector<Completion> ended;
+    store->DrainCompletions(&ended);
+    CHECK(ended.size() == submitted + (submitted > 0 ? 1 : 0));
+    CHECK(store->SubmitBatch({}, 1'000'000).code() == StatusCode::kClosed);
+    LoadedKey loaded;
+    store->Load(AsBytes("key"), &loaded);
+    if (submitted > 0) CHECK(loaded.slots > 0);
+  }
+}
+
+CASE("threads: an idle store writes its mark by itself (D17)") {
+  Caller caller;
+  SimDeviceFactory factory;
+  StoreOptions options = ThreadedOptions(&caller);
+  options.device_factory = &factory;
+  options.volumes = {{"disk", uint64_t{8} << 20}};
+  std::unique_ptr<Store> store;
+  OpenReport report;
+  REQUIRE(Store::Open(options, &store, &report).ok());
+  const Put put{"key", "value", MakeHeader(1)};
+  const BatchOp op = put.Op(1);
+  CHECK(store->SubmitBatch({&op, 1}, 1).ok());
+  caller.WaitFor(store.get(), 1);
+  StoreStats stats;
+  for (int polls = 0; polls < 2'000 && stats.mark_runs < 2; ++polls) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    store->Stats(&stats);
+  }
+  CHECK(stats.mark_runs == 2);  // the opening run, and this one
+}
+
+CASE("files: what is neither file nor block device, or has no directory, is refused with a reason") {
+  std::unique_ptr<BlockDevice> device;
+  bool created = false;
+  DirectDeviceFactory factory;
+  CHECK(factory.Open("/dev/null", 8 << 20, &device, &created).code() == StatusCode::kInvalidArgument);
+  CHECK(factory.Open("/nonexistent/x.plog", 8 << 20, &device, &created).code() == StatusCode::kIoError);
+}
+
+CASE("files: an extent is zero-filled ahead of its first use (D1)") {
+  Fixture fixture;
+  fixture.factory->set_wants_zero_fill(true);
+  fixture.options.cache_bytes = 0;
+  REQUIRE(fixture.Open().ok());
+  for (uint64_t i = 1; i <= 60; ++i) CHECK(fixture.Put("key" + std::to_string(i % 2), i, i, MakeValue(i, 100'000)) == StatusCode::kOk);
+  const uint64_t seed = 5;
+  fixture.Crash(seed);
+  REQUIRE(fixture.Open().ok());
+  std::string value;
+  CHECK(fixture.ReadValue("key0", 60, &value) == StatusCode::kOk && value == MakeValue(60, 100'000));
+  CHECK(fixture.report.unknown_losses == 0);
+}
+
+}  // namespace
+}  // namespace plogdb::test
