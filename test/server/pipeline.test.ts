@@ -307,7 +307,7 @@ describe("bounds", () => {
       "z",
     ]);
     await expect.poll(() => service.pending).toBe(13);
-    client.close();
+    client.socket.resetAndDestroy();
     const other = connect();
     await expect.poll(async () => JSON.stringify(await other.ask("INFO", "clients"))).toContain("connected_clients:1");
     expect(JSON.stringify(await other.ask("INFO", "plogdb"))).toContain("requests_in_flight:13");
