@@ -1,13 +1,14 @@
 // Goal: a steady write costs what docs/protocol.md says: one flush per replica, one value per forced write, four
-// messages at the leader, five when another node submits. Method: sequential writes of one key on an idle cluster, and the
-// difference of INFO's counters. Idle marks and notes of watermarks flush too, a few a second: hence the allowance. The
-// marks (Chosen, one to each other node) are counted as messages but ride in the frame of the next write: frames show it.
+// messages at the leader, five when another node submits. Method: sequential writes of one key on an idle cluster, the
+// differences of INFO's counters over stretches of it, and of these the median: a stretch in which the machine let a
+// node wait so long that it was suspected is not a steady one. Notes of watermarks flush too: hence the allowance. The marks (Chosen, one to each other node) are counted as messages but ride in the frame of the next write: frames show it.
 import { describe, expect, it } from "vitest";
 import { withCluster, type Cluster } from "./harness.js";
 import { quantile } from "./histogram.js";
 import { nowUs } from "./workload.js";
 
-const WRITES = 400;
+const STRETCHES = 11;
+const STRETCH_WRITES = 40;
 /** Per write, one to each other node. */
 const MARKS = 2;
 const COUNTERS = [
@@ -43,7 +44,7 @@ interface Cost {
   readonly medianUs: number;
 }
 
-/** Writes one key WRITES times, through `writers` in turn. */
+/** Writes one key, through `writers` in turn. */
 async function measure(cluster: Cluster, key: string, writers: readonly number[]): Promise<Cost> {
   const clients = await Promise.all(writers.map((writer) => cluster.node(writer).connect()));
   const latencies: number[] = [];
@@ -54,11 +55,16 @@ async function measure(cluster: Cluster, key: string, writers: readonly number[]
   };
   for (let i = 0; i < 10; i++) await write(i);
   latencies.length = 0;
-  const before = await countersOf(cluster);
-  for (let i = 0; i < WRITES; i++) await write(i);
-  const after = await countersOf(cluster);
+  const stretches: Counters[][] = [];
+  let before = await countersOf(cluster);
+  for (let stretch = 0; stretch < STRETCHES; stretch++) {
+    for (let i = 0; i < STRETCH_WRITES; i++) await write(i);
+    const after = await countersOf(cluster);
+    stretches.push(after.map((counters, i) => difference(counters, before[i])));
+    before = after;
+  }
   for (const client of clients) client.close();
-  const perNode = after.map((counters, i) => difference(counters, before[i]));
+  const perNode = cluster.nodes.map((_, i) => medians(stretches.flatMap((nodes) => nodes[i] ?? [])));
   const total = zeroes();
   for (const counters of perNode) for (const name of COUNTERS) total[name] += counters[name];
   return { perNode, total, medianUs: quantile(latencies, 0.5) };
@@ -79,13 +85,23 @@ function zeroes(): Counters {
 /** Per write. */
 function difference(after: Counters, before: Counters | undefined): Counters {
   const result = zeroes();
-  for (const name of COUNTERS) result[name] = (after[name] - (before?.[name] ?? 0)) / WRITES;
+  for (const name of COUNTERS) result[name] = (after[name] - (before?.[name] ?? 0)) / STRETCH_WRITES;
   return result;
 }
 
-/** Within 2 % below `exact` (a count may have been read in the middle of a write) and 10 % above it. */
+function medians(stretches: readonly Counters[]): Counters {
+  const result = zeroes();
+  for (const name of COUNTERS)
+    result[name] = quantile(
+      stretches.map((counters) => counters[name]),
+      0.5,
+    );
+  return result;
+}
+
+/** Within 5 % below `exact` (a count may have been read in the middle of a write) and 10 % above it. */
 function expectAbout(value: number, exact: number, what: string): void {
-  expect(value, what).toBeGreaterThanOrEqual(exact * 0.98);
+  expect(value, what).toBeGreaterThanOrEqual(exact * 0.95);
   expect(value, what).toBeLessThanOrEqual(exact * 1.1);
 }
 
@@ -118,8 +134,7 @@ describe("a steady write on three real nodes", () => {
       for (const { flushes } of submitted.perNode) expect(flushes, "flushes of a node").toBeLessThan(1.1);
       expectAbout(submitted.total.records_written, 3, "one value per forced write");
       expectAbout(submitted.total.messages_sent, 5 + MARKS, "messages");
-      // A node that the machine let wait may be suspected once.
-      expect(own.total.two_phase_rounds + submitted.total.two_phase_rounds).toBeLessThan(0.05);
+      expect(own.total.two_phase_rounds + submitted.total.two_phase_rounds).toBe(0);
     });
   });
 });
