@@ -21,7 +21,10 @@ export default tseslint.config(
       "max-lines-per-function": ["error", { max: 70, skipBlankLines: true, skipComments: true, IIFEs: true }],
       "no-restricted-syntax": [
         "error",
-        words("ExportDefaultDeclaration", "No default exports: a name that is searched for must be the name that is found."),
+        words(
+          "ExportDefaultDeclaration",
+          "No default exports: a name that is searched for must be the name that is found.",
+        ),
         words("TSEnumDeclaration", "No enums: use a union of literals."),
         words("TSModuleDeclaration", "No namespaces: use a module."),
         words("TSParameterProperty", "No parameter properties: declare the field."),
