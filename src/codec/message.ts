@@ -318,13 +318,14 @@ function encodeForwardReply(out: ByteWriter, message: ForwardReplyMessage): void
   writeRequestId(out, message.request);
   writeOutcome(out, message.outcome);
   out.varint(message.index);
+  out.varint(message.sequence);
 }
 
 function decodeForwardReply(reader: ByteReader, replicas: number, key: Key): ForwardReplyMessage {
   const request = readRequestId(reader, replicas);
   const outcome = readOutcome(reader);
   const index = reader.varint();
-  return { type: "forward-reply", key, request, outcome, index };
+  return { type: "forward-reply", key, request, outcome, index, sequence: reader.varint() };
 }
 
 function encodeStateReply(out: ByteWriter, message: StateReplyMessage): void {

@@ -23,6 +23,8 @@ const BUSY_PATIENCES = 3;
 /** How many patiences a forwarded operation is given: its target may have a queue (P16). */
 const FORWARD_PATIENCES = 8;
 const MAX_LOOK_DOUBLINGS = 6;
+/** Rounds at one position that the leader may leave unanswered before two phases are tried without it (P16). */
+const MAX_SILENT_SUBMITS = 2;
 
 export function drive(context: Context, lane: Lane, effects: Effects): void {
   if (lane.quarantined) {
@@ -119,6 +121,7 @@ function buryExpired(context: Context, lane: Lane): void {
     confirming: false,
     confirmedAt: -1,
     forwardedTo: -1,
+    forwardSequence: 0,
     forwardUntilTick: 0,
     direct: false,
     done: false,
@@ -156,7 +159,9 @@ function startNext(context: Context, lane: Lane, effects: Effects): void {
     propose(context, lane, startZero, effects);
     return;
   }
-  const direct = leader === context.self || isSuspected(context, leader) || (lane.operations[0]?.direct ?? false);
+  const silent = lane.attempts >= MAX_SILENT_SUBMITS; // P16: it is heard, but does not answer
+  const direct =
+    leader === context.self || isSuspected(context, leader) || silent || (lane.operations[0]?.direct ?? false);
   if (!direct) {
     if (isUntouched(lane) && lane.submitRefusedAt !== index) {
       propose(context, lane, startSubmit, effects);
@@ -237,6 +242,7 @@ function forward(context: Context, lane: Lane, to: ReplicaId, index: number, eff
       },
     });
     pending.forwardedTo = to;
+    pending.forwardSequence = sequence;
     pending.forwardUntilTick = context.tick + context.patienceTicks * FORWARD_PATIENCES;
     lane.forwarded.push(pending);
   }
@@ -268,14 +274,20 @@ function isSuspected(context: Context, replica: ReplicaId | -1): boolean {
 }
 
 /** What became of a forwarded operation (P16). */
-export function onForwardReply(context: Context, lane: Lane, message: ForwardReplyMessage, effects: Effects): void {
+export function onForwardReply(
+  context: Context,
+  lane: Lane,
+  from: ReplicaId,
+  message: ForwardReplyMessage,
+  effects: Effects,
+): void {
   const { request, outcome } = message;
   const isIt = (pending: PendingOperation): boolean =>
     pending.request.counter === request.counter &&
     pending.request.incarnation === request.incarnation &&
     pending.request.replica === request.replica;
   const pending = lane.forwarded.find(isIt) ?? lane.operations.find(isIt);
-  if (pending === undefined || pending.forwardedTo === -1) return;
+  if (pending === undefined || pending.forwardedTo !== from || pending.forwardSequence !== message.sequence) return;
   const final =
     outcome.status === "ok" ||
     outcome.status === "unknown" ||

@@ -34,6 +34,8 @@ export interface PendingOperation {
   confirmedAt: number;
   /** The replica it was forwarded to, -1 = none. While it is not -1, NOT APPLIED may not be said (P16). */
   forwardedTo: ReplicaId | -1;
+  /** Sequence of the forward that is out (of an own operation), or by which it came (of another replica's). */
+  forwardSequence: number;
   forwardUntilTick: number;
   /** Forwarded before without an answer: goes its own way now. */
   direct: boolean;

@@ -139,6 +139,7 @@ export function onForward(
     confirming: false,
     confirmedAt: -1,
     forwardedTo: -1,
+    forwardSequence: sequence,
     forwardUntilTick: 0,
     direct: false,
     done: false,
@@ -157,7 +158,14 @@ function replyToForward(
 ): void {
   effects.send.push({
     to,
-    message: { type: "forward-reply", key: lane.key, request: message.request, outcome, index: 0 },
+    message: {
+      type: "forward-reply",
+      key: lane.key,
+      request: message.request,
+      outcome,
+      index: 0,
+      sequence: message.sequence,
+    },
   });
 }
 

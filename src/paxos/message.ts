@@ -126,6 +126,8 @@ export interface ForwardReplyMessage {
   readonly request: RequestId;
   readonly outcome: WriteOutcome;
   readonly index: number;
+  /** Of the forward that this answers: a request may be forwarded again, and answers may be late or doubled. */
+  readonly sequence: number;
 }
 
 /** P18: what is your state of this key? `knownIndex` is the chosen index the asker holds. */

@@ -55,6 +55,7 @@ export function finish(
         request: pending.request,
         outcome,
         index: lane.plog.chosen.index,
+        sequence: pending.forwardSequence,
       },
     });
   } else if (pending.client >= 0) {

@@ -193,7 +193,7 @@ function judge(context: Context, lane: Lane, round: ReadRound, effects: Effects)
     return;
   }
   if (!holders.some((holder) => proposerSuspected(context, holder))) return; // asked again at retryTick
-  settleFor(lane, top + 1);
+  settleFor(context, lane, top + 1);
 }
 
 function proposerSuspected(context: Context, holder: VoterState): boolean {
@@ -201,8 +201,9 @@ function proposerSuspected(context: Context, holder: VoterState): boolean {
   return (context.suspected[owner] ?? false) || (context.suspected[holder.proposer] ?? false);
 }
 
-/** P20: settling the position above `index - 1`, once this replica holds the entry there. */
-function settleFor(lane: Lane, index: number): void {
+/** P20: settling the position above `index - 1`, once this replica holds the entry there. Only a voter can (P30). */
+function settleFor(context: Context, lane: Lane, index: number): void {
+  if (!mayVote(context, lane)) return;
   if (lane.plog.chosen.index === index - 1 && lane.round === null) lane.settleIndex = index;
 }
 
@@ -274,20 +275,18 @@ export function driveReads(context: Context, lane: Lane, effects: Effects): void
     return;
   }
   if (context.tick < round.retryTick) return;
-  if (round.readers.length === 0 && round.confirming.length === 0) {
-    lane.read = null; // a mere look: the next one comes by the timer
+  if (round.readers.length === 0 && round.confirming.every((pending) => pending.done)) {
+    lane.read = null; // a mere look, or nobody waits any more: the next look comes by the timer
     return;
   }
-  if (round.bound >= 0) {
-    obtain(context, lane, round, effects);
-    if (round.retryTick <= context.tick) askAgain(context, lane, round, effects);
-  } else askAgain(context, lane, round, effects);
+  // Who was to send the entry may be gone by now, so even a bound that is known is asked for anew.
+  askAgain(context, lane, round, effects);
 }
 
 /** A later question to all of them; it serves the same readers. */
 function askAgain(context: Context, lane: Lane, round: ReadRound, effects: Effects): void {
   const undecided = lane.round === null && context.tick - round.startedTick >= context.settleTicks;
-  if (undecided) settleFor(lane, lane.plog.chosen.index + 1);
+  if (undecided) settleFor(context, lane, lane.plog.chosen.index + 1);
   round.query = nextQuery(context);
   round.states.fill(null);
   round.asked = 0;

@@ -89,6 +89,7 @@ function onWrite(lane: Lane, input: WriteInput, context: Context, effects: Effec
     confirming: false,
     confirmedAt: -1,
     forwardedTo: -1,
+    forwardSequence: 0,
     forwardUntilTick: 0,
     direct: false,
     done: false,
@@ -130,7 +131,7 @@ function onMessage(context: Context, lane: Lane, from: ReplicaId, message: Messa
       onForward(context, lane, from, message, effects);
       return;
     case "forward-reply":
-      onForwardReply(context, lane, message, effects);
+      onForwardReply(context, lane, from, message, effects);
       return;
     case "state-query":
       onStateQuery(context, lane, from, message, effects);

@@ -1,0 +1,90 @@
+/**
+ * The disk of one replica in the tests of the core: records by D5 (per key and position the newest record, positions
+ * at or above the floor of the newest one), batches that become durable in order, and a crash that loses what was not
+ * flushed. It uses the project's own record codec, so that what is reloaded went through bytes.
+ */
+import { assert } from "../../src/base/assert.js";
+import type { Key } from "../../src/base/key.js";
+import { encodeHeader, loadPLog, markHeader, recordValue, RECORD_HEADER_BYTES } from "../../src/codec/record.js";
+import type { RecordWrite } from "../../src/paxos/effects.js";
+import type { PLog } from "../../src/paxos/plog.js";
+
+interface Slot {
+  readonly position: number;
+  readonly floor: number;
+  /** As it stands in memory; marks change it (P13). */
+  header: Uint8Array;
+  readonly durableHeader: Uint8Array;
+  readonly value: Uint8Array;
+  readonly write: RecordWrite;
+}
+
+/** What one step asked for: its records are one run. */
+export interface Batch {
+  readonly key: Key;
+  readonly sequence: number;
+  readonly writes: readonly RecordWrite[];
+  readonly mark: number;
+}
+
+const NOTHING: Slot = {
+  position: 0,
+  floor: 0,
+  header: new Uint8Array(RECORD_HEADER_BYTES),
+  durableHeader: new Uint8Array(RECORD_HEADER_BYTES),
+  value: new Uint8Array(0),
+  write: undefined as unknown as RecordWrite, // never looked at: `slots` says how many count
+};
+
+export class Disk {
+  readonly #slots = new Map<Key, Slot[]>();
+  /** Records made durable so far. */
+  records = 0;
+
+  apply(batch: Batch): void {
+    for (const write of batch.writes) {
+      const header = new Uint8Array(RECORD_HEADER_BYTES);
+      encodeHeader(write, header);
+      const slot: Slot = {
+        position: write.index,
+        floor: write.floor,
+        header,
+        durableHeader: header,
+        value: recordValue(write),
+        write,
+      };
+      const kept = this.slotsOf(batch.key).filter((old) => old.position >= write.floor && old.position !== write.index);
+      kept.push(slot);
+      kept.sort((a, b) => a.position - b.position);
+      assert(kept.length <= 2, "D5: at most two live records a key");
+      this.#slots.set(batch.key, kept);
+      this.records++;
+    }
+    if (batch.mark === 0) return;
+    const marked = this.slotsOf(batch.key).find((slot) => slot.position === batch.mark);
+    if (marked !== undefined) marked.header = markHeader(marked.header);
+  }
+
+  slotsOf(key: Key): Slot[] {
+    return this.#slots.get(key) ?? [];
+  }
+
+  keys(): Iterable<Key> {
+    return this.#slots.keys();
+  }
+
+  /** A crash: marks were in memory only, unless merge happened to make one durable. */
+  crash(marksKept: boolean): void {
+    if (marksKept) return;
+    for (const slots of this.#slots.values()) for (const slot of slots) slot.header = slot.durableHeader;
+  }
+
+  load(key: Key, replicas: number): PLog {
+    const slots = this.slotsOf(key);
+    const count = slots.length === 0 ? 0 : slots.length === 1 ? 1 : 2;
+    const records = { slots: count, corrupt: false, slot: [slots[0] ?? NOTHING, slots[1] ?? NOTHING] } as const;
+    const outcome = loadPLog(records, replicas);
+    assert(outcome.kind === "ready", `P13: the records of a key do not fit: ${JSON.stringify(outcome)}`);
+    return outcome.plog;
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * Goal: every fault that the walk or a review found in the core stays found. Method: the shortest story of each. Claims
+ * name the rule that was broken.
+ */
+import { describe, expect, it } from "vitest";
+import type { ForwardReplyMessage } from "../../src/paxos/message.js";
+import { isIdle } from "../../src/paxos/lane.js";
+import { keyLedBy, PATIENCE, set, SETTLE, Story, WALL } from "./story.js";
+
+describe("faults that were found", () => {
+  it("P16: a late copy of a forward from the origin's earlier life is not taken again", () => {
+    const story = new Story();
+    story.ask(0, set("a"));
+    story.deliver((message) => message.type === "accept");
+    story.ask(1, { kind: "add", delta: "1" });
+    const [forward] = story.take((message) => message.type === "forward");
+    if (forward === undefined) throw new Error("no forward");
+    story.world.deliver(forward);
+    story.run();
+    story.crash(1);
+    story.world.deliver(forward);
+    story.run();
+    expect(story.lane(0).plog.chosen.index).toBe(1);
+    expect(story.lane(0).operations).toEqual([]);
+  });
+
+  it("P16: an answer to an earlier forward does not end a later one", () => {
+    const story = new Story();
+    story.ask(0, set("a"));
+    story.run();
+    story.ask(0, set("b"));
+    story.deliver((message) => message.type === "accept");
+    story.ask(1, set("c"));
+    const request = { replica: 1, incarnation: 1, counter: 1 };
+    const back: ForwardReplyMessage = {
+      type: "forward-reply",
+      key: story.key,
+      request,
+      outcome: { status: "not-applied", code: "LOADING", message: "" },
+      index: 1,
+      sequence: 0,
+    };
+    story.world.forge(0, 1, back);
+    story.deliver((message) => message.type === "forward-reply");
+    expect(story.lane(1).forwarded.map((pending) => pending.forwardedTo)).toEqual([0]);
+    story.run();
+    expect([...story.answers.values()]).toEqual(["OK at 1 (null)", "OK at 2 (null)", "OK at 3 (null)"]);
+  });
+
+  it("P14: a request forwarded, taken back and applied is not applied again by its late forward", () => {
+    const story = new Story();
+    story.ask(0, set("5"));
+    story.deliver((message) => message.type === "accept");
+    story.ask(1, { kind: "add", delta: "1" });
+    const late = story.take((message) => message.type === "forward");
+    story.run();
+    story.pass(PATIENCE * 20);
+    for (const flight of late) story.world.deliver(flight);
+    story.run();
+    const reader = story.ask(2, null);
+    story.run();
+    expect(story.answers.get(reader)).toMatch(/^"6"/);
+  });
+
+  it("P14: what waits is tested on an entry that a look took as chosen within the same step", () => {
+    const story = new Story(1);
+    story.ask(0, { kind: "add", delta: "1" });
+    story.pass(0);
+    // The own accept becomes durable while its round has been given up: the look finds it chosen.
+    story.world.tick += PATIENCE + 1;
+    story.world.tickAll(story.replica(0));
+    story.flush();
+    story.world.wire = [];
+    story.pass(PATIENCE * 30);
+    const reader = story.ask(0, null);
+    story.run();
+    expect(story.answers.get(reader)).toMatch(/^"1"/);
+  });
+
+  it("P18: an answer to a question of an earlier incarnation does not count", () => {
+    const story = new Story();
+    story.ask(2, null);
+    story.deliver((message) => message.type === "state-query");
+    const old = story.take((message) => message.type === "state-reply");
+    expect(old.length).toBeGreaterThan(0);
+    story.ask(0, set("a"));
+    story.settle([2]);
+    story.crash(2);
+    const reader = story.ask(2, null);
+    for (const flight of old) story.world.deliver(flight);
+    expect(story.answers.has(reader)).toBe(false);
+    story.run();
+    expect(story.answers.get(reader)).toBe('"a" at 1');
+  });
+
+  it("P12: reads are refused at their own deadlines, in whatever order these come", () => {
+    const story = new Story();
+    const late = story.askFor(1, 50, null);
+    const soon = story.askFor(1, 20, null);
+    story.settle([0, 2]);
+    story.pass(20, [0, 2]);
+    expect(story.answers.has(late)).toBe(false);
+    expect(story.answers.get(soon)).toBe("REFUSED NOQUORUM");
+    story.pass(30, [0, 2]);
+    expect(story.answers.get(late)).toBe("REFUSED NOQUORUM");
+  });
+
+  it("P25: a lone read of an expired key does not wait for anything else to happen", () => {
+    const story = new Story();
+    story.ask(0, set("a", { expiryMs: WALL + 5 }));
+    story.run();
+    story.pass(10);
+    const tick = story.world.tick;
+    const reader = story.ask(0, null);
+    story.run();
+    expect(story.answers.get(reader)).toBe("absent at 2");
+    expect(story.world.tick).toBe(tick);
+  });
+
+  it("P21: when the holder of the entry falls silent, another one is asked", () => {
+    const story = new Story();
+    story.ask(0, set("x".repeat(2000)));
+    story.settle([2]);
+    const reader = story.ask(2, null);
+    story.deliver((message) => message.type === "state-query");
+    story.deliver((message) => message.type === "state-reply");
+    story.lose((message) => message.type === "fetch");
+    story.pass(PATIENCE * 5, [0]);
+    expect(story.answers.get(reader)).toMatch(/ at 1$/);
+  });
+
+  it("P16: a leader that is heard but does not answer is passed by two phases", () => {
+    const story = new Story();
+    const writer = story.askFor(1, 300, set("a"));
+    for (let i = 0; i < 150; i++) {
+      story.lose((message, { to }) => to === 0 && message.type === "submit");
+      story.pass(1, [0]);
+    }
+    expect(story.answers.get(writer)).toBe("OK at 1 (null)");
+  });
+
+  it("P30: a replica that may not vote does not wait for ever to settle a position", () => {
+    const story = new Story();
+    story.replica(2).context.mayVote = false;
+    const reader = story.askFor(2, SETTLE * 3, null);
+    story.settle([0, 1]);
+    story.pass(SETTLE * 4, [0, 1]);
+    expect(story.answers.get(reader)).toBe("REFUSED NOQUORUM");
+    story.pass(PATIENCE * 4);
+    expect(isIdle(story.lane(2))).toBe(true);
+  });
+
+  it("P21: nobody is asked any more for a condition whose client was answered", () => {
+    const story = new Story();
+    story.ask(0, set("a"));
+    story.run();
+    const writer = story.askFor(0, 30, set("b", { condition: { kind: "absent" } }));
+    story.settle([1, 2]);
+    story.pass(40, [1, 2]);
+    expect(story.answers.get(writer)).toBe("NOT APPLIED NOQUORUM");
+    story.count();
+    story.pass(100, [1, 2]);
+    expect(story.count().messages["state-query"] ?? 0).toBe(0);
+    expect(isIdle(story.lane(0))).toBe(true);
+  });
+
+  it("D12: a full disk refuses values and says so, takes deletions, and makes nobody talk in circles", () => {
+    const story = new Story();
+    story.ask(0, set("a"));
+    story.settle([2]);
+    story.replica(2).context.diskFull = true;
+    story.ask(0, set("b"));
+    story.run(); // replica 2 is behind and has no room for the base
+    expect(story.count().messages["behind"] ?? 0).toBeLessThanOrEqual(1);
+    story.replica(0).context.diskFull = true;
+    const refused = story.ask(0, set("c"));
+    const deleted = story.ask(0, { kind: "delete" });
+    story.run();
+    story.pass(PATIENCE * 3);
+    expect(story.answers.get(refused)).toBe("NOT APPLIED DISKFULL");
+    expect(story.answers.get(deleted)).toBe("OK at 3 (1)");
+    expect(keyLedBy(0)).toBe(story.key);
+  });
+});
