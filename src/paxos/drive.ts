@@ -73,14 +73,10 @@ function takeBackForwards(context: Context, lane: Lane): void {
   const isBack = (pending: PendingOperation): boolean =>
     context.tick >= pending.forwardUntilTick || isSuspected(context, pending.forwardedTo);
   if (!isBack(first)) return;
-  const back: PendingOperation[] = [];
-  lane.forwarded = lane.forwarded.filter((pending) => {
-    if (!isBack(pending)) return true;
-    pending.direct = true;
-    back.push(pending);
-    return false;
-  });
-  lane.operations = [...back, ...lane.operations];
+  // All of them, so that one client's writes stay in the order in which it sent them.
+  for (const pending of lane.forwarded) pending.direct = true;
+  lane.operations = [...lane.forwarded, ...lane.operations];
+  lane.forwarded = [];
 }
 
 /** P27, levels 1 and 2, for an accepted entry of which nobody has said that it was chosen. */
@@ -155,6 +151,12 @@ function startNext(context: Context, lane: Lane, effects: Effects): void {
     return;
   }
   const leader = leaderOf(lane.key, lane.plog.chosen, context.replicas);
+  const elder = lane.forwarded[lane.forwarded.length - 1];
+  if (elder !== undefined && elder.forwardedTo !== -1) {
+    // Writes that came later follow those that are with another replica, so that they are not overtaken.
+    forward(context, lane, elder.forwardedTo, index, effects);
+    if (lane.operations.length === 0) return;
+  }
   if (mayUseZero(context, lane)) {
     propose(context, lane, startZero, effects);
     return;
