@@ -263,6 +263,11 @@ export function driveReads(context: Context, lane: Lane, effects: Effects): void
     complete(context, lane, round, effects);
     round = null;
   }
+  const due = round !== null && context.tick >= round.retryTick;
+  if (due && round?.readers.length === 0 && round.confirming.every((pending) => pending.done)) {
+    lane.read = null; // a mere look, or nobody waits any more: the next look comes by the timer
+    round = null;
+  }
   if (round === null) {
     if (lane.nextReads.length > 0 || lane.nextConfirms.length > 0) {
       startRead(context, lane, effects);
@@ -274,13 +279,8 @@ export function driveReads(context: Context, lane: Lane, effects: Effects): void
     }
     return;
   }
-  if (context.tick < round.retryTick) return;
-  if (round.readers.length === 0 && round.confirming.every((pending) => pending.done)) {
-    lane.read = null; // a mere look, or nobody waits any more: the next look comes by the timer
-    return;
-  }
   // Who was to send the entry may be gone by now, so even a bound that is known is asked for anew.
-  askAgain(context, lane, round, effects);
+  if (due) askAgain(context, lane, round, effects);
 }
 
 /** A later question to all of them; it serves the same readers. */

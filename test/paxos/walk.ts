@@ -341,19 +341,24 @@ class Walk {
     if (world.sent - before > MAX_HEAL_MESSAGES) throw new Violation(`LOOP: ${String(world.sent - before)} messages while healing`);
   }
 
-  /** Every replica takes a write and a read, and answers both with OK in time. */
+  /**
+   * Every replica answers a read and then a write with OK in time. The read comes first: a replica that is more indexes
+   * behind than the list of requests reaches may have to say UNKNOWN of a write (P14).
+   */
   #fresh(running: () => boolean): void {
     const { world, profile } = this;
     const first = this.#nextToken;
     const start = world.tick;
-    for (const replica of world.replicas) {
-      for (const key of profile.keys) {
-        const set: Operation = { kind: "set", value: bytes(`f${String(replica.id)}`), expiryMs: 0, condition: { kind: "none" }, returnOld: false };
-        world.input(replica, key, this.newInput(replica, key, -1, set, FRESH_TICKS));
-        world.input(replica, key, this.newInput(replica, key, -1, null, FRESH_TICKS));
+    for (const kind of ["read", "write"] as const) {
+      for (const replica of world.replicas) {
+        for (const key of profile.keys) {
+          const value = bytes(`f${String(replica.id)}`);
+          const set: Operation = { kind: "set", value, expiryMs: 0, condition: { kind: "none" }, returnOld: false };
+          world.input(replica, key, this.newInput(replica, key, -1, kind === "read" ? null : set, FRESH_TICKS));
+        }
       }
+      this.#runUntil(() => !running(), FRESH_TICKS + 2, `a fresh ${kind} never ends`);
     }
-    this.#runUntil(() => !running(), FRESH_TICKS + 2, "a fresh operation never ends");
     this.freshTicks = world.tick - start;
     for (let token = first; token < this.#nextToken; token++) {
       const operation = this.oracle.operations.get(token);
