@@ -1,7 +1,7 @@
 // The gate: everything that must hold before a change is kept. Prints a table of steps with times; what a failed step
 // said stands above it. --json prints one line per step and the summary last; --static leaves out what runs tests, for
 // those who run them next.
-import { hasCompiler, printTable, run, runNative, runVitest, tool } from "./steps.mjs";
+import { canBuildNative, NATIVE_TOOLS, printTable, run, runNative, runVitest, tool } from "./steps.mjs";
 
 const json = process.argv.includes("--json");
 const onlyStatic = process.argv.includes("--static");
@@ -22,11 +22,11 @@ const steps = [
 const results = [];
 for (const [name, step] of steps) {
   if (onlyStatic && !STATIC.includes(name)) continue;
-  if (name === "native" && !hasCompiler()) {
+  if (name === "native" && !canBuildNative()) {
     results.push({
       name,
       ok: true,
-      left: "no compiler: sudo apt-get install -y g++ make",
+      left: `not all tools there: ${NATIVE_TOOLS}`,
       seconds: 0,
       passed: 0,
       failed: 0,

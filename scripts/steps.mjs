@@ -71,7 +71,7 @@ export async function runVitest(name, args, options) {
 
 /** The tests of native/core, which need a compiler and no Node. The last "N passed, N failed" they print is the count. */
 export async function runNative(name, args, options) {
-  const result = await run(name, ["bash", "native/test/run.sh", ...args], options);
+  const result = await run(name, ["sh", "native/test/run.sh", ...args], options);
   const counts = [...result.output.matchAll(/(\d+) passed, (\d+) failed/g)].at(-1);
   const failed = Number(counts?.[2] ?? 0);
   return { ...result, passed: Number(counts?.[1] ?? 0), failed: result.ok ? failed : Math.max(1, failed) };
@@ -81,8 +81,11 @@ export function hasCommand(name) {
   return (process.env.PATH ?? "").split(delimiter).some((directory) => existsSync(join(directory, name)));
 }
 
-export function hasCompiler() {
-  return hasCommand(process.env.CXX ?? "g++") && hasCommand("make");
+/** What the native tests are built with; the addon alone needs no cmake. */
+export const NATIVE_TOOLS = "sudo apt-get install -y g++ make cmake";
+
+export function canBuildNative() {
+  return hasCommand(process.env.CXX ?? "g++") && hasCommand("make") && hasCommand("cmake");
 }
 
 export function printTable(rows) {

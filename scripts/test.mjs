@@ -1,6 +1,6 @@
 // `npm test`: all tests that need neither root nor anything from apt, in at most eight minutes on two cores; at the end
 // it names what it left out and how to have it run. --json prints the results as JSON lines instead of a table.
-import { hasCommand, hasCompiler, printTable, run, runNative, runVitest } from "./steps.mjs";
+import { canBuildNative, hasCommand, NATIVE_TOOLS, printTable, run, runNative, runVitest } from "./steps.mjs";
 
 const json = process.argv.includes("--json");
 const show = { show: !json };
@@ -14,13 +14,13 @@ if (results[0].ok) {
       show,
     ),
   );
-  if (hasCompiler()) results.push(await runNative("native", [], show));
+  if (canBuildNative()) results.push(await runNative("native", [], show));
 }
 
 /** What a machine with more on it would also have run. */
 function leftOut() {
   const left = [];
-  if (!hasCompiler()) left.push("native tests: no compiler (sudo apt-get install -y g++ make)");
+  if (!canBuildNative()) left.push(`native tests: not all tools there (${NATIVE_TOOLS})`);
   if (!hasCommand("redis-cli"))
     left.push("redis-cli and redis-benchmark: not installed (sudo apt-get install -y redis-tools)");
   for (const name of results.flatMap((result) => result.skipped)) left.push(`skipped: ${name}`);
