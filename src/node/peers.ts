@@ -12,7 +12,7 @@ const SILENCE_FACTOR = 3;
 /** P16: what "a small multiple of round trip and flush" is, and its least value in ticks. */
 const PATIENCE_FACTOR = 4;
 const MIN_PATIENCE_TICKS = 10;
-const MAX_PATIENCE_TICKS = 500;
+const MAX_PATIENCE_TICKS = 250;
 /** A round trip that was long once is believed for a while: the estimate falls by this factor with each quicker one. */
 const ROUND_TRIP_DECAY = 0.9;
 

@@ -261,13 +261,15 @@ function giveUpIfHopeless(context: Context, lane: Lane, round: Round): void {
 }
 
 const MAX_BACKOFF_DOUBLINGS = 6;
+/** However slow the network is, nobody pauses for longer than this: many pauses fit into a client's deadline. */
+const MAX_BACKOFF_TICKS = 150;
 
 /** Drops the round; what waits starts again after a randomised, growing pause. */
 export function abandonRound(context: Context, lane: Lane): void {
   lane.round = null;
   const ceiling = Math.max(1, context.patienceTicks >> 1) << Math.min(lane.attempts, MAX_BACKOFF_DOUBLINGS);
   lane.attempts++;
-  lane.retryTick = context.tick + 1 + context.random.below(ceiling);
+  lane.retryTick = context.tick + 1 + context.random.below(Math.min(ceiling, MAX_BACKOFF_TICKS));
 }
 
 /** P10: the leader lives, but class zero is gone. What was folded goes to its lane (P16); see drive.ts. */
