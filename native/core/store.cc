@@ -1,5 +1,5 @@
-// The store at work: batches are cut into units (D6), room is promised before anything is taken (D12), threads drive the
-// writers, and one failure ends writing for good (D8).
+// The store at work: batches are cut into units (D6), room is promised before anything is taken (D12), threads drive
+// the writers, and one failure ends writing for good (D8).
 #include "store.h"
 
 #include <algorithm>
@@ -40,7 +40,8 @@ Status StoreImpl::CheckOp(const BatchOp& op) const {
   if (op.header.size() != kHeaderBytes) return refuse("a record header has 64 bytes");
   if (op.kind == OpKind::kMark) return Status::Ok();
   if (op.kind != OpKind::kPut) return refuse("unknown operation");
-  if (op.floor > op.position || op.position - op.floor > 1) return refuse("the floor is the position or one below (D5)");
+  if (op.floor > op.position || op.position - op.floor > 1)
+    return refuse("the floor is the position or one below (D5)");
   return Status::Ok();
 }
 
@@ -103,8 +104,9 @@ StatusCode StoreImpl::SplitBatch(std::span<const BatchOp> ops, Split* split) con
     hashes.push_back(KeyHash(op.key));
     const uint32_t volume = VolumeOfKey(hashes.back(), volumes_.size());
     if (op.kind == OpKind::kPut && op.value.size() > MaxValueBytes(volume)) return StatusCode::kTooLarge;
-    bytes[volume] += RecordBytes(op.key.size(), op.value.size());
-    total += bytes[volume];
+    const uint64_t record = RecordBytes(op.key.size(), op.value.size());
+    bytes[volume] += record;
+    total += record;
   }
   if (total > kMaxBatchBytes) return StatusCode::kTooLarge;
   for (size_t i = 0; i < ops.size(); ++i) {
@@ -119,7 +121,7 @@ StatusCode StoreImpl::SplitBatch(std::span<const BatchOp> ops, Split* split) con
     if (code != StatusCode::kOk) return code;
   }
   const bool only_deletions = std::none_of(ops.begin(), ops.end(), [](const BatchOp& op) {
-    return op.kind == OpKind::kPut;
+    return op.kind == OpKind::kPut && op.value.size() > kSmallValueBytes;
   });
   for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
     SpaceNeed& sum = split->need[volume];
@@ -193,7 +195,7 @@ Status StoreImpl::Read(std::span<const uint8_t> key, uint64_t position, uint64_t
   Completion completion;
   completion.kind = CompletionKind::kRead;
   completion.token = tag;
-  completion.status = !request.plan.found  ? StatusCode::kNotFound
+  completion.status = !request.plan.found    ? StatusCode::kNotFound
                       : request.plan.corrupt ? StatusCode::kCorrupt
                                              : StatusCode::kOk;
   completion.value = request.plan.value;

@@ -1,6 +1,6 @@
 // The engine's one door: durable records of up to two positions per key, handed over in batches, completed in order.
-// It knows keys, positions, floors and opaque headers; never ballots, quorums or JavaScript. The one idea: memory changes
-// only when the flush completed (D5), so that whatever Load shows survives a power loss.
+// It knows keys, positions, floors and opaque headers; never ballots, quorums or JavaScript. The one idea: memory
+// changes only when the flush completed (D5), so that whatever Load shows survives a power loss.
 #ifndef PLOGDB_CORE_STORE_H_
 #define PLOGDB_CORE_STORE_H_
 
@@ -22,6 +22,9 @@ inline constexpr size_t kHeaderBytes = 64;
 inline constexpr size_t kMaxKeyBytes = 65535;
 inline constexpr size_t kMaxVolumes = 16;
 inline constexpr size_t kMaxNodeIdBytes = 64;
+// D12: batches whose values are all at most this long (tombstones, promises) may use the room that is kept for
+// deletions.
+inline constexpr size_t kSmallValueBytes = 1024;
 inline constexpr uint64_t kMinVolumeBytes = uint64_t{8} << 20;
 
 enum class Durability : uint8_t {
@@ -31,8 +34,9 @@ enum class Durability : uint8_t {
 };
 
 struct VolumeOptions {
-  std::string path;    // a file (created and preallocated when absent) or a block device
-  uint64_t bytes = 0;  // used when the volume is formatted; rounded down to whole extents. Formatted volumes keep theirs
+  std::string path;  // a file (created and preallocated when absent) or a block device
+  uint64_t bytes =
+      0;  // used when the volume is formatted; rounded down to whole extents. Formatted volumes keep theirs
 };
 
 struct StoreOptions {
@@ -42,9 +46,9 @@ struct StoreOptions {
   uint32_t max_value_bytes = uint32_t{16} << 20;  // and never above a quarter of an extent (D1)
   std::string node_id;                            // <= kMaxNodeIdBytes; stored at format, checked at open (D9)
   uint32_t reader_threads = 2;
-  bool stepped = false;                    // D22: no threads; the caller drives Step()
+  bool stepped = false;                     // D22: no threads; the caller drives Step()
   DeviceFactory* device_factory = nullptr;  // null = files and block devices; must outlive the store
-  uint64_t seed = 0;                       // 0 = storage id from the system's random source; else from this seed (tests)
+  uint64_t seed = 0;  // 0 = storage id from the system's random source; else from this seed (tests)
   // Monotonic microseconds, for idle marks (D17) and measurements. Null = the system's steady clock.
   uint64_t (*now_us)(void* context) = nullptr;
   void* now_context = nullptr;
@@ -63,15 +67,15 @@ struct VolumeReport {
 };
 
 struct OpenReport {
-  bool fresh = false;                   // this open formatted the store: it remembers nothing
+  bool fresh = false;  // this open formatted the store: it remembers nothing
   std::array<uint8_t, 16> storage_id{};
   std::vector<VolumeReport> volumes;
-  uint64_t recovered_watermark = 0;     // highest durable LSN found (D18)
-  uint64_t recovered_keys = 0;          // keys with at least one live record, corrupt ones included
+  uint64_t recovered_watermark = 0;  // highest durable LSN found (D18)
+  uint64_t recovered_keys = 0;       // keys with at least one live record, corrupt ones included
   uint64_t corrupt_keys = 0;
-  uint64_t unknown_losses = 0;          // broken places that held acknowledged data of keys that cannot be told
+  uint64_t unknown_losses = 0;  // broken places that held acknowledged data of keys that cannot be told
   uint64_t recovery_us = 0;
-  uint64_t dropped_runs = 0;            // unfinished writes above the mark (D17)
+  uint64_t dropped_runs = 0;  // unfinished writes above the mark (D17)
 };
 
 enum class OpKind : uint8_t { kPut = 0, kMark = 1, kDrop = 2 };
@@ -155,8 +159,8 @@ class Store {
   // A mark changes a header in memory, after everything put before it, writes nothing and needs no flush.
   virtual Status SubmitBatch(std::span<const BatchOp> ops, uint64_t token) = 0;
 
-  // Asks for the value of one record; answered by a completion of kind kRead with `tag`, status kOk, kNotFound, kCorrupt
-  // or kClosed. From memory when it is there.
+  // Asks for the value of one record; answered by a completion of kind kRead with `tag`, status kOk, kNotFound,
+  // kCorrupt or kClosed. From memory when it is there.
   virtual Status Read(std::span<const uint8_t> key, uint64_t position, uint64_t tag) = 0;
 
   // Appends everything that waits to `*out`; returns how many.
@@ -175,9 +179,9 @@ class Store {
 
   virtual void ForEachKey(KeyVisitor visit, void* context) const = 0;
 
-  // Stepped mode: drives each writer by one step (compose and write, or flush and complete) and serves the waiting reads.
-  // Returns false when nothing was to be done now. `*due_us`, when not null, becomes the time at which an idle mark is
-  // due, or UINT64_MAX.
+  // Stepped mode: drives each writer by one step (compose and write, or flush and complete) and serves the waiting
+  // reads. Returns false when nothing was to be done now. `*due_us`, when not null, becomes the time at which an idle
+  // mark is due, or UINT64_MAX.
   virtual bool Step(uint64_t* due_us) = 0;
 
   // Finishes what was submitted, ends all threads, closes and unlocks the volumes. Batches submitted before still
