@@ -6,12 +6,12 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define PLOGDB_ASSERT(condition, rule)                                                                       \
-  do {                                                                                                       \
-    if (!(condition)) [[unlikely]] {                                                                         \
-      std::fprintf(stderr, "%s:%d: assertion failed (%s): %s\n", __FILE__, __LINE__, rule, #condition);      \
-      std::abort();                                                                                          \
-    }                                                                                                        \
+#define PLOGDB_ASSERT(condition, rule)                                                                  \
+  do {                                                                                                  \
+    if (!(condition)) [[unlikely]] {                                                                    \
+      std::fprintf(stderr, "%s:%d: assertion failed (%s): %s\n", __FILE__, __LINE__, rule, #condition); \
+      std::abort();                                                                                     \
+    }                                                                                                   \
   } while (false)
 
 #endif  // PLOGDB_CORE_ASSERT_H_

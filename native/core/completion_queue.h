@@ -1,4 +1,5 @@
-// Results on their way back to the caller: batches in token order, reads as they come, one wake-up until drained (D6, D21).
+// Results on their way back to the caller: batches in token order, reads as they come, one wake-up until drained (D6,
+// D21).
 #ifndef PLOGDB_CORE_COMPLETION_QUEUE_H_
 #define PLOGDB_CORE_COMPLETION_QUEUE_H_
 

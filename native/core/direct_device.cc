@@ -88,8 +88,8 @@ class DirectDevice : public BlockDevice {
   const bool is_file_;
 };
 
-// An open-file-description lock: it belongs to the open file, so a second open of the same process conflicts too, and it
-// lasts as long as the last I/O in flight.
+// An open-file-description lock: it belongs to the open file, so a second open of the same process conflicts too, and
+// it lasts as long as the last I/O in flight.
 Status Lock(int fd, const std::string& path) {
   struct flock lock {};
   lock.l_type = F_WRLCK;

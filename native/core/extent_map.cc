@@ -102,8 +102,8 @@ void ExtentMap::UnpinForRead(uint32_t block) {
 // fit: so at most `waste` blocks of an extent stay unused.
 bool ExtentMap::Fits(const SpaceNeed& need) const {
   const uint64_t directory_cap = geometry_.extent_bytes / 8;
-  const uint64_t directories = std::min(
-      directory_cap, carried_directory_bytes_ + promised_directory_bytes_ + need.directory_bytes);
+  const uint64_t directories =
+      std::min(directory_cap, carried_directory_bytes_ + promised_directory_bytes_ + need.directory_bytes);
   const uint64_t waste =
       std::max(largest_unit_blocks_, need.largest_unit_blocks) + 2 * uint64_t{BlocksForStream(directories)} + 4;
   const uint32_t reserved = need.only_deletions ? kReservedForDeletions : kReservedExtents;

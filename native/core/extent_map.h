@@ -15,7 +15,7 @@ namespace plogdb {
 // Free -> announced (named by a run as the next to be written) -> open (the one being filled) -> sealed -> free.
 enum class ExtentState : uint8_t { kFree, kAnnounced, kOpen, kSealed };
 
-inline constexpr uint32_t kReservedExtents = 4;      // D1: for merge, marks and deletions
+inline constexpr uint32_t kReservedExtents = 4;       // D1: for merge, marks and deletions
 inline constexpr uint32_t kReservedForDeletions = 1;  // what even deletions leave alone
 
 // What a batch needs of a volume in the worst case.
@@ -40,10 +40,10 @@ class ExtentMap {
 
   // Recovery and writer: life cycle.
   void Restore(uint32_t extent, ExtentState state, bool pinned);
-  uint32_t Announce();              // a free extent, lowest first, or kNoExtent
-  void Open(uint32_t extent);       // announced -> open
-  void Seal(uint32_t extent);       // open -> sealed, or free when nothing lives there
-  void Keep(uint32_t extent);       // never freed in this life of the store
+  uint32_t Announce();               // a free extent, lowest first, or kNoExtent
+  void Open(uint32_t extent);        // announced -> open
+  void Seal(uint32_t extent);        // open -> sealed, or free when nothing lives there
+  void Keep(uint32_t extent);        // never freed in this life of the store
   void FreeIfDead(uint32_t extent);  // after recovery: sealed and empty -> free
 
   // Records: added when durable, released when what replaces them is durable (D5).

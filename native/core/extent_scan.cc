@@ -1,5 +1,6 @@
-// Runs tile an extent from its first data block, without gaps, with growing block ids, all naming the same life. So a gap
-// before a whole run held a durable run; behind the last whole run it takes a reference from elsewhere to know that.
+// Runs tile an extent from its first data block, without gaps, with growing block ids, all naming the same life. So a
+// gap before a whole run held a durable run; behind the last whole run it takes a reference from elsewhere to know
+// that.
 #include "extent_scan.h"
 
 #include <algorithm>
@@ -52,7 +53,8 @@ void ExtentScan::FindRuns() {
   const uint32_t stop = input_.first_block + static_cast<uint32_t>(headers_.size());
   uint64_t last_id = 0;
   for (uint32_t block = input_.first_block; block < stop;) {
-    const bool starts = Valid(block) && (HeaderOf(block).flags & kFirstOfRun) != 0 && HeaderOf(block).block_id > last_id;
+    const bool starts =
+        Valid(block) && (HeaderOf(block).flags & kFirstOfRun) != 0 && HeaderOf(block).block_id > last_id;
     if (!starts || !TakeRun(block)) {
       ++block;
       continue;

@@ -1,6 +1,6 @@
-// What one extent says, read as it lies: its present life, the runs that are whole, and the places that held acknowledged data
-// and are broken, with the keys that can be told (D17). Knows one extent only; what other extents and volumes say about it
-// comes in as references.
+// What one extent says, read as it lies: its present life, the runs that are whole, and the places that held
+// acknowledged data and are broken, with the keys that can be told (D17). Knows one extent only; what other extents and
+// volumes say about it comes in as references.
 #ifndef PLOGDB_CORE_EXTENT_SCAN_H_
 #define PLOGDB_CORE_EXTENT_SCAN_H_
 
@@ -50,8 +50,8 @@ struct ScanInput {
   const StoreId* store_id = nullptr;
   uint32_t volume = 0;
   size_t volumes = 1;
-  uint32_t first_block = 0;           // of the extent's data
-  std::span<const uint8_t> bytes;     // from first_block on, as far as it was read
+  uint32_t first_block = 0;        // of the extent's data
+  std::span<const uint8_t> bytes;  // from first_block on, as far as it was read
 };
 
 // One thread.
@@ -59,9 +59,9 @@ class ExtentScan {
  public:
   explicit ExtentScan(const ScanInput& input);
 
-  uint64_t life() const { return life_; }       // 0: no valid block
+  uint64_t life() const { return life_; }  // 0: no valid block
   uint64_t max_id() const { return max_id_; }
-  uint32_t end() const { return end_; }         // block behind the last whole run of the present life
+  uint32_t end() const { return end_; }  // block behind the last whole run of the present life
   const std::vector<FoundRun>& runs() const { return runs_; }
   // Reference to the run before the extent's first one (elsewhere), if its first run is whole.
   const std::optional<RunReference>& before() const { return before_; }

@@ -1,5 +1,6 @@
-// What is on the disk: superblock, block header, run head, record head and directory, byte by byte (docs/disk-format.md).
-// Knows bytes only; no device, no index. Everything is little-endian and checked before it is believed.
+// What is on the disk: superblock, block header, run head, record head and directory, byte by byte
+// (docs/disk-format.md). Knows bytes only; no device, no index. Everything is little-endian and checked before it is
+// believed.
 #ifndef PLOGDB_CORE_FORMAT_H_
 #define PLOGDB_CORE_FORMAT_H_
 
@@ -22,7 +23,7 @@ static_assert(std::endian::native == std::endian::little, "structs are written a
 using StoreId = std::array<uint8_t, 16>;
 
 inline constexpr uint16_t kFormatVersion = 1;
-inline constexpr uint32_t kBlockMagic = 0x314b4c50;          // "PLK1"
+inline constexpr uint32_t kBlockMagic = 0x314b4c50;           // "PLK1"
 inline constexpr uint64_t kSuperMagic = 0x314253474f4c50ull;  // "PLOGSB1"
 inline constexpr size_t kSuperCopies = 4;
 inline constexpr uint32_t kNoExtent = 0xffffffff;

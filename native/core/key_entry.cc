@@ -1,5 +1,6 @@
-// The rule: live are, for every position at or above the floor of the newest record, the record with the highest LSN; what
-// a deletion erased is never live; a deletion's marker lives until a later record carries its LSN on (erased_below).
+// The rule: live are, for every position at or above the floor of the newest record, the record with the highest LSN;
+// what a deletion erased is never live; a deletion's marker lives until a later record carries its LSN on
+// (erased_below).
 #include "key_entry.h"
 
 #include <utility>

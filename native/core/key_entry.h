@@ -1,5 +1,5 @@
-// One key in memory and the rule of D5 and D13 that says which of its records live. Records may come in any order (recovery) or
-// in LSN order (writer): the outcome is the same. No lock, no disk.
+// One key in memory and the rule of D5 and D13 that says which of its records live. Records may come in any order
+// (recovery) or in LSN order (writer): the outcome is the same. No lock, no disk.
 #ifndef PLOGDB_CORE_KEY_ENTRY_H_
 #define PLOGDB_CORE_KEY_ENTRY_H_
 
@@ -53,9 +53,9 @@ struct KeyEntry {
 
   bool empty() const { return slots == 0 && !marker; }
   bool corrupt() const;
-  const Slot* Newest() const;          // null when there is none
-  Slot* Find(uint64_t position);       // null when there is none
-  uint64_t floor() const;              // of the newest record; 0 when there is none
+  const Slot* Newest() const;     // null when there is none
+  Slot* Find(uint64_t position);  // null when there is none
+  uint64_t floor() const;         // of the newest record; 0 when there is none
 
  private:
   bool ApplyDrop(const Record& record, DeadRecords* dead);

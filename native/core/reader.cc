@@ -10,8 +10,7 @@
 
 namespace plogdb {
 
-Reader::Reader(const StoreId& store_id, std::vector<ReadVolume> volumes, KeyIndex* index,
-               CompletionQueue* completions)
+Reader::Reader(const StoreId& store_id, std::vector<ReadVolume> volumes, KeyIndex* index, CompletionQueue* completions)
     : store_id_(store_id), volumes_(std::move(volumes)), index_(index), completions_(completions) {}
 
 void Reader::Start(uint32_t threads) {
@@ -109,7 +108,8 @@ bool Reader::ReadRecord(const ReadRequest& request, AlignedBuffer* buffer, Value
   const uint64_t offset = uint64_t{plan.place.block} * kBlockBytes;
   BlockDevice* device = volumes_[request.volume].device;
   // A read error may pass; a second one is taken for a broken record.
-  if (!device->Read(offset, buffer->first(bytes)).ok() && !device->Read(offset, buffer->first(bytes)).ok()) return false;
+  if (!device->Read(offset, buffer->first(bytes)).ok() && !device->Read(offset, buffer->first(bytes)).ok())
+    return false;
   std::vector<uint8_t> stream;
   stream.reserve(size_t{blocks} * kPayloadBytes);
   uint64_t first_id = 0;

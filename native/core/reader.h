@@ -1,5 +1,5 @@
-// Reads of values that are not in memory: a small pool of threads, or, in stepped mode, the caller. Requests are served in
-// order of their address; a record is checked in every respect before it is believed (D16).
+// Reads of values that are not in memory: a small pool of threads, or, in stepped mode, the caller. Requests are served
+// in order of their address; a record is checked in every respect before it is believed (D16).
 #ifndef PLOGDB_CORE_READER_H_
 #define PLOGDB_CORE_READER_H_
 

@@ -200,8 +200,8 @@ void Recovery::ApplyTold() {
   }
 }
 
-// The extent to be written next: as announced, so that a write torn over it is never taken for damage. `must`: without an
-// announcement any free extent is better than none.
+// The extent to be written next: as announced, so that a write torn over it is never taken for damage. `must`: without
+// an announcement any free extent is better than none.
 uint32_t Recovery::PickAnnounced(uint32_t volume, uint32_t wanted, bool must) const {
   const auto& extents = facts_[volume].extents;
   const auto usable = [&](uint32_t extent) {
@@ -288,8 +288,8 @@ void Recovery::CountLive() {
   }
 }
 
-// What an announced extent holds is dead, because something newer was durable. When it wins all the same, that newer record
-// is lost and its run could not tell it: the key's state is not known.
+// What an announced extent holds is dead, because something newer was durable. When it wins all the same, that newer
+// record is lost and its run could not tell it: the key's state is not known.
 void Recovery::CondemnResurrected() {
   std::vector<std::pair<std::string, Slot>> resurrected;
   index_->ForEach([&](const KeyEntry& entry) {

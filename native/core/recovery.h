@@ -1,5 +1,5 @@
-// From what lies on the volumes to the state in memory (D17): scans every extent, decides the winners by D5, tells broken
-// acknowledged runs from unfinished ones, and says where writing goes on. Changes nothing on the disk itself.
+// From what lies on the volumes to the state in memory (D17): scans every extent, decides the winners by D5, tells
+// broken acknowledged runs from unfinished ones, and says where writing goes on. Changes nothing on the disk itself.
 #ifndef PLOGDB_CORE_RECOVERY_H_
 #define PLOGDB_CORE_RECOVERY_H_
 
@@ -43,15 +43,15 @@ class Recovery {
  private:
   struct ExtentFacts {
     uint64_t life = 0;
-    bool whole = false;       // read to its end
-    uint32_t read_end = 0;    // block behind what was read
+    bool whole = false;     // read to its end
+    uint32_t read_end = 0;  // block behind what was read
     uint32_t end = 0;
     bool touched = false;
     bool unfinished = false;
     bool broken = false;
-    bool evidence = false;      // the only witness of a loss elsewhere: kept like a broken one
-    uint64_t announced_at = 0;  // id of the newest run that announced it: what is older in it is dead
-    FoundRun newest;            // first_id 0: no whole run
+    bool evidence = false;           // the only witness of a loss elsewhere: kept like a broken one
+    uint64_t announced_at = 0;       // id of the newest run that announced it: what is older in it is dead
+    FoundRun newest;                 // first_id 0: no whole run
     std::vector<RunReference> tail;  // from elsewhere, behind end
     std::vector<ToldRecord> told;
     uint64_t unknown = 0;

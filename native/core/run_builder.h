@@ -1,5 +1,5 @@
-// Lays a run out in memory: a stream of bytes cut into the payloads of consecutive blocks, each with its header (D2, D3).
-// Knows the format and nothing of queues or disks.
+// Lays a run out in memory: a stream of bytes cut into the payloads of consecutive blocks, each with its header (D2,
+// D3). Knows the format and nothing of queues or disks.
 #ifndef PLOGDB_CORE_RUN_BUILDER_H_
 #define PLOGDB_CORE_RUN_BUILDER_H_
 

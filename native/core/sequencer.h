@@ -1,5 +1,5 @@
-// Hands out block ids and LSNs store-wide, and knows which of them are durable: the watermark (D18) and, per volume, the
-// newest durable run (the mark of D17). One lock, held for a few instructions per run.
+// Hands out block ids and LSNs store-wide, and knows which of them are durable: the watermark (D18) and, per volume,
+// the newest durable run (the mark of D17). One lock, held for a few instructions per run.
 #ifndef PLOGDB_CORE_SEQUENCER_H_
 #define PLOGDB_CORE_SEQUENCER_H_
 

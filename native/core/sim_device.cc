@@ -1,4 +1,5 @@
-// The simulated disk. Unflushed writes are kept with what they replaced, so that a power loss can undo any part of them.
+// The simulated disk. Unflushed writes are kept with what they replaced, so that a power loss can undo any part of
+// them.
 #include "sim_device.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// A disk in memory that lies the way disks lie: writes that were not flushed are lost, torn at 512 bytes or reordered at
-// a power loss; bits rot, writes go astray or vanish, calls fail. Seeded, so that every run can be had again.
+// A disk in memory that lies the way disks lie: writes that were not flushed are lost, torn at 512 bytes or reordered
+// at a power loss; bits rot, writes go astray or vanish, calls fail. Seeded, so that every run can be had again.
 #ifndef PLOGDB_CORE_SIM_DEVICE_H_
 #define PLOGDB_CORE_SIM_DEVICE_H_
 
@@ -85,7 +85,7 @@ class SimDisk {
   void CopyIn(uint64_t offset, std::span<const uint8_t> data);
 
   const uint64_t bytes_;
-  mutable std::mutex mutex_;  // guards all below
+  mutable std::mutex mutex_;                        // guards all below
   std::vector<std::shared_ptr<const Page>> pages_;  // null = zeros
   std::vector<Unflushed> unflushed_;
   std::vector<Unflushed> doomed_;  // a flush failed: readable, and gone with the power, whatever is flushed later

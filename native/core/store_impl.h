@@ -1,5 +1,5 @@
-// The store put together: opening, splitting batches into units, threads, and the FAILED state. What a run is, the writer
-// knows; what a crash left, recovery knows.
+// The store put together: opening, splitting batches into units, threads, and the FAILED state. What a run is, the
+// writer knows; what a crash left, recovery knows.
 #ifndef PLOGDB_CORE_STORE_IMPL_H_
 #define PLOGDB_CORE_STORE_IMPL_H_
 

@@ -75,9 +75,7 @@ void VolumeWriter::RefuseAll(StatusCode status) {
   shared_->completions->EndParts(batches, status);
 }
 
-uint32_t VolumeWriter::Room() const {
-  return extent_ == kNoExtent ? 0 : geometry_.end_block(extent_) - next_block_;
-}
+uint32_t VolumeWriter::Room() const { return extent_ == kNoExtent ? 0 : geometry_.end_block(extent_) - next_block_; }
 
 // A run fits when a seal with its directory still fits behind it.
 bool VolumeWriter::FitsInExtent(uint64_t stream_bytes, uint64_t directory_bytes) const {

@@ -1,6 +1,6 @@
-// One volume's writer: gathers what is queued into one run, writes it, flushes it, and only then changes memory and reports
-// (D5, D6). A state machine of two steps, driven by a thread or by the caller (D22); at most one run is on its way. It
-// knows nothing of other volumes but the shared sequencer.
+// One volume's writer: gathers what is queued into one run, writes it, flushes it, and only then changes memory and
+// reports (D5, D6). A state machine of two steps, driven by a thread or by the caller (D22); at most one run is on its
+// way. It knows nothing of other volumes but the shared sequencer.
 #ifndef PLOGDB_CORE_WRITER_H_
 #define PLOGDB_CORE_WRITER_H_
 
@@ -22,14 +22,14 @@
 
 namespace plogdb {
 
-inline constexpr uint64_t kIdleMarkUs = 50'000;             // D17 asks for 100 ms at most
+inline constexpr uint64_t kIdleMarkUs = 50'000;              // D17 asks for 100 ms at most
 inline constexpr uint64_t kMaxRunBytes = uint64_t{4} << 20;  // a run gathers no more than this (one unit may be larger)
 inline constexpr uint64_t kZeroFillBytes = 256 << 10;        // one step of the filler
 
 // Where a volume's writing goes on; found by recovery.
 struct WriterStart {
-  size_t volumes = 1;              // of the store
-  uint32_t extent = kNoExtent;     // the open extent; kNoExtent: the next run opens `announced`
+  size_t volumes = 1;           // of the store
+  uint32_t extent = kNoExtent;  // the open extent; kNoExtent: the next run opens `announced`
   uint32_t next_block = 0;
   uint64_t life = 0;
   uint32_t announced = kNoExtent;  // by a durable run; or the store's very first extent
@@ -37,7 +37,7 @@ struct WriterStart {
   uint32_t directory_entries = 0;
   bool directory_complete = true;
   bool keep_first_extent = false;  // the opening run is the only witness of a loss: its extent is never freed
-  std::vector<bool> untouched;  // by extent: nothing was ever written there
+  std::vector<bool> untouched;     // by extent: nothing was ever written there
 };
 
 struct WriterStats {

@@ -1,5 +1,6 @@
-// Throughput of the engine against the disk below it, on the same file system, in one run: raw write + flush, then durable
-// puts by one caller, by 64 callers, and in batches of 100, cached loads, recovery. Not a test. Usage: bench DIRECTORY [seconds]
+// Throughput of the engine against the disk below it, on the same file system, in one run: raw write + flush, then
+// durable puts by one caller, by 64 callers, and in batches of 100, cached loads, recovery. Not a test. Usage: bench
+// DIRECTORY [seconds]
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -142,7 +143,8 @@ int Main(const std::string& directory, double seconds) {
   bench.store->Stats(&after);
   const double user = static_cast<double>(bench.token - first_token) * (16 + kValueBytes);
   const double amplification = static_cast<double>(after.bytes_written - before.bytes_written) / user;
-  const double per_flush = static_cast<double>(bench.token - first_token) / static_cast<double>(after.flushes - before.flushes);
+  const double per_flush =
+      static_cast<double>(bench.token - first_token) / static_cast<double>(after.flushes - before.flushes);
   const double batches = bench.Run(1, 100, seconds);
   LoadedKey loaded;
   uint64_t loads = 0;

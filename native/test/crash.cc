@@ -1,5 +1,6 @@
-// One workload = a chain of lives of one store. In each life everything that reaches the disk is recorded; then, for every
-// place of the recording, images are built with the writes since the last flush dropped, kept, or torn at sectors.
+// One workload = a chain of lives of one store. In each life everything that reaches the disk is recorded; then, for
+// every place of the recording, images are built with the writes since the last flush dropped, kept, or torn at
+// sectors.
 #include "crash.h"
 
 #include <algorithm>
@@ -157,7 +158,8 @@ void Explorer::Live() {
   fixture.Close();
 }
 
-// All keys of a volume show the state after one and the same number of batches (D3, D6); large batches are atomic per key.
+// All keys of a volume show the state after one and the same number of batches (D3, D6); large batches are atomic per
+// key.
 size_t Explorer::MatchAll(Fixture* fixture, const Progress& progress, bool recovered, const std::string& where) {
   size_t lowest = SIZE_MAX;
   std::vector<std::vector<std::string>> together(load_ == Load::kReuse ? keys_.size() : volumes_);
@@ -235,13 +237,15 @@ void Explorer::TryAllImages() {
     for (const Medium& medium : first) media_.push_back({medium.path, std::make_shared<SimDisk>(*medium.durable), {}});
     for (size_t i = 0; i <= calls_.size() && outcome_.failure.empty(); ++i) {
       if (last && i == kept) return TryImage(i, 2 + random_.Below(3), true);
-      const bool pending = std::any_of(media_.begin(), media_.end(), [](const Medium& m) { return !m.pending.empty(); });
+      const bool pending =
+          std::any_of(media_.begin(), media_.end(), [](const Medium& m) { return !m.pending.empty(); });
       for (uint64_t fate = 0; !last && fate < (pending ? 6u : 1u) && outcome_.failure.empty(); ++fate) {
         TryImage(i, fate, false);
       }
       if (i == calls_.size()) break;
       const RecordedCall& call = calls_[i];
-      Medium& medium = *std::find_if(media_.begin(), media_.end(), [&](const Medium& m) { return m.path == call.path; });
+      Medium& medium =
+          *std::find_if(media_.begin(), media_.end(), [&](const Medium& m) { return m.path == call.path; });
       if (call.kind == RecordedKind::kWrite) {
         medium.pending.push_back(&call);
         continue;

@@ -1,5 +1,5 @@
-// The crash explorer: random workloads on the recorder, and every kind of image that a power loss could have left at every
-// write and flush, opened and compared with the oracle.
+// The crash explorer: random workloads on the recorder, and every kind of image that a power loss could have left at
+// every write and flush, opened and compared with the oracle.
 #ifndef PLOGDB_TEST_CRASH_H_
 #define PLOGDB_TEST_CRASH_H_
 
@@ -18,7 +18,8 @@ struct CrashOutcome {
   uint64_t dropped_runs = 0;
 };
 
-// A workload from `seed` and all its images; with kSmall then the same again from one of the images, `rounds` times in all.
+// A workload from `seed` and all its images; with kSmall then the same again from one of the images, `rounds` times in
+// all.
 CrashOutcome ExploreCrashes(uint64_t seed, Load load, int rounds);
 
 }  // namespace plogdb::test

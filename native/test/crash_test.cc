@@ -26,10 +26,11 @@ CASE("power loss: every acknowledged record is there, nothing older reappears, a
     sum.dropped_runs += one.dropped_runs;
     if (!one.failure.empty()) Failed(__FILE__, __LINE__, "seed " + std::to_string(seed) + ": " + one.failure);
   }
-  std::printf("     %llu workloads, %llu flush boundaries, %llu images, %llu unfinished runs dropped, %llu extents reused\n",
-              static_cast<unsigned long long>(settings().workloads), static_cast<unsigned long long>(sum.boundaries),
-              static_cast<unsigned long long>(sum.images), static_cast<unsigned long long>(sum.dropped_runs),
-              static_cast<unsigned long long>(sum.extents_freed));
+  std::printf(
+      "     %llu workloads, %llu flush boundaries, %llu images, %llu unfinished runs dropped, %llu extents reused\n",
+      static_cast<unsigned long long>(settings().workloads), static_cast<unsigned long long>(sum.boundaries),
+      static_cast<unsigned long long>(sum.images), static_cast<unsigned long long>(sum.dropped_runs),
+      static_cast<unsigned long long>(sum.extents_freed));
   CHECK(sum.dropped_runs > 0);
   if (settings().workloads >= 5) CHECK(sum.extents_freed > 0);
 }
@@ -58,10 +59,16 @@ CASE("canary: a completion before the flush is caught") {
 }
 CASE("canary: a rewritten tail block is caught") { MustDie(Canary::kTailBlockRewritten, "tail_block_rewritten"); }
 CASE("canary: unchecked block ids are caught") { MustDie(Canary::kBlockIdNotChecked, "block_id_not_checked"); }
-CASE("canary: an accepted incomplete run is caught") { MustDie(Canary::kIncompleteRunAccepted, "incomplete_run_accepted"); }
+CASE("canary: an accepted incomplete run is caught") {
+  MustDie(Canary::kIncompleteRunAccepted, "incomplete_run_accepted");
+}
 CASE("canary: recovery by place instead of LSN is caught") { MustDie(Canary::kRecoveryByPlace, "recovery_by_place"); }
-CASE("canary: a deletion marker dropped early is caught") { MustDie(Canary::kMarkerDroppedEarly, "marker_dropped_early"); }
-CASE("canary: an extent written over unannounced is caught") { MustDie(Canary::kAnnouncementSkipped, "announcement_skipped"); }
+CASE("canary: a deletion marker dropped early is caught") {
+  MustDie(Canary::kMarkerDroppedEarly, "marker_dropped_early");
+}
+CASE("canary: an extent written over unannounced is caught") {
+  MustDie(Canary::kAnnouncementSkipped, "announcement_skipped");
+}
 
 }  // namespace
 }  // namespace plogdb::test

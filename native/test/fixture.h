@@ -57,7 +57,7 @@ class Fixture {
   uint64_t clock_us = 1'000'000;
   uint64_t last_token = 0;
   uint64_t wakes = 0;
-  std::vector<Completion> completions;  // all drained
+  std::vector<Completion> completions;   // all drained
   std::map<uint64_t, StatusCode> ended;  // by token
 
  private:

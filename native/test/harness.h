@@ -27,21 +27,21 @@ const Settings& settings();
 
 #define PLOGDB_TEST_JOIN2(a, b) a##b
 #define PLOGDB_TEST_JOIN(a, b) PLOGDB_TEST_JOIN2(a, b)
-#define CASE(claim)                                                                                                  \
-  static void PLOGDB_TEST_JOIN(Case, __LINE__)();                                                                    \
-  static const ::plogdb::test::Registration PLOGDB_TEST_JOIN(registration, __LINE__)(claim,                          \
-                                                                                     PLOGDB_TEST_JOIN(Case, __LINE__)); \
+#define CASE(claim)                                                                   \
+  static void PLOGDB_TEST_JOIN(Case, __LINE__)();                                     \
+  static const ::plogdb::test::Registration PLOGDB_TEST_JOIN(registration, __LINE__)( \
+      claim, PLOGDB_TEST_JOIN(Case, __LINE__));                                       \
   static void PLOGDB_TEST_JOIN(Case, __LINE__)()
-#define CHECK(condition)                                                             \
-  do {                                                                               \
+#define CHECK(condition)                                                              \
+  do {                                                                                \
     if (!(condition)) ::plogdb::test::Failed(__FILE__, __LINE__, "not: " #condition); \
   } while (false)
-#define REQUIRE(condition)                                              \
-  do {                                                                  \
-    if (!(condition)) {                                                 \
-      ::plogdb::test::Failed(__FILE__, __LINE__, "not: " #condition);    \
-      return;                                                           \
-    }                                                                   \
+#define REQUIRE(condition)                                            \
+  do {                                                                \
+    if (!(condition)) {                                               \
+      ::plogdb::test::Failed(__FILE__, __LINE__, "not: " #condition); \
+      return;                                                         \
+    }                                                                 \
   } while (false)
 
 #endif  // PLOGDB_TEST_HARNESS_H_

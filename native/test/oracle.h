@@ -1,5 +1,5 @@
-// What a store must hold, worked out a second time and in another way: plain maps, one state per key and batch. The engine's
-// code is not used here.
+// What a store must hold, worked out a second time and in another way: plain maps, one state per key and batch. The
+// engine's code is not used here.
 #ifndef PLOGDB_TEST_ORACLE_H_
 #define PLOGDB_TEST_ORACLE_H_
 

@@ -1,5 +1,5 @@
-// The door of the store, on a healthy disk: what is put is loaded and read, order of completions, marks, deletions, space
-// and its reuse, identity and locks.
+// The door of the store, on a healthy disk: what is put is loaded and read, order of completions, marks, deletions,
+// space and its reuse, identity and locks.
 #include <cstring>
 #include <string>
 #include <vector>
@@ -12,9 +12,7 @@
 namespace plogdb::test {
 namespace {
 
-std::string Text(const ValueRef& value) {
-  return {reinterpret_cast<const char*>(value.bytes().data()), value.size()};
-}
+std::string Text(const ValueRef& value) { return {reinterpret_cast<const char*>(value.bytes().data()), value.size()}; }
 
 CASE("a fresh store says so, and an opened one keeps its storage id") {
   Fixture fixture;
@@ -154,14 +152,16 @@ std::string FillDisk(uint64_t seed) {
   SimRandom random(seed);
   for (int i = 0; i < 5; ++i) {  // some churn first: extents are freed and used again
     for (uint64_t j = 0; j < 12; ++j) {
-      const StatusCode status = fixture.Put("churn", 1 + j + static_cast<uint64_t>(i) * 20, 1 + j + static_cast<uint64_t>(i) * 20, MakeValue(j, 200'000));
+      const StatusCode status = fixture.Put("churn", 1 + j + static_cast<uint64_t>(i) * 20,
+                                            1 + j + static_cast<uint64_t>(i) * 20, MakeValue(j, 200'000));
       if (status != StatusCode::kOk) return "churn: " + std::string(StatusCodeName(status));
     }
   }
   uint64_t taken = 0;
   StatusCode last = StatusCode::kOk;
   for (; taken < 3000 && last == StatusCode::kOk; ++taken) {
-    const uint64_t token = fixture.Submit({{OpKind::kPut, "k" + std::to_string(taken), 1, 0, taken, MakeValue(taken, random.Below(40'000))}});
+    const uint64_t token = fixture.Submit(
+        {{OpKind::kPut, "k" + std::to_string(taken), 1, 0, taken, MakeValue(taken, random.Below(40'000))}});
     if (random.Chance(40)) fixture.StepAll();
     fixture.Drain();
     if (fixture.ended.count(token) > 0) last = fixture.ended[token];

@@ -209,7 +209,8 @@ CASE("files: an extent is zero-filled ahead of its first use (D1)") {
   fixture.factory->set_wants_zero_fill(true);
   fixture.options.cache_bytes = 0;
   REQUIRE(fixture.Open().ok());
-  for (uint64_t i = 1; i <= 60; ++i) CHECK(fixture.Put("key" + std::to_string(i % 2), i, i, MakeValue(i, 100'000)) == StatusCode::kOk);
+  for (uint64_t i = 1; i <= 60; ++i)
+    CHECK(fixture.Put("key" + std::to_string(i % 2), i, i, MakeValue(i, 100'000)) == StatusCode::kOk);
   const uint64_t seed = 5;
   fixture.Crash(seed);
   REQUIRE(fixture.Open().ok());

@@ -126,7 +126,7 @@ Record MakeRecord(uint64_t lsn, uint64_t position, uint64_t floor, uint64_t eras
 CASE("key entry: the same records live whatever the order in which they are found (D5, D13)") {
   Record drop = MakeRecord(4, 0, 0);
   drop.kind = RecordKind::kDrop;
-  std::vector<Record> records = {MakeRecord(1, 1, 0),    MakeRecord(2, 2, 1),    MakeRecord(3, 3, 2), drop,
+  std::vector<Record> records = {MakeRecord(1, 1, 0),    MakeRecord(2, 2, 1),    MakeRecord(3, 3, 2),   drop,
                                  MakeRecord(5, 1, 0, 4), MakeRecord(6, 1, 0, 4), MakeRecord(7, 2, 1, 4)};
   std::vector<size_t> order = {0, 1, 2, 3, 4, 5, 6};
   do {
