@@ -8,7 +8,14 @@ import type { Context } from "./context.js";
 import type { Effects } from "./effects.js";
 import type { Entry } from "./entry.js";
 import type { Lane } from "./lane.js";
-import { catchUpTo, hasRoomToAccept, hasRoomToPromise, persistPosition, quarantine, sendChosenEntry } from "./learner.js";
+import {
+  catchUpTo,
+  hasRoomToAccept,
+  hasRoomToPromise,
+  persistPosition,
+  quarantine,
+  sendChosenEntry,
+} from "./learner.js";
 import type { AcceptMessage, PrepareMessage } from "./message.js";
 import { leaderOf } from "./plog.js";
 

@@ -186,7 +186,11 @@ function startAccept(context: Context, lane: Lane, round: Round, effects: Effect
       message: { type: "accept", key: lane.key, index, ballot, entry, proposer: context.self, mark, base: null },
     });
   }
-  if (mayVote(context, lane) && hasRoomToAccept(context, lane, entry) && compareBallots(ballot, lane.plog.promised) >= 0) {
+  if (
+    mayVote(context, lane) &&
+    hasRoomToAccept(context, lane, entry) &&
+    compareBallots(ballot, lane.plog.promised) >= 0
+  ) {
     accept(context, lane, ballot, entry, context.self, effects);
     answerAccept(lane, context.self, ballot, entry, true, effects);
   }

@@ -117,7 +117,9 @@ export class Oracle implements Observer {
     if (chosen.index > 0 && this.#checked.get(name) !== chosen.index) {
       const fact = this.factsOf(lane.key).chosen.get(chosen.index);
       if (fact === undefined) {
-        this.#fail(`AGREEMENT: ${where} takes index ${String(chosen.index)} as chosen, but no majority of disks holds it`);
+        this.#fail(
+          `AGREEMENT: ${where} takes index ${String(chosen.index)} as chosen, but no majority of disks holds it`,
+        );
       }
       if (fact.entry.hash !== chosen.hash) {
         this.#fail(`AGREEMENT: ${where} holds another entry as chosen at index ${String(chosen.index)}`);
@@ -130,7 +132,8 @@ export class Oracle implements Observer {
       }
     }
     if (!replica.context.mayVote) {
-      for (const write of effects.persist) if (!write.chosen) this.#fail(`P30: ${where} promises or accepts as a learner`);
+      for (const write of effects.persist)
+        if (!write.chosen) this.#fail(`P30: ${where} promises or accepts as a learner`);
     }
   }
 
@@ -150,7 +153,9 @@ export class Oracle implements Observer {
       good = holds(message.chosenIndex + 1, message.accepted, "accepted");
     }
     if (!good) {
-      this.#fail(`P2: ${message.type} of replica ${String(replica.id)} leaves before its record is durable (${String(lane?.writes)})`);
+      this.#fail(
+        `P2: ${message.type} of replica ${String(replica.id)} leaves before its record is durable (${String(lane?.writes)})`,
+      );
     }
   }
 
@@ -169,7 +174,8 @@ export class Oracle implements Observer {
       const before = this.#durable.get(name) ?? { index: 0, promised: NO_BALLOT, accepted: NO_BALLOT };
       if (index < before.index) this.#fail(`P24: the disk goes back from index ${String(before.index)} to ${at}`);
       if (write.chosen) {
-        if (facts.chosen.get(index)?.entry.hash !== write.entry?.hash) this.#fail(`AGREEMENT: a wrong chosen record at ${at}`);
+        if (facts.chosen.get(index)?.entry.hash !== write.entry?.hash)
+          this.#fail(`AGREEMENT: a wrong chosen record at ${at}`);
         this.#durable.set(name, { index: index + 1, promised: NO_BALLOT, accepted: NO_BALLOT });
         continue;
       }
@@ -195,7 +201,8 @@ export class Oracle implements Observer {
       vote = { hash: entry.hash, voters: 0 };
       facts.votes.set(name, vote);
     }
-    if (vote.hash !== entry.hash) this.#fail(`ONE BALLOT, TWO ENTRIES: ${ballotName(ballot)} at index ${String(index)}`);
+    if (vote.hash !== entry.hash)
+      this.#fail(`ONE BALLOT, TWO ENTRIES: ${ballotName(ballot)} at index ${String(index)}`);
     vote.voters |= 1 << voter;
     if (countVotes(vote.voters) < majorityOf(this.#replicas)) return;
     const leader = base.index === 0 ? hashKey(key) % this.#replicas : base.leader;
@@ -215,7 +222,8 @@ export class Oracle implements Observer {
     for (const request of own) {
       const name = requestName(request.id);
       const other = this.#decidedAt.get(name);
-      if (other !== undefined) this.#fail(`APPLIED TWICE: request ${name} at index ${String(other)} and ${String(index)}`);
+      if (other !== undefined)
+        this.#fail(`APPLIED TWICE: request ${name} at index ${String(other)} and ${String(index)}`);
       this.#decidedAt.set(name, index);
       const status = this.#byRequest.get(name)?.status;
       if (request.refusal === null && (status === "not-applied" || status === "failed")) {
@@ -225,7 +233,8 @@ export class Oracle implements Observer {
     const listed = new Set(list.map((request) => requestName(request.id)));
     for (let at = Math.max(entry.coveredFrom, 1); at < index; at++) {
       for (const name of facts.chosen.get(at)?.results.keys() ?? []) {
-        if (!listed.has(name)) this.#fail(`P14: the list at index ${String(index)} lacks request ${name} of ${String(at)}`);
+        if (!listed.has(name))
+          this.#fail(`P14: the list at index ${String(index)} lacks request ${name} of ${String(at)}`);
       }
     }
     facts.chosen.set(index, { entry, ballot, results: this.#replay(entry, base) });
@@ -267,7 +276,9 @@ export class Oracle implements Observer {
       }
     }
     if (found) return explained;
-    return this.#fail(`VALUE: the entry chosen at index ${String(entry.index)} is not what its requests make of its base`);
+    return this.#fail(
+      `VALUE: the entry chosen at index ${String(entry.index)} is not what its requests make of its base`,
+    );
   }
 
   // ---- what clients are told
@@ -295,7 +306,10 @@ export class Oracle implements Observer {
         if (result === undefined || result.refusal !== null || decided !== outcome.index) {
           return this.#fail(`OK, but request ${name} was not applied at index ${String(outcome.index)}`);
         }
-        if (outcome.index <= told.low) this.#fail(`WRITE BEHIND AN ACKNOWLEDGED ONE: index ${String(outcome.index)}, ${String(told.low)} was acknowledged before it began`);
+        if (outcome.index <= told.low)
+          this.#fail(
+            `WRITE BEHIND AN ACKNOWLEDGED ONE: index ${String(outcome.index)}, ${String(told.low)} was acknowledged before it began`,
+          );
         const same = results?.some((one) => one.result === plainResult(outcome.result)) ?? false;
         if (!same) this.#fail(`request ${name} is answered with a wrong result`);
         if (outcome.version !== result.next.version) this.#fail(`request ${name} is answered with a wrong version`);
@@ -337,7 +351,9 @@ export class Oracle implements Observer {
     const facts = this.factsOf(key);
     const { index } = outcome;
     if (index < told.low) {
-      this.#fail(`STALE READ: answered index ${String(index)}, index ${String(told.low)} was acknowledged before it began`);
+      this.#fail(
+        `STALE READ: answered index ${String(index)}, index ${String(told.low)} was acknowledged before it began`,
+      );
     }
     const entry = this.#entryAt(facts, index);
     if (entry === null) return this.#fail(`READ of index ${String(index)}, which is not chosen`);

@@ -59,7 +59,8 @@ export function renderOperation(operation: Operation | null): string {
   if (operation === null) return "read";
   const value = "value" in operation ? ` ${JSON.stringify(text(operation.value).slice(0, 12))}` : "";
   const delta = operation.kind === "add" ? ` ${operation.delta}` : "";
-  const condition = operation.kind === "set" && operation.condition.kind !== "none" ? ` if ${operation.condition.kind}` : "";
+  const condition =
+    operation.kind === "set" && operation.condition.kind !== "none" ? ` if ${operation.condition.kind}` : "";
   const expiry = "expiryMs" in operation && operation.expiryMs !== 0 ? ` until ${String(operation.expiryMs)}` : "";
   return `${operation.kind}${value}${delta}${condition}${expiry}`;
 }
@@ -79,7 +80,9 @@ export function renderWrite(outcome: WriteOutcome): string {
 
 export function renderRead(outcome: ReadOutcome): string {
   if (outcome.status === "refused") return `REFUSED ${outcome.code}`;
-  return outcome.found ? `${JSON.stringify(text(outcome.value).slice(0, 12))} at ${String(outcome.index)}` : `absent at ${String(outcome.index)}`;
+  return outcome.found
+    ? `${JSON.stringify(text(outcome.value).slice(0, 12))} at ${String(outcome.index)}`
+    : `absent at ${String(outcome.index)}`;
 }
 
 export function renderInput(input: Input): string {

@@ -11,7 +11,7 @@ import type { Input } from "../../src/paxos/replica.js";
 import { type ClientOperation, Oracle } from "./oracle.js";
 import { renderMessage, renderOperation, renderRead, renderRecord, renderWrite } from "./render.js";
 import { bytes } from "./value-model.js";
-import { type Flight, type Observer, type Replica, World } from "./world.js";
+import { type Flight, type Observer, type Replica, type Tamper, World } from "./world.js";
 
 export const PATIENCE = 10;
 export const SETTLE = 200;
@@ -45,7 +45,7 @@ export class Story {
   #messages = new Map<string, number>();
   #records = 0;
 
-  constructor(replicas = 3, leader = 0) {
+  constructor(replicas = 3, leader = 0, tamper: Tamper = {}) {
     this.oracle = new Oracle(replicas);
     this.key = keyLedBy(leader, replicas);
     this.world = new World({
@@ -54,6 +54,7 @@ export class Story {
       patienceTicks: PATIENCE,
       settleTicks: SETTLE,
       observer: this.#observer(),
+      tamper,
     });
     this.oracle.tickOf = () => this.world.tick;
   }
@@ -177,7 +178,8 @@ export class Story {
 
   lose(which: Which): number {
     const lost = this.take(which);
-    for (const { from, to, message } of lost) this.lines.push(`${String(from)} -x ${String(to)}: ${renderMessage(message)}`);
+    for (const { from, to, message } of lost)
+      this.lines.push(`${String(from)} -x ${String(to)}: ${renderMessage(message)}`);
     return lost.length;
   }
 

@@ -289,7 +289,12 @@ describe("stories", () => {
     story.run();
     story.tell();
     story.pass(2 * SETTLE);
-    expect(story.tell().split("\n").filter((line) => !line.includes("state-"))).toMatchInlineSnapshot(`
+    expect(
+      story
+        .tell()
+        .split("\n")
+        .filter((line) => !line.includes("state-")),
+    ).toMatchInlineSnapshot(`
       [
         "0 -> 1: prepare 1 1.0.2",
         "0 -> 2: prepare 1 1.0.2",

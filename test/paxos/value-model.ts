@@ -47,7 +47,7 @@ export function modelEvaluate(operation: Operation, value: ModelValue, wallMs: n
   const there = value.text !== null;
   switch (operation.kind) {
     case "set": {
-      const old = operation.returnOld && there ? `bytes:${String(value.text)}` : null;
+      const old = operation.returnOld && there ? `bytes:${value.text ?? ""}` : null;
       const { condition } = operation;
       if (condition.kind === "absent" && there) return refuse("exists", old);
       if (condition.kind === "present" && !there) return refuse("absent", old);
@@ -60,10 +60,10 @@ export function modelEvaluate(operation: Operation, value: ModelValue, wallMs: n
     case "delete":
       return there ? { next: gone, refusal: null, result: 1 } : refuse("absent", 0);
     case "expire":
-      return there ? put(String(value.text), operation.expiryMs, 1) : refuse("absent", 0);
+      return there ? put(value.text ?? "", operation.expiryMs, 1) : refuse("absent", 0);
     case "persist":
       if (!there) return refuse("absent", 0);
-      return value.expiryMs === 0 ? refuse("no-deadline", 0) : put(String(value.text), 0, 1);
+      return value.expiryMs === 0 ? refuse("no-deadline", 0) : put(value.text ?? "", 0, 1);
     case "append": {
       const joined = (value.text ?? "") + text(operation.value);
       if (joined.length > operation.maxBytes) return refuse("too-large");

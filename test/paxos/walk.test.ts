@@ -15,7 +15,9 @@ const TRACE_LINES = 150;
 function explain(seed: number, replicas: number, lines: number): string {
   const { violation, trace } = runWalk({ seed, replicas, trace: true });
   const replay = `PLOGDB_WALK_SEED=${String(seed)} PLOGDB_WALK_REPLICAS=${String(replicas)} npx vitest run test/paxos/walk.test.ts`;
-  return [...trace.slice(-lines), `seed ${String(seed)}, N=${String(replicas)}: ${String(violation)}`, replay].join("\n");
+  return [...trace.slice(-lines), `seed ${String(seed)}, N=${String(replicas)}: ${String(violation)}`, replay].join(
+    "\n",
+  );
 }
 
 describe("random walks", () => {

@@ -47,8 +47,18 @@ interface Profile {
   readonly plain: boolean;
 }
 
-type Action = "deliver" | "flush" | "tick" | "invoke" | "crash" | "isolate" | "suspect" | "drop" | "full" | "learner" | "skew";
-
+type Action =
+  | "deliver"
+  | "flush"
+  | "tick"
+  | "invoke"
+  | "crash"
+  | "isolate"
+  | "suspect"
+  | "drop"
+  | "full"
+  | "learner"
+  | "skew";
 
 const PATIENCE = 6;
 const SETTLE = 40;
@@ -64,7 +74,9 @@ function pickFrom<T>(random: Random, items: readonly T[]): T {
 }
 
 function makeProfile(random: Random): Profile {
-  const keys = random.chance(0.75) ? [userKey(pickFrom(random, ["a", "b", "c", "d", "e"]))] : [userKey("x"), userKey("y")];
+  const keys = random.chance(0.75)
+    ? [userKey(pickFrom(random, ["a", "b", "c", "d", "e"]))]
+    : [userKey("x"), userKey("y")];
   return {
     keys,
     clients: 2 + random.below(6),
@@ -138,7 +150,9 @@ class Walk {
         oracle.onLeave(replica, lane, envelope);
       },
       onDurable: (replica, batch) => {
-        this.say(`${at(replica)} durable: ${batch.writes.map(renderRecord).join("; ")}${batch.mark > 0 ? ` mark ${String(batch.mark)}` : ""}`);
+        this.say(
+          `${at(replica)} durable: ${batch.writes.map(renderRecord).join("; ")}${batch.mark > 0 ? ` mark ${String(batch.mark)}` : ""}`,
+        );
         oracle.onDurable(replica, batch);
       },
       onCrash: (replica) => {
@@ -267,9 +281,21 @@ class Walk {
     const request = { replica: replica.id, incarnation: context.incarnation, counter: context.lastRequest };
     const low = this.oracle.factsOf(key).acked;
     const invokedTick = this.world.tick;
-    this.oracle.begin({ client: token, key, replica: replica.id, operation, request, deadlineTick, invokedTick, low, status: "running" });
+    this.oracle.begin({
+      client: token,
+      key,
+      replica: replica.id,
+      operation,
+      request,
+      deadlineTick,
+      invokedTick,
+      low,
+      status: "running",
+    });
     this.busy.set(client, token);
-    this.say(`client ${String(token)} at ${String(replica.id)}: ${renderOperation(operation)} (by ${String(deadlineTick)})`);
+    this.say(
+      `client ${String(token)} at ${String(replica.id)}: ${renderOperation(operation)} (by ${String(deadlineTick)})`,
+    );
     if (operation === null) return { type: "read", client: token, deadlineTick };
     return { type: "write", client: token, request, operation, deadlineTick };
   }
@@ -288,7 +314,13 @@ class Walk {
       case 2:
         return null;
       case 3:
-        return { kind: "set", value, expiryMs: wall + random.below(60) - 10, condition: plain, returnOld: random.chance(0.5) };
+        return {
+          kind: "set",
+          value,
+          expiryMs: wall + random.below(60) - 10,
+          condition: plain,
+          returnOld: random.chance(0.5),
+        };
       case 4:
         return { kind: "set", value, expiryMs: 0, condition: { kind: "absent" }, returnOld: random.chance(0.5) };
       case 5:
@@ -338,7 +370,8 @@ class Walk {
     this.#runUntil(() => !running(), 1000, "an operation never ends");
     this.#fresh(running);
     this.#rest();
-    if (world.sent - before > MAX_HEAL_MESSAGES) throw new Violation(`LOOP: ${String(world.sent - before)} messages while healing`);
+    if (world.sent - before > MAX_HEAL_MESSAGES)
+      throw new Violation(`LOOP: ${String(world.sent - before)} messages while healing`);
   }
 
   /**
@@ -371,7 +404,8 @@ class Walk {
   #rest(): void {
     const { world } = this;
     const start = world.tick;
-    const busy = (): boolean => world.replicas.some((replica) => [...replica.lanes.values()].some((lane) => !isIdle(lane)));
+    const busy = (): boolean =>
+      world.replicas.some((replica) => [...replica.lanes.values()].some((lane) => !isIdle(lane)));
     this.#runUntil(() => !busy() && world.wire.length === 0, REST_TICKS, "a lane never comes to rest");
     this.restTicks = world.tick - start;
     for (const replica of world.replicas) world.dropIdle(replica);
@@ -417,7 +451,8 @@ export function runWalk(options: WalkOptions): WalkResult {
     walk.storm();
     walk.heal();
   } catch (error) {
-    violation = error instanceof Violation ? error.message : String(error instanceof Error ? (error.stack ?? error) : error);
+    violation =
+      error instanceof Violation ? error.message : String(error instanceof Error ? (error.stack ?? error) : error);
   }
   return {
     violation,

@@ -270,9 +270,10 @@ export class World {
     replica.lanes = new Map();
     replica.wakes = new Map();
     replica.disk.crash(marksKept);
-    const { suspected, mayVote, peerIncarnations, incarnation } = replica.context;
+    const { suspected, mayVote, peerIncarnations, incarnation, lastRequest } = replica.context;
     replica.context = this.#newContext(replica.id, incarnation + (this.options.tamper?.keepsIncarnation ? 0 : 1));
     replica.context.mayVote = mayVote;
+    if (this.options.tamper?.keepsIncarnation === true) replica.context.lastRequest = lastRequest;
     for (let peer = 0; peer < suspected.length; peer++) {
       replica.context.suspected[peer] = suspected[peer] ?? false;
       replica.context.peerIncarnations[peer] = peerIncarnations[peer] ?? 0; // bound durably (P29)
