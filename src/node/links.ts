@@ -21,6 +21,8 @@ const IDLE_HEARTBEAT_TICKS = 100;
 const IDLE_AFTER_TICKS = 1000;
 /** P29: peers note watermarks durably about every second. */
 const NOTE_TICKS = 1000;
+/** Records that an idle peer may have written since its watermark was noted. */
+const UNNOTED_RECORDS = 16;
 
 export interface LinkHost {
   readonly clock: Clock;
@@ -46,7 +48,10 @@ export class Links {
   readonly #connections: number[];
   /** P29: peers that durably bound our storage id as the first one ever. */
   readonly #confirmedBirth = new Set<ReplicaId>();
+  /** Peers whose binding is in memory and not yet durable. */
+  readonly #unsaved = new Set<string>();
   #lastWorkTick = 0;
+  #lastNoteTick = 0;
   #nextBeatTick = 0;
   #nextNoteTick = 0;
 
@@ -96,12 +101,14 @@ export class Links {
       return;
     }
     peer.refused = "";
-    if (verdict.kind === "known") {
+    if (verdict.kind === "known" && !this.#unsaved.has(peer.nodeId)) {
       this.#bound(peer, hello);
       return;
     }
     identity.bindings.set(peer.nodeId, verdict.binding);
+    this.#unsaved.add(peer.nodeId);
     this.#host.saveIdentity(() => {
+      this.#unsaved.delete(peer.nodeId);
       if (peer.connected && this.#connections[replica] === connection) this.#bound(peer, hello);
     });
   }
@@ -227,15 +234,22 @@ export class Links {
     for (const peer of this.peers) if (peer.awaitedSinceTick !== 0) peer.awaitedSinceTick = this.#host.context.tick;
   }
 
+  /**
+   * A note is a record too and raises the own watermark, which the peers would note in turn, for ever. So a node that had
+   * nothing to do with keys since its last note leaves a difference that notes alone explain unnoted.
+   */
   #noteWatermarks(): void {
+    const slack = this.#lastWorkTick > this.#lastNoteTick ? 0 : UNNOTED_RECORDS;
     let changed = false;
     for (const peer of this.peers) {
       const binding = this.#host.identity.bindings.get(peer.nodeId);
-      if (binding === undefined || !peer.boundHere || peer.watermark <= binding.watermark) continue;
+      if (binding === undefined || !peer.boundHere || peer.watermark <= binding.watermark + slack) continue;
       binding.watermark = peer.watermark;
       changed = true;
     }
-    if (changed) this.#host.saveIdentity(() => undefined);
+    if (!changed) return;
+    this.#lastNoteTick = this.#host.context.tick;
+    this.#host.saveIdentity(() => undefined);
   }
 
   #say(replica: ReplicaId, message: ControlMessage): void {

@@ -4,7 +4,7 @@
  * be decided is refused with a code, or said to be unknown.
  */
 import { type Key, nodeKey } from "../base/key.js";
-import { readFrame } from "../codec/frame.js";
+import { type FrameVisitor, readFrame } from "../codec/frame.js";
 import type { Hello, Transport, TransportSink } from "../net/transport.js";
 import { PROTOCOL_VERSION } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
@@ -68,6 +68,8 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   readonly #links: Links;
   readonly #turns: TurnLoop;
   readonly #inspections: Inspections;
+  /** What reads the frames of each peer: made once, used for every frame. */
+  readonly #visitors: FrameVisitor[] = [];
   /** Saves of the identity under way: token of the batch -> whom to tell. */
   readonly #saves: { readonly token: number; readonly done: () => void }[] = [];
   #identityPosition: number;
@@ -323,7 +325,12 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   onFrame(peer: ReplicaId, payload: Uint8Array): void {
     this.#links.onFrame(peer);
-    readFrame(payload, this.#context.replicas, {
+    const visitor = (this.#visitors[peer] ??= this.#visitorFor(peer));
+    readFrame(payload, this.#context.replicas, visitor);
+  }
+
+  #visitorFor(peer: ReplicaId): FrameVisitor {
+    return {
       onWatermark: (watermark) => {
         this.#links.onWatermark(peer, watermark);
       },
@@ -336,7 +343,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       onBad: (reason) => {
         this.#parts.transport.disconnect(peer, `a frame could not be read: ${reason}`);
       },
-    });
+    };
   }
 
   onRefused(peer: ReplicaId | -1, reason: string): void {

@@ -76,7 +76,8 @@ export class SimulatedCluster {
     const skew = options.wallSkewMs === 0 ? 0 : this.random.below(2 * options.wallSkewMs) - options.wallSkewMs;
     const clock = new VirtualClock(this.time, skew);
     const relay = new SinkRelay();
-    const flushUs = (): number => options.leastFlushUs + this.random.below(options.mostFlushUs - options.leastFlushUs + 1);
+    const flushUs = (): number =>
+      options.leastFlushUs + this.random.below(options.mostFlushUs - options.leastFlushUs + 1);
     const store = openMemoryStore(
       {
         disk,

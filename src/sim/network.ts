@@ -48,7 +48,8 @@ export class SimulatedNetwork {
     this.#ends[replica] = null;
     end.kill();
     for (const other of this.#ends) {
-      if (other !== null) this.#time.after(this.#delayUs(), () => other.closeWith(replica, end, "the other side is gone"));
+      if (other !== null)
+        this.#time.after(this.#delayUs(), () => other.closeWith(replica, end, "the other side is gone"));
     }
   }
 

@@ -214,7 +214,8 @@ function writeTold(outcome: WriteOutcome, call: Call): Told {
     case "failed":
       return { status: "replied", reply: call.kind === "set-version" ? null : 0 };
     case "ok": {
-      const reply: Reply = call.kind === "set-version" ? outcome.version : call.kind === "add" ? Number(outcome.result) : 1;
+      const reply: Reply =
+        call.kind === "set-version" ? outcome.version : call.kind === "add" ? Number(outcome.result) : 1;
       return { status: "replied", reply };
     }
   }
