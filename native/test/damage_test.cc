@@ -8,6 +8,7 @@
 #include "fixture.h"
 #include "format.h"
 #include "harness.h"
+#include "oracle.h"
 
 namespace plogdb::test {
 namespace {
@@ -176,6 +177,67 @@ StatusCode ReadOverwritten() {
   fixture.disk()->WriteSectors(3 * kBlockBytes, block);
   std::string value;
   return fixture.ReadValue("a", 2, &value);
+}
+
+// Random churn over all extents, some deletions; then damage at one random place, a byte, a sector or a block.
+std::string DamageAnywhere(uint64_t seed, uint64_t* told, uint64_t* unknown) {
+  SimRandom random(seed);
+  Fixture base(1 + seed % 2);
+  base.options.cache_bytes = 0;
+  if (!base.Open().ok()) return "open";
+  Oracle oracle;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 12; ++i) keys.push_back("key" + std::to_string(i));
+  std::vector<uint64_t> next(keys.size(), 0);
+  for (int i = 0; i < 150; ++i) {
+    const size_t k = random.Below(i < 100 ? 3 : keys.size());
+    const bool drop = random.Chance(8);
+    next[k] = drop ? 0 : next[k] + 1;
+    const std::string value = MakeValue(random.Next(), random.Below(random.Chance(30) ? 150'000 : 3'000));
+    const uint64_t floor = next[k] > 0 && random.Chance(50) ? next[k] - 1 : next[k];
+    const PutSpec op{drop ? OpKind::kDrop : OpKind::kPut, keys[k], next[k], floor, random.Next(), drop ? "" : value};
+    if (base.Run({op}) == StatusCode::kOk) oracle.Apply({op});
+  }
+  base.Close();
+  for (int hit = 0; hit < 12; ++hit) {
+    Fixture fixture(base.options.volumes.size());
+    fixture.options.cache_bytes = 0;
+    for (size_t v = 0; v < base.options.volumes.size(); ++v) {
+      fixture.factory->Put("disk" + std::to_string(v), std::make_shared<SimDisk>(*base.disk(v)));
+    }
+    const uint64_t block = random.Below((uint64_t{8} << 20) / kBlockBytes) * kBlockBytes;
+    const auto disk = fixture.disk(random.Below(base.options.volumes.size()));
+    if (hit % 3 == 0) disk->FlipBits(block + random.Below(kBlockBytes), 16);
+    if (hit % 3 == 1) disk->WriteSectors(block + random.Below(8) * kSectorBytes, std::vector<uint8_t>(kSectorBytes, 0));
+    if (hit % 3 == 2) disk->WriteSectors(block, std::vector<uint8_t>(kBlockBytes, 0));
+    for (int opening = 0; opening < 2; ++opening) {
+      if (!fixture.Open().ok()) return "cannot open";
+      *unknown += fixture.report.unknown_losses;
+      for (const std::string& key : keys) {
+        if (fixture.Load(key).corrupt) {
+          ++*told;
+          continue;
+        }
+        std::string why;
+        const bool right = oracle.Match(&fixture, oracle.batches(), oracle.batches(), {key}, true, &why).has_value();
+        if (!right && fixture.report.unknown_losses == 0)
+          return "block " + std::to_string(block / kBlockBytes) + ": " + why;
+      }
+    }
+  }
+  return "";
+}
+
+CASE("damage anywhere in a store that was written over many times is told, at every opening") {
+  uint64_t told = 0;
+  uint64_t unknown = 0;
+  for (uint64_t seed = settings().seed; seed < settings().seed + settings().workloads / 2; ++seed) {
+    const std::string why = DamageAnywhere(seed, &told, &unknown);
+    if (!why.empty()) Failed(__FILE__, __LINE__, "seed " + std::to_string(seed) + ": " + why);
+  }
+  std::printf("     %llu keys told, %llu losses without a key\n", static_cast<unsigned long long>(told),
+              static_cast<unsigned long long>(unknown));
+  CHECK(told > 0);
 }
 
 CASE("a read of a block from elsewhere is corrupt, and the key with it (D16)") {
