@@ -80,7 +80,8 @@ bool ExtentScan::TakeRun(uint32_t block) {
   const bool exact = view->head.stream_bytes == stream_.size();
   if (!exact && !CanaryOn(Canary::kIncompleteRunAccepted) && !CanaryOn(Canary::kBlockIdNotChecked)) return false;
   FoundRun run;
-  run.mark = {first.block_id, block, blocks};
+  run.mark = {first.block_id, block, static_cast<uint16_t>(blocks),
+              static_cast<uint16_t>(view->head.record_count > 0 ? 1 : 0)};
   run.kind = static_cast<RunKind>(view->head.kind);
   run.announced = view->head.announced;
   run.watermark = view->head.watermark;
@@ -173,7 +174,9 @@ void ExtentScan::Explain(const Area& area, std::span<const RunReference> elsewhe
   for (const ToldRecord& record : saved) told_lsns[record.record.lsn] = true;
   for (const RunReference* reference : references) {
     const RunMark& mark = reference->mark;
-    if (mark.block < area.start || mark.end() > area.end || !reference->directory_known) continue;
+    if (mark.block < area.start || mark.end() > area.end) continue;
+    if (mark.records == 0) explained.push_back({mark.block, mark.end()});
+    if (mark.records == 0 || !reference->directory_known) continue;
     const auto entries = ParseDirectory(reference->directory, reference->directory_entries);
     if (!entries) continue;
     explained.push_back({mark.block, mark.end()});

@@ -65,11 +65,13 @@ inline constexpr uint32_t kPayloadBytes = kBlockBytes - sizeof(BlockHeader);
 struct RunMark {
   uint64_t first_id = 0;
   uint32_t block = 0;
-  uint32_t blocks = 0;
+  uint16_t blocks = 0;   // an extent has at most 16,384
+  uint16_t records = 0;  // 0: none, so that its loss loses nothing; 1: some
 
   uint32_t end() const { return block + blocks; }
 };
-static_assert(sizeof(RunMark) == 16 && offsetof(RunMark, block) == 8 && offsetof(RunMark, blocks) == 12);
+static_assert(sizeof(RunMark) == 16 && offsetof(RunMark, block) == 8 && offsetof(RunMark, blocks) == 12 &&
+              offsetof(RunMark, records) == 14);
 
 enum class RunKind : uint8_t {
   kData = 0,

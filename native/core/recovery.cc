@@ -237,8 +237,8 @@ void Recovery::FindStart(uint32_t volume, WriterStart* start, RunMark* mark) {
   *mark = facts_[volume].newest_known.mark;
   if (newest == kNoExtent) {  // nothing written yet, or nothing left
     start->announced = PickAnnounced(volume, kNoExtent, true);
-    start->directory_complete = mark->first_id == 0;
-    start->keep_first_extent = !start->directory_complete;
+    start->directory_complete = mark->records == 0;
+    start->keep_first_extent = mark->first_id != 0;
     return;
   }
   const FoundRun& run = extents[newest].newest;
@@ -251,9 +251,10 @@ void Recovery::FindStart(uint32_t volume, WriterStart* start, RunMark* mark) {
     start->life = extents[newest].life;
     start->announced = PickAnnounced(volume, run.announced, false);
   }
-  start->directory_complete = mark->first_id == run.mark.first_id;
+  const bool newest_found = mark->first_id == run.mark.first_id;
+  start->directory_complete = newest_found || mark->records == 0;
   start->keep_first_extent = tail_lost;
-  if (start->directory_complete) ReadDirectory(volume, run, start);
+  if (newest_found) ReadDirectory(volume, run, start);
 }
 
 void Recovery::RestoreExtents(uint32_t volume, const WriterStart& start) {

@@ -206,7 +206,7 @@ void VolumeWriter::WriteRun(RunKind kind) {
   run_started_us_ = Now();
   const RunTicket ticket = shared_->sequencer->Begin(volume_, blocks, run_records_);
   if (std::exchange(fresh_extent_, false)) life_ = ticket.first_id;
-  run_ = {ticket.first_id, next_block_, blocks};
+  run_ = {ticket.first_id, next_block_, static_cast<uint16_t>(blocks), static_cast<uint16_t>(run_records_ > 0 ? 1 : 0)};
   RunHead head{};
   head.kind = static_cast<uint8_t>(kind);
   head.directory_entries = directory_entries_;
