@@ -77,6 +77,7 @@ function takeBackForwards(context: Context, lane: Lane): void {
   for (const pending of lane.forwarded) pending.direct = true;
   lane.operations = [...lane.forwarded, ...lane.operations];
   lane.forwarded = [];
+  lane.testedIndex = -1; // P14: while they were out, what could not be told was not answered
 }
 
 /** P27, levels 1 and 2, for an accepted entry of which nobody has said that it was chosen. */
@@ -303,6 +304,7 @@ export function onForwardReply(
   // The target is done with it and never will propose it: it is this lane's own affair again.
   pending.forwardedTo = -1;
   if (pending.last === 0) pending.since = 0; // so nobody ever proposed it
+  lane.testedIndex = -1; // P14: while it was out, it could wait for this answer
   if (!pending.direct) lane.operations.push(pending);
   pending.direct = outcome.status !== "not-applied" || outcome.code !== BEHIND_CODE;
 }

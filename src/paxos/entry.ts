@@ -117,9 +117,9 @@ export function makeEntry(fields: EntryFields, requests: readonly AppliedRequest
 }
 
 /** Encoded size of the request list's items, for the bound of P14. */
-export function requestBytes(request: AppliedRequest, index: number): number {
+export function requestBytes(request: AppliedRequest, index: number, previous: AppliedRequest | null): number {
   scratch.reset();
-  writeRequest(scratch, request, index, null);
+  writeRequest(scratch, request, index, previous);
   return scratch.length;
 }
 

@@ -24,7 +24,7 @@ export interface PendingOperation {
   readonly request: RequestId;
   readonly operation: Operation;
   readonly deadlineTick: number;
-  /** P14: lowest index at which anybody may have proposed it, 0 = never. */
+  /** P14: lowest index at which anybody may have proposed it and it may have been applied, 0 = never proposed. */
   since: number;
   /** Highest index at which this lane proposed it, 0 = never. */
   last: number;

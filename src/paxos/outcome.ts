@@ -72,7 +72,11 @@ export function testWaiting(context: Context, lane: Lane, effects: Effects): voi
   const requests = requestsOf(chosen);
   const test = (pending: PendingOperation): boolean => {
     const verdict = testRequest(chosen, requests, pending.request, pending.since);
-    if (verdict.kind === "open") return true;
+    if (verdict.kind === "open") {
+      // Decided without it up to here: whoever follows the key index by index never loses sight of a request.
+      if (pending.since > 0) pending.since = Math.max(pending.since, chosen.index + 1);
+      return true;
+    }
     if (verdict.kind === "unknown" && pending.origin !== context.self && pending.last === 0) {
       // Never proposed here, and its origin is too far behind to be told more: it gets the entry and its request back.
       sendChosenEntry(lane, pending.origin, effects);
@@ -83,7 +87,10 @@ export function testWaiting(context: Context, lane: Lane, effects: Effects): voi
     return false;
   };
   if (lane.operations.length > 0) lane.operations = lane.operations.filter(test);
-  if (lane.forwarded.length > 0) lane.forwarded = lane.forwarded.filter(test);
+  // What is out with another replica may wait for the answer: it is tested again when it is taken back.
+  const testForwarded = (pending: PendingOperation): boolean =>
+    testRequest(chosen, requests, pending.request, pending.since).kind === "unknown" || test(pending);
+  if (lane.forwarded.length > 0) lane.forwarded = lane.forwarded.filter(testForwarded);
 }
 
 /**

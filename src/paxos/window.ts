@@ -23,7 +23,7 @@ export function carryWindow(base: Entry): CarriedWindow {
   let bytes = 0;
   for (const request of requestsOf(base)) {
     if (request.index < coveredFrom) break; // newest first: what follows is older still
-    bytes += requestBytes(request, index);
+    bytes += requestBytes(request, index, requests[requests.length - 1] ?? null);
     if (bytes > WINDOW_BYTES) {
       coveredFrom = request.index + 1;
       break;

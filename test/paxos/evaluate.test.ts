@@ -1,0 +1,160 @@
+/** Claims about what operations mean, and that folding equals doing them one by one (P15, P23, P25). */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { evaluate, isExpired, type LiveValue } from "../../src/paxos/evaluate.js";
+import type { Condition, Operation } from "../../src/paxos/operation.js";
+import { set, Story } from "./story.js";
+import { entryAt } from "./unit.js";
+import { bytes, modelEvaluate, plainResult, text } from "./value-model.js";
+
+const WALL = 1000;
+const absent: LiveValue = { exists: false, value: new Uint8Array(0), version: 3, expiryMs: 0 };
+const live = (value: string, version = 3, expiryMs = 0): LiveValue => ({
+  exists: true,
+  value: bytes(value),
+  version,
+  expiryMs,
+});
+const conditional = (condition: Condition): Operation => set("n", { condition });
+
+const condition: fc.Arbitrary<Condition> = fc.oneof(
+  fc.constantFrom<Condition>({ kind: "none" }, { kind: "absent" }, { kind: "present" }),
+  fc.record({ kind: fc.constant("version" as const), version: fc.nat(5) }),
+);
+const small = fc
+  .oneof(
+    fc.constantFrom("", "0", "7", "-1", "9223372036854775807", "-9223372036854775808", "x"),
+    fc.string({ maxLength: 3 }),
+  )
+  .map((value) => value.replace(/[^ -~]/g, "?"));
+const expiryMs = fc.constantFrom(0, 1, WALL - 1, WALL, WALL + 1, 5000);
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  fc.record({
+    kind: fc.constant("set" as const),
+    value: small.map(bytes),
+    expiryMs: fc.oneof(expiryMs, fc.constant(-1)),
+    condition,
+    returnOld: fc.boolean(),
+  }),
+  fc.constantFrom<Operation>({ kind: "delete" }, { kind: "persist" }, { kind: "expire-due" }),
+  fc.record({
+    kind: fc.constant("add" as const),
+    delta: fc.constantFrom("0", "1", "-1", "9223372036854775807", "-9223372036854775808"),
+  }),
+  fc.record({ kind: fc.constant("append" as const), value: small.map(bytes), maxBytes: fc.nat(6) }),
+  fc.record({ kind: fc.constant("expire" as const), expiryMs: expiryMs.filter((ms) => ms > 0) }),
+);
+const value: fc.Arbitrary<LiveValue> = fc.oneof(
+  fc.constant(absent),
+  fc.record({
+    exists: fc.constant(true),
+    value: small.map(bytes),
+    version: fc.nat(5),
+    expiryMs: fc.constantFrom(0, 2000, 9000),
+  }),
+);
+
+describe("evaluating operations", () => {
+  it("agrees with the model written a second time", () => {
+    fc.assert(
+      fc.property(value, operation, (before, what) => {
+        const model = modelEvaluate(
+          what,
+          { text: before.exists ? text(before.value) : null, version: before.version, expiryMs: before.expiryMs },
+          WALL,
+        );
+        const real = evaluate(what, before, WALL);
+        expect(real.applied ? null : real.reason).toBe(model.refusal);
+        expect(plainResult(real.result)).toBe(model.result);
+        const next = real.applied ? real.next : before;
+        expect({ text: next.exists ? text(next.value) : null, version: next.version, expiryMs: next.expiryMs }).toEqual(
+          model.next,
+        );
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("checks conditions on the live value; version 0 means absent", () => {
+    expect(evaluate(conditional({ kind: "absent" }), live("a"), WALL)).toMatchObject({
+      applied: false,
+      reason: "exists",
+    });
+    expect(evaluate(conditional({ kind: "present" }), absent, WALL)).toMatchObject({
+      applied: false,
+      reason: "absent",
+    });
+    expect(evaluate(conditional({ kind: "version", version: 3 }), live("a"), WALL).applied).toBe(true);
+    expect(evaluate(conditional({ kind: "version", version: 3 }), absent, WALL).applied).toBe(false);
+    expect(evaluate(conditional({ kind: "version", version: 0 }), absent, WALL).applied).toBe(true);
+  });
+
+  it("adds within 64 bits, and only to canonical integers", () => {
+    const add = (text: string, delta: string) => evaluate({ kind: "add", delta }, live(text), WALL);
+    expect(add("9223372036854775806", "1")).toMatchObject({ applied: true, result: "9223372036854775807" });
+    expect(add("9223372036854775807", "1")).toMatchObject({ applied: false, reason: "overflow" });
+    expect(add("9223372036854775808", "-1")).toMatchObject({ applied: false, reason: "not-integer" });
+    for (const bad of ["", " 1", "1 ", "+1", "01", "-0", "1.0", "0x1", "1e3"]) {
+      expect(add(bad, "1")).toMatchObject({ applied: false, reason: "not-integer" });
+    }
+  });
+
+  it("an absent value counts as 0 and as empty", () => {
+    expect(evaluate({ kind: "add", delta: "-5" }, absent, WALL)).toMatchObject({ applied: true, result: "-5" });
+    expect(evaluate({ kind: "append", value: bytes("ab"), maxBytes: 2 }, absent, WALL)).toMatchObject({ result: 2 });
+    expect(evaluate({ kind: "append", value: bytes("abc"), maxBytes: 2 }, absent, WALL).applied).toBe(false);
+  });
+
+  it("P25 a deadline in the past deletes; KEEP_EXPIRY keeps; a new value has none", () => {
+    expect(evaluate(set("a", { expiryMs: WALL }), live("x"), WALL)).toMatchObject({ next: { exists: false } });
+    expect(evaluate(set("a", { expiryMs: -1 }), live("x", 3, 5000), WALL)).toMatchObject({ next: { expiryMs: 5000 } });
+    expect(evaluate(set("a"), live("x", 3, 5000), WALL)).toMatchObject({ next: { expiryMs: 0 } });
+    expect(isExpired({ ...entryAt(1, "a"), expiryMs: WALL }, WALL)).toBe(true);
+    expect(isExpired({ ...entryAt(1, "a"), expiryMs: WALL + 1 }, WALL)).toBe(false);
+  });
+
+  it("P23 versions grow with every change, over deletions", () => {
+    const story = new Story();
+    story.ask(0, set("a"));
+    story.ask(0, { kind: "delete" });
+    story.ask(0, { kind: "delete" });
+    story.ask(0, set("b"));
+    story.run();
+    const reader = story.ask(0, null);
+    story.run();
+    expect([...story.answers.values()]).toEqual([
+      "OK at 1 (null)",
+      "OK at 2 (1)",
+      "FAILED absent",
+      "OK at 2 (null)",
+      '"b" at 2',
+    ]);
+    expect(story.lane(0).plog.chosen.version).toBe(3);
+    expect(story.answers.get(reader)).toBe('"b" at 2');
+  });
+
+  it("P15 folding equals doing one after the other, each with its own result", () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          operation.filter((one) => one.kind !== "expire-due"),
+          { minLength: 1, maxLength: 12 },
+        ),
+        (operations) => {
+          const story = new Story(1); // the oracle replays every entry with the model
+          story.ask(0, set("1"));
+          story.ask(
+            0,
+            ...operations.map((one) =>
+              "expiryMs" in one && one.expiryMs > 0 ? { ...one, expiryMs: one.expiryMs + 1_000_000 } : one,
+            ),
+          );
+          story.run();
+          expect(story.answers.size).toBe(operations.length + 1);
+          expect([...story.answers.values()].filter((answer) => answer === "UNKNOWN")).toEqual([]);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
