@@ -219,6 +219,10 @@ export class Links {
       this.#nextBeatTick = now + (busy ? BUSY_HEARTBEAT_TICKS : IDLE_HEARTBEAT_TICKS);
       for (const peer of this.peers) {
         if (!isReady(peer)) continue;
+        // A peer that answers anyway need not be asked whether it lives; how quick it is, now and then.
+        const isHeard = peer.awaitedSinceTick === 0 && now < peer.lastBeatTick + IDLE_HEARTBEAT_TICKS;
+        if (busy && isHeard) continue;
+        peer.lastBeatTick = now;
         this.#say(peer.replica, { type: "heartbeat", sentTick: clock.microseconds() });
         noteSent(peer, now);
       }

@@ -13,8 +13,12 @@ const SILENCE_FACTOR = 3;
 const PATIENCE_FACTOR = 4;
 const MIN_PATIENCE_TICKS = 10;
 const MAX_PATIENCE_TICKS = 250;
-/** A round trip that was long once is believed for a while: the estimate falls by this factor with each quicker one. */
-const ROUND_TRIP_DECAY = 0.9;
+/** Share of a new measurement in the mean round trip, which orders peers and sets patience. */
+const ROUND_TRIP_GAIN = 1 / 8;
+/** The worst round trip sets how long a silence is bearable. It is believed for a while: each quicker one lowers it by this factor. */
+const WORST_ROUND_TRIP_DECAY = 0.97;
+/** A peer that was stopped answers late; that says nothing about the network. */
+const MAX_ROUND_TRIP_US = 250_000;
 
 export interface Peer {
   readonly replica: ReplicaId;
@@ -26,8 +30,11 @@ export interface Peer {
   refused: string;
   incarnation: number;
   roundTripUs: number;
+  worstRoundTripUs: number;
   /** Tick of the first frame sent since the peer was last heard, 0 = none. */
   awaitedSinceTick: number;
+  /** Tick of the last heartbeat sent to it. */
+  lastBeatTick: number;
   /** Highest durable LSN that it told in this incarnation. */
   watermark: number;
 }
@@ -42,7 +49,9 @@ export function newPeer(replica: ReplicaId, nodeId: string): Peer {
     refused: "",
     incarnation: 0,
     roundTripUs: 500,
+    worstRoundTripUs: 500,
     awaitedSinceTick: 0,
+    lastBeatTick: 0,
     watermark: 0,
   };
 }
@@ -60,7 +69,9 @@ export function noteSent(peer: Peer, tick: number): void {
 }
 
 export function noteRoundTrip(peer: Peer, microseconds: number): void {
-  peer.roundTripUs = Math.max(microseconds, peer.roundTripUs * ROUND_TRIP_DECAY);
+  const measured = Math.min(microseconds, MAX_ROUND_TRIP_US);
+  peer.roundTripUs += (measured - peer.roundTripUs) * ROUND_TRIP_GAIN;
+  peer.worstRoundTripUs = Math.max(measured, peer.worstRoundTripUs * WORST_ROUND_TRIP_DECAY);
 }
 
 /** Brings suspicion, order and patience in `context` up to date. Returns true when suspicion changed. */
@@ -68,7 +79,7 @@ export function judgePeers(context: Context, peers: readonly Peer[], flushUs: nu
   let changed = false;
   let slowest = 0;
   for (const peer of peers) {
-    const expectedTicks = (peer.roundTripUs + flushUs) / 1000;
+    const expectedTicks = (peer.worstRoundTripUs + flushUs) / 1000;
     const silenceTicks = Math.max(MIN_SILENCE_TICKS, SILENCE_FACTOR * expectedTicks);
     const silent = peer.awaitedSinceTick !== 0 && context.tick - peer.awaitedSinceTick > silenceTicks;
     const suspected = !isReady(peer) || silent;

@@ -230,6 +230,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     const { identity } = this.#parts;
     const counters = this.#counters;
     const rounds = counters.rounds(this.#context.replicas - 1);
+    const store = this.#parts.store.stats();
     return {
       nodeId: identity.nodeId,
       replica: this.#context.self,
@@ -254,6 +255,14 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       messagesSent: counters.messagesSent,
       framesSent: counters.framesSent,
       alarms: counters.alarms,
+      flushes: store.flushes,
+      runs: store.runs,
+      recordsWritten: store.recordsWritten,
+      bytesWritten: store.bytesWritten,
+      diskReads: store.diskReads,
+      flushUs: Math.round(store.flushUs),
+      bytesUsed: store.bytesUsed,
+      bytesTotal: store.bytesTotal,
     };
   }
 

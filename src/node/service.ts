@@ -58,6 +58,15 @@ export interface NodeStats {
   readonly messagesSent: number;
   readonly framesSent: number;
   readonly alarms: number;
+  /** Of the store below. */
+  readonly flushes: number;
+  readonly runs: number;
+  readonly recordsWritten: number;
+  readonly bytesWritten: number;
+  readonly diskReads: number;
+  readonly flushUs: number;
+  readonly bytesUsed: number;
+  readonly bytesTotal: number;
 }
 
 export interface KeyService {

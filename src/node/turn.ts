@@ -8,7 +8,7 @@ import { TimingWheel } from "../base/timing-wheel.js";
 import { encodeHeader, RECORD_HEADER_BYTES, recordValue } from "../codec/record.js";
 import { NO_BALLOT, type ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
-import { Effects, type RecordWrite } from "../paxos/effects.js";
+import { Effects, type RecordWrite, SAME_WAKE } from "../paxos/effects.js";
 import type { Lane } from "../paxos/lane.js";
 import type { Message, StateReplyMessage } from "../paxos/message.js";
 import { type Input, step } from "../paxos/replica.js";
@@ -172,7 +172,7 @@ export class TurnLoop {
         this.#step(slot, input);
         continue;
       }
-      if (input.type === "tick" || input.type === "persisted" || this.#loader.enqueue(key, input)) continue;
+      if (isForLivingLane(input) || this.#loader.enqueue(key, input)) continue;
       const waiting = strangers.get(key);
       if (waiting === undefined) strangers.set(key, [input]);
       else waiting.push(input);
@@ -217,7 +217,7 @@ export class TurnLoop {
     }
     this.#answer();
     if (effects.wakeAtTick === 0) this.#wheel.remove(slot);
-    else this.#wheel.add(slot, effects.wakeAtTick);
+    else if (effects.wakeAtTick !== SAME_WAKE) this.#wheel.add(slot, effects.wakeAtTick);
     if (effects.alarm !== null) this.#host.onAlarm(slot.lane.key, effects.alarm);
   }
 
@@ -299,6 +299,25 @@ export class TurnLoop {
       this.#timer = null;
       this.schedule();
     });
+  }
+}
+
+/**
+ * Answers to what a lane had asked. When the lane is at rest they come too late (the third vote of three usually does):
+ * opening a lane for them would change nothing.
+ */
+function isForLivingLane(input: Input): boolean {
+  if (input.type === "tick" || input.type === "persisted") return true;
+  if (input.type !== "message") return false;
+  switch (input.message.type) {
+    case "promise":
+    case "accepted":
+    case "submit-refused":
+    case "forward-reply":
+    case "state-reply":
+      return true;
+    default:
+      return false;
   }
 }
 

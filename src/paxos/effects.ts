@@ -44,6 +44,9 @@ export interface ReadReply {
   readonly outcome: ReadOutcome;
 }
 
+/** The lane's earlier wish to be woken stands. */
+export const SAME_WAKE = -1;
+
 export class Effects {
   /** Records to make durable, all in one batch (one run). */
   readonly persist: RecordWrite[] = [];
@@ -53,8 +56,8 @@ export class Effects {
   readonly sendWhenDurable: Envelope[] = [];
   readonly writeReplies: WriteReply[] = [];
   readonly readReplies: ReadReply[] = [];
-  /** Step the lane with a tick not later than this one; 0 = no wish. Replaces the lane's earlier wish. */
-  wakeAtTick = 0;
+  /** Step the lane with a tick not later than this one; 0 = no wish. Replaces the lane's earlier wish, but for SAME_WAKE. */
+  wakeAtTick = SAME_WAKE;
   /** P6: text of an alarm; the lane has stopped. */
   alarm: string | null = null;
 
@@ -65,7 +68,7 @@ export class Effects {
     this.sendWhenDurable.length = 0;
     this.writeReplies.length = 0;
     this.readReplies.length = 0;
-    this.wakeAtTick = 0;
+    this.wakeAtTick = SAME_WAKE;
     this.alarm = null;
   }
 }

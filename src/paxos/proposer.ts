@@ -27,6 +27,9 @@ import { finish } from "./outcome.js";
 import { leaderOf } from "./plog.js";
 import { addVote, countVotes, hasVote, majorityOf } from "./quorum.js";
 
+/** How many patiences a round is given while nobody is suspected: messages are rarely lost without a connection closing. */
+const ROUND_PATIENCES = 3;
+
 function newRound(context: Context, lane: Lane, phase: Round["phase"], ballot: Ballot): Round {
   return {
     index: lane.plog.chosen.index + 1,
@@ -40,7 +43,7 @@ function newRound(context: Context, lane: Lane, phase: Round["phase"], ballot: B
     refusals: 0,
     bestBallot: NO_BALLOT,
     bestEntry: null,
-    untilTick: context.tick + context.patienceTicks,
+    untilTick: context.tick + context.patienceTicks * ROUND_PATIENCES,
   };
 }
 

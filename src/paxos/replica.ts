@@ -63,6 +63,8 @@ export function step(context: Context, lane: Lane, input: Input, effects: Effect
       break;
     case "persisted":
       onPersisted(lane, input.sequence);
+      // Durability decides nothing by itself: the host lets the answers go, and they come back as messages.
+      if (lane.read === null) return;
       break;
     case "tick":
       break;

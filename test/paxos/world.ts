@@ -9,7 +9,7 @@ import type { Key } from "../../src/base/key.js";
 import { Random } from "../../src/base/random.js";
 import type { ReplicaId } from "../../src/paxos/ballot.js";
 import type { Context } from "../../src/paxos/context.js";
-import { Effects, type Envelope } from "../../src/paxos/effects.js";
+import { Effects, SAME_WAKE, type Envelope } from "../../src/paxos/effects.js";
 import { isIdle, type Lane, newLane } from "../../src/paxos/lane.js";
 import type { Message } from "../../src/paxos/message.js";
 import type { ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
@@ -190,7 +190,7 @@ export class World {
       replica.queue.push({ key, lane, sequence: lane.writes, writes: [...effects.persist], mark: effects.mark });
     }
     if (effects.wakeAtTick > 0) replica.wakes.set(key, effects.wakeAtTick);
-    else replica.wakes.delete(key);
+    else if (effects.wakeAtTick !== SAME_WAKE) replica.wakes.delete(key);
     this.#stepping = false;
     for (const envelope of effects.send) this.#leave(replica, lane, envelope);
     for (const envelope of effects.sendWhenDurable) {

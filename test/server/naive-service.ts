@@ -90,6 +90,14 @@ export class NaiveService implements KeyService {
       messagesSent: 0,
       framesSent: 0,
       alarms: 0,
+      flushes: 0,
+      runs: 0,
+      recordsWritten: 0,
+      bytesWritten: 0,
+      diskReads: 0,
+      flushUs: 0,
+      bytesUsed: 0,
+      bytesTotal: 0,
     };
   }
 
