@@ -174,7 +174,7 @@ export class ByteReader {
   u53(): number {
     const low = this.u32();
     const high = this.u32();
-    if (high > 0x1fffff) {
+    if (this.failed || high > 0x1fffff) {
       this.failed = true;
       return 0;
     }

@@ -12,6 +12,7 @@ import type { Lane } from "../../src/paxos/lane.js";
 import type { Operation, ReadOutcome, RequestId, WriteOutcome } from "../../src/paxos/operation.js";
 import { countVotes, majorityOf } from "../../src/paxos/quorum.js";
 import type { Input } from "../../src/paxos/replica.js";
+import type { HistoryOperation, Told } from "../../src/sim/history.js";
 import type { Batch } from "./disk.js";
 import { type ModelResult, type ModelValue, modelAt, modelEvaluate, plainResult, text } from "./value-model.js";
 import type { Observer, Replica } from "./world.js";
@@ -57,6 +58,10 @@ export interface ClientOperation {
   /** Everything acknowledged before has an index at or below this one. */
   readonly low: number;
   status: "running" | "lost" | WriteOutcome["status"] | "refused";
+  /** Order of events: when it began and when it was answered; and what a read saw (null: absent). */
+  begun?: number;
+  ended?: number;
+  seen?: string | null;
 }
 
 export function requestName(request: RequestId): string {
@@ -78,6 +83,7 @@ export class Oracle implements Observer {
   readonly #decidedAt = new Map<string, number>();
   readonly #durable = new Map<string, DurableState>();
   readonly #replicas: number;
+  #event = 0;
   #checked = new Map<string, number>();
   tickOf: () => number = () => 0;
 
@@ -95,6 +101,7 @@ export class Oracle implements Observer {
   }
 
   begin(operation: ClientOperation): void {
+    operation.begun = ++this.#event;
     this.operations.set(operation.client, operation);
     if (operation.operation !== null) this.#byRequest.set(requestName(operation.request), operation);
   }
@@ -287,6 +294,7 @@ export class Oracle implements Observer {
     const operation = this.operations.get(client);
     if (operation === undefined) return this.#fail(`an answer for nobody: client ${String(client)}`);
     if (operation.status !== "running") this.#fail(`client ${String(client)} is answered twice`);
+    operation.ended = ++this.#event;
     const late = this.tickOf() - operation.deadlineTick;
     if (late > 1) this.#fail(`client ${String(client)} is answered ${String(late)} ticks after its deadline`);
     return operation;
@@ -348,6 +356,7 @@ export class Oracle implements Observer {
     told.status = outcome.status;
     this.#count(`read ${outcome.status}`);
     if (outcome.status !== "ok") return;
+    told.seen = outcome.found ? text(outcome.value) : null;
     const facts = this.factsOf(key);
     const { index } = outcome;
     if (index < told.low) {
@@ -366,6 +375,26 @@ export class Oracle implements Observer {
       this.#fail(`P25: a read answers a value that has expired by its own clock`);
     }
     facts.acked = Math.max(facts.acked, index);
+  }
+
+  /** Reads and plain sets as a history for the linearizability checker, which knows nothing of indexes. */
+  history(): HistoryOperation[] {
+    const history: HistoryOperation[] = [];
+    for (const { client, key, operation, status, begun = 0, ended = 0, seen = null } of this.operations.values()) {
+      const start = begun;
+      if (operation === null) {
+        const told = { status: "replied", reply: seen } as const;
+        if (status === "ok") history.push({ client, key, call: { kind: "read" }, start, end: ended, told });
+      } else if (operation.kind === "set") {
+        const call = { kind: "set", value: text(operation.value) } as const;
+        const told: Told =
+          status === "ok"
+            ? { status: "replied", reply: 1 }
+            : { status: status === "not-applied" ? "not-applied" : "unknown" };
+        history.push({ client, key, call, start, end: ended, told });
+      }
+    }
+    return history;
   }
 
   #count(what: string): void {

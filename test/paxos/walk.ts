@@ -8,6 +8,7 @@ import { Random } from "../../src/base/random.js";
 import { isIdle } from "../../src/paxos/lane.js";
 import type { Operation } from "../../src/paxos/operation.js";
 import type { Input } from "../../src/paxos/replica.js";
+import { checkHistory, describeFailures } from "../../src/sim/linearizability.js";
 import { Oracle, Violation } from "./oracle.js";
 import { renderInput, renderOperation, renderRead, renderRecord, renderWrite, renderMessage } from "./render.js";
 import { bytes } from "./value-model.js";
@@ -450,6 +451,11 @@ export function runWalk(options: WalkOptions): WalkResult {
   try {
     walk.storm();
     walk.heal();
+    // Where all operations are reads and plain sets, the general checker is asked too: it sees values and times only.
+    if (walk.profile.plain) {
+      const wrong = checkHistory(walk.oracle.history()).filter(({ verdict }) => verdict === "not-linearizable");
+      if (wrong.length > 0) violation = `NOT LINEARIZABLE: ${describeFailures(wrong)}`;
+    }
   } catch (error) {
     violation =
       error instanceof Violation ? error.message : String(error instanceof Error ? (error.stack ?? error) : error);
