@@ -189,7 +189,7 @@ export class ByteReader {
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) {
         if (value > MAX_SAFE) break;
-        return value;
+        return this.failed ? 0 : value;
       }
       scale *= 0x80;
     }
