@@ -13,7 +13,7 @@ import type { ReplySink } from "../node/service.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
 import { MemoryDisk } from "../storage/memory-disk.js";
-import { type MemoryStore, openMemoryStore } from "../storage/memory-store.js";
+import { type MemoryFaults, type MemoryStore, openMemoryStore } from "../storage/memory-store.js";
 import { type NetworkOptions, SimulatedNetwork } from "./network.js";
 import { VirtualClock, VirtualTime } from "./virtual-time.js";
 
@@ -29,6 +29,12 @@ export interface ClusterOptions {
   readonly wallSkewMs: number;
   /** Values beyond this budget are read from disk. */
   readonly cacheBytes: number;
+  /** Room on each disk; default: plenty. */
+  readonly capacityBytes?: number;
+  /** Faults of a replica's disk; default: none. */
+  readonly faultsOf?: (replica: ReplicaId) => MemoryFaults;
+  /** The cluster id in a replica's configuration; default: the same for all. */
+  readonly clusterIdOf?: (replica: ReplicaId) => string;
 }
 
 export const QUIET: Omit<ClusterOptions, "seed"> = {
@@ -63,7 +69,7 @@ export class SimulatedCluster {
     this.#options = options;
     this.random = new Random(options.seed);
     this.network = new SimulatedNetwork(this.time, this.random, options.replicas, options.network);
-    this.disks = Array.from({ length: options.replicas }, (_, replica) => newDisk(replica, 0));
+    this.disks = Array.from({ length: options.replicas }, (_, replica) => newDisk(replica, 0, options.capacityBytes));
     this.#processes = new Array<Process | null>(options.replicas).fill(null);
     this.#starts = new Array<number>(options.replicas).fill(0);
   }
@@ -83,6 +89,7 @@ export class SimulatedCluster {
         disk,
         nodeId: `n${String(replica + 1)}`,
         cacheBytes: options.cacheBytes,
+        faults: options.faultsOf?.(replica) ?? {},
         schedule: (run) => {
           this.time.after(flushUs(), () => {
             if (this.#processes[replica] === process) run();
@@ -102,7 +109,8 @@ export class SimulatedCluster {
     };
     const nodes = this.disks.map((_, other) => ({ replica: other, nodeId: `n${String(other + 1)}` }));
     const { requestMs } = options;
-    const facts = { clusterId: "sim", nodeId: `n${String(replica + 1)}`, nodes, epoch: 1, requestMs, events };
+    const clusterId = options.clusterIdOf?.(replica) ?? "sim";
+    const facts = { clusterId, nodeId: `n${String(replica + 1)}`, nodes, epoch: 1, requestMs, events };
     const random = new Random(this.random.next32());
     startReplica(facts, store, relay, this.network.attach(replica), random, clock, (error, opened) => {
       if (opened === null) {
@@ -132,11 +140,26 @@ export class SimulatedCluster {
   /** A new, empty disk takes the place of the one of a replica that does not run. */
   wipe(replica: ReplicaId): void {
     assert(this.#processes[replica] === null, "only a replica that does not run can lose its disk");
-    this.disks[replica] = newDisk(replica, this.#starts[replica] ?? 0);
+    this.disks[replica] = newDisk(replica, this.#starts[replica] ?? 0, this.#options.capacityBytes);
+  }
+
+  /** Ends the process in order; whether it was open, waiting or failed makes no difference. */
+  close(replica: ReplicaId, done: () => void): void {
+    const process = this.#processes[replica];
+    assert(process?.node !== null && process?.node !== undefined, "only a node that was opened can be closed");
+    process.node.close(() => {
+      if (this.#processes[replica] === process) this.#processes[replica] = null;
+      done();
+    });
   }
 
   isUp(replica: ReplicaId): boolean {
     return this.#processes[replica] !== null;
+  }
+
+  /** The node, whatever its state, once it was opened. */
+  opened(replica: ReplicaId): ReplicaNode | null {
+    return this.#processes[replica]?.node ?? null;
   }
 
   /** The node, once it serves. */
@@ -191,7 +214,22 @@ class OneReply implements ReplySink {
   }
 }
 
-function newDisk(replica: ReplicaId, life: number): MemoryDisk {
+function newDisk(replica: ReplicaId, life: number, capacityBytes?: number): MemoryDisk {
   const id = `${replica.toString(16).padStart(4, "0")}${life.toString(16).padStart(4, "0")}`;
-  return new MemoryDisk(id.padEnd(32, "0"));
+  return new MemoryDisk(id.padEnd(32, "0"), capacityBytes);
+}
+
+/** What a backup of the disk holds at this moment: to be put in its place later. */
+export function copyOfDisk(disk: MemoryDisk): MemoryDisk {
+  const copy = new MemoryDisk(disk.storageId, disk.capacityBytes);
+  copy.nodeId = disk.nodeId;
+  copy.usedBytes = disk.usedBytes;
+  copy.lastLsn = disk.lastLsn;
+  for (const [key, records] of disk.keys) {
+    copy.keys.set(
+      key,
+      records.map((record) => ({ ...record })),
+    );
+  }
+  return copy;
 }

@@ -4,6 +4,7 @@
  * out by silence, as with a dead switch.
  */
 import type { Random } from "../base/random.js";
+import { judgeHello } from "../net/handshake.js";
 import type { Hello, Transport, TransportSink } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { VirtualTime } from "./virtual-time.js";
@@ -81,6 +82,13 @@ export class SimulatedNetwork {
         this.#time.after(RECONNECT_US, () => this.connect(a, b));
         return;
       }
+      const refusal = refusalOf(a.hello, other.hello);
+      if (refusal !== null) {
+        a.refused(b, refusal);
+        other.refused(a.replica, refusal);
+        this.#time.after(RECONNECT_US, () => this.connect(a, b));
+        return;
+      }
       a.openWith(b, other);
       other.openWith(a.replica, a);
     });
@@ -102,6 +110,14 @@ export class SimulatedNetwork {
   }
 }
 
+/** What a real transport would say to these two: the same judgement, by the one that is dialled. */
+function refusalOf(a: Hello | null, b: Hello | null): string | null {
+  if (a === null || b === null) return "not started";
+  const [lower, higher] = a.replica < b.replica ? [a, b] : [b, a];
+  const nodes = [lower, higher].map(({ replica, nodeId }) => ({ replica, nodeId, host: "", port: 0 }));
+  return judgeHello(higher, lower, nodes, null);
+}
+
 interface Connection {
   readonly other: SimulatedTransport;
   lastUs: number;
@@ -118,6 +134,14 @@ export class SimulatedTransport implements Transport {
   constructor(network: SimulatedNetwork, replica: ReplicaId) {
     this.#network = network;
     this.replica = replica;
+  }
+
+  get hello(): Hello | null {
+    return this.#hello;
+  }
+
+  refused(peer: ReplicaId, reason: string): void {
+    this.#sink?.onRefused(peer, reason);
   }
 
   get isListening(): boolean {

@@ -4,49 +4,10 @@
  * linearizability. Every random case prints its seed through its name: run one alone with `-t "seed 17"`.
  */
 import { describe, expect, it } from "vitest";
-import { type Key, userKey } from "../../src/base/key.js";
-import type { Operation, ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
+import { userKey } from "../../src/base/key.js";
 import { QUIET, SimulatedCluster } from "../../src/sim/cluster.js";
+import { read, set, started, textOf, write } from "./harness.js";
 import { RandomWorkload } from "./random-workload.js";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-function set(text: string): Operation {
-  return { kind: "set", value: encoder.encode(text), expiryMs: 0, condition: { kind: "none" }, returnOld: false };
-}
-
-function started(seed: number): SimulatedCluster {
-  const cluster = new SimulatedCluster({ ...QUIET, seed });
-  cluster.startAll();
-  expect(cluster.runUntilServing(2000), "all serve").toBe(true);
-  return cluster;
-}
-
-function write(cluster: SimulatedCluster, replica: number, key: Key, operation: Operation): WriteOutcome {
-  let outcome: WriteOutcome | null = null;
-  cluster.write(replica, key, operation, (told) => {
-    outcome = told;
-  });
-  cluster.time.runUntil(cluster.time.nowUs + 5_000_000, () => outcome !== null);
-  if (outcome === null) throw new Error("no answer");
-  return outcome;
-}
-
-function read(cluster: SimulatedCluster, replica: number, key: Key): ReadOutcome {
-  let outcome: ReadOutcome | null = null;
-  cluster.read(replica, key, (told) => {
-    outcome = told;
-  });
-  cluster.time.runUntil(cluster.time.nowUs + 5_000_000, () => outcome !== null);
-  if (outcome === null) throw new Error("no answer");
-  return outcome;
-}
-
-function textOf(outcome: ReadOutcome): string | null {
-  if (outcome.status !== "ok") return `refused: ${outcome.code}`;
-  return outcome.found ? decoder.decode(outcome.value) : null;
-}
 
 describe("a simulated cluster", () => {
   it("reads through any node what was written through any other", () => {
