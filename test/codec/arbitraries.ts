@@ -186,7 +186,14 @@ export const MESSAGES: { readonly [T in Message["type"]]: fc.Arbitrary<Message> 
     targetIncarnation: wide,
     sequence: wide,
   }),
-  "forward-reply": fc.record({ type: of("forward-reply"), key, request: requestId, outcome, index: wide, sequence: wide }),
+  "forward-reply": fc.record({
+    type: of("forward-reply"),
+    key,
+    request: requestId,
+    outcome,
+    index: wide,
+    sequence: wide,
+  }),
   "state-query": fc.record({ type: of("state-query"), key, query: wide, knownIndex: wide }),
   "state-reply": wide.chain((at) =>
     fc.record({
