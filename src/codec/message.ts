@@ -270,6 +270,9 @@ function encodeSubmit(out: ByteWriter, message: SubmitMessage): void {
   writeEntry(out, message.entry);
   writeBallot(out, message.mark);
   writeOptionalEntry(out, message.base);
+  out.varint(message.incarnation);
+  out.varint(message.targetIncarnation);
+  out.varint(message.sequence);
 }
 
 function decodeSubmit(reader: ByteReader, replicas: number, key: Key): SubmitMessage {
@@ -277,22 +280,27 @@ function decodeSubmit(reader: ByteReader, replicas: number, key: Key): SubmitMes
   const entry = readEntryAt(reader, replicas, index);
   const mark = readBallot(reader, replicas);
   const base = readOptionalEntryAt(reader, replicas, index - 1);
-  return { type: "submit", key, index, entry, mark, base };
+  const incarnation = reader.varint();
+  const targetIncarnation = reader.varint();
+  const sequence = reader.varint();
+  return { type: "submit", key, index, entry, mark, base, incarnation, targetIncarnation, sequence };
 }
 
 function encodeSubmitRefused(out: ByteWriter, message: SubmitRefusedMessage): void {
   out.varint(message.index);
-  out.u53(message.entryHash);
+  out.varint(message.sequence);
   writeBallot(out, message.promised);
   out.varint(message.chosenIndex);
+  writeOptionalEntry(out, message.entry);
 }
 
 function decodeSubmitRefused(reader: ByteReader, replicas: number, key: Key): SubmitRefusedMessage {
   const index = readIndex(reader);
-  const entryHash = reader.u53();
+  const sequence = reader.varint();
   const promised = readBallot(reader, replicas);
   const chosenIndex = reader.varint();
-  return { type: "submit-refused", key, index, entryHash, promised, chosenIndex };
+  const entry = readOptionalEntryAt(reader, replicas, chosenIndex);
+  return { type: "submit-refused", key, index, sequence, promised, chosenIndex, entry };
 }
 
 function encodeForward(out: ByteWriter, message: ForwardMessage): void {

@@ -7,6 +7,7 @@ import type { ControlMessage } from "../codec/control.js";
 import type { Hello, Transport } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
+import { HandoffLog } from "../paxos/handoffs.js";
 import type { Clock } from "./clock.js";
 import { type Identity, judgeBinding, judgeHello } from "./identity.js";
 import type { NodeError } from "./node-error.js";
@@ -121,8 +122,8 @@ export class Links {
     const { replica } = peer;
     if (context.peerIncarnations[replica] !== hello.incarnation) {
       context.peerIncarnations[replica] = hello.incarnation;
-      context.forwardsSent[replica] = 0;
-      context.forwardsTaken[replica] = 0;
+      context.handoffsSent[replica] = 0;
+      context.handoffsTaken[replica] = new HandoffLog();
       peer.watermark = 0;
     }
     peer.incarnation = hello.incarnation;

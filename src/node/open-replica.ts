@@ -9,6 +9,7 @@ import type { PeerAddress, TcpLimits } from "../net/options.js";
 import type { Transport } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
+import { HandoffLog } from "../paxos/handoffs.js";
 import { emptyLoadedKey } from "../storage/loaded-key.js";
 import { openNativeStore } from "../storage/open-native.js";
 import type { NativeStoreOptions } from "../storage/open-native.js";
@@ -215,8 +216,8 @@ function newContext(self: number, replicas: number, incarnation: number, random:
     patienceTicks: FIRST_PATIENCE_TICKS,
     settleTicks: SETTLE_TICKS,
     peerIncarnations: new Array<number>(replicas).fill(0),
-    forwardsSent: new Array<number>(replicas).fill(0),
-    forwardsTaken: new Array<number>(replicas).fill(0),
+    handoffsSent: new Array<number>(replicas).fill(0),
+    handoffsTaken: Array.from({ length: replicas }, () => new HandoffLog()),
     lastRequest: 0,
     lastQuery: 0,
   };

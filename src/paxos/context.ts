@@ -4,6 +4,7 @@
  */
 import type { Random } from "../base/random.js";
 import type { ReplicaId } from "./ballot.js";
+import type { HandoffLog } from "./handoffs.js";
 
 export interface Context {
   readonly self: ReplicaId;
@@ -33,9 +34,9 @@ export interface Context {
   settleTicks: number;
   /** Incarnation of each peer as bound by this node, 0 = not bound. */
   readonly peerIncarnations: number[];
-  /** Sequence of the last forward sent to / taken from each peer's present incarnation (P16). */
-  readonly forwardsSent: number[];
-  readonly forwardsTaken: number[];
+  /** Number of the last submit or forward sent to each peer's present incarnation, and which of its own were taken (P16). */
+  readonly handoffsSent: number[];
+  readonly handoffsTaken: HandoffLog[];
   /** Counter of the last request id given out. */
   lastRequest: number;
   /** Counter of the last state query sent. */

@@ -229,8 +229,8 @@ function forward(context: Context, lane: Lane, to: ReplicaId, index: number, eff
     }
     // From now on the target may propose it, and so may this lane if no answer comes: both test from this index on.
     if (pending.since === 0) pending.since = index;
-    const sequence = (context.forwardsSent[to] ?? 0) + 1;
-    context.forwardsSent[to] = sequence;
+    const sequence = (context.handoffsSent[to] ?? 0) + 1;
+    context.handoffsSent[to] = sequence;
     effects.send.push({
       to,
       message: {

@@ -48,6 +48,13 @@ export interface Folded {
   readonly outcome: WriteOutcome;
 }
 
+/** P14: where a request counts as proposed. */
+export interface ProposedSoFar {
+  readonly pending: PendingOperation;
+  readonly since: number;
+  readonly last: number;
+}
+
 /** An attempt to have something chosen at `index`. At most one a lane. */
 export interface Round {
   readonly index: number;
@@ -57,6 +64,9 @@ export interface Round {
   ballot: Ballot;
   entry: Entry | null;
   folded: readonly Folded[];
+  /** Phase submit: number of the submit that is out, and what its requests counted as proposed before it. */
+  submitSequence: number;
+  before: readonly ProposedSoFar[];
   /** Replicas that promised, then replicas that accepted. */
   promises: number;
   votes: number;

@@ -4,13 +4,13 @@
  */
 import { assert } from "../base/assert.js";
 import { accept, answerAccept, isUntouched, markOf, mayVote } from "./acceptor.js";
-import { type Ballot, NO_BALLOT, type ReplicaId, sameBallot, zeroBallot } from "./ballot.js";
+import { type Ballot, NO_BALLOT, type ReplicaId, zeroBallot } from "./ballot.js";
 import type { Context } from "./context.js";
 import type { Effects } from "./effects.js";
 import type { Entry } from "./entry.js";
 import type { Lane, PendingOperation } from "./lane.js";
 import { MAX_LANE_OPERATIONS } from "./lane.js";
-import { catchUpTo, hasRoomToAccept, sendChosenEntry } from "./learner.js";
+import { catchUpTo, hasRoomToAccept } from "./learner.js";
 import type { ForwardMessage, SubmitMessage } from "./message.js";
 import type { RefuseCode, WriteOutcome } from "./operation.js";
 import { noteDeadline } from "./outcome.js";
@@ -53,9 +53,9 @@ export function onSubmit(
   effects: Effects,
 ): void {
   const { index, entry } = message;
-  if (entry.index !== index) return;
+  if (entry.index !== index || !takes(context, from, message.incarnation, message)) return;
   if (lane.plog.chosen.index >= index) {
-    sendChosenEntry(lane, from, effects);
+    refuseSubmit(lane, from, message, NO_BALLOT, effects);
     return;
   }
   if (!mayVote(context, lane)) {
@@ -80,10 +80,6 @@ export function onSubmit(
     return;
   }
   const own = zeroBallot(context.self, context.incarnation);
-  if (sameBallot(plog.accepted, own) && plog.acceptedEntry?.hash === entry.hash) {
-    answerAccept(lane, from, own, entry, true, effects); // the same submit again
-    return;
-  }
   // A leader that only remembers that class zero was used has something promised there: the ballot says it lives.
   refuseSubmit(lane, from, message, plog.promised.counter < 0 ? own : plog.promised, effects);
 }
@@ -96,16 +92,17 @@ function refuseSubmit(lane: Lane, to: ReplicaId, message: SubmitMessage, promise
       type: "submit-refused",
       key: lane.key,
       index: message.index,
-      entryHash: message.entry.hash,
+      sequence: message.sequence,
       promised,
       chosenIndex: lane.plog.chosen.index,
+      entry: lane.plog.chosen.index >= message.index ? lane.plog.chosen : null,
     },
   });
 }
 
 /**
- * P16: takes another replica's operation into this lane. Only the incarnation that is meant takes it, and only in rising
- * sequence: a forward that is delivered twice is taken once, so "never proposed and never will be" can be said of it.
+ * P16: takes another replica's operation into this lane. Only the incarnation that is meant takes it: a forward that is
+ * delivered twice is taken once, so "never proposed and never will be" can be said of it.
  */
 export function onForward(
   context: Context,
@@ -114,12 +111,9 @@ export function onForward(
   message: ForwardMessage,
   effects: Effects,
 ): void {
-  if (message.targetIncarnation !== context.incarnation) return;
   // Sequences are those of the origin's present incarnation: what an earlier one sent may have been taken already.
   const { request, sequence } = message;
-  if (request.replica !== from || request.incarnation !== context.peerIncarnations[from]) return;
-  if (sequence <= (context.forwardsTaken[from] ?? 0)) return;
-  context.forwardsTaken[from] = sequence;
+  if (request.replica !== from || !takes(context, from, request.incarnation, message)) return;
   if (!mayVote(context, lane)) {
     replyToForward(lane, from, message, refusal("BUSY", "the replica asked is not voting"), effects);
     return;
@@ -147,6 +141,18 @@ export function onForward(
   lane.operations.push(pending);
   noteDeadline(lane, pending);
   lane.testedIndex = -1; // P14: it has not been tested on this entry yet
+}
+
+/** True when this hand-over is meant for this incarnation, comes from its sender's present one, and was not taken before. */
+function takes(
+  context: Context,
+  from: ReplicaId,
+  incarnation: number,
+  message: { readonly targetIncarnation: number; readonly sequence: number },
+): boolean {
+  if (message.targetIncarnation !== context.incarnation) return false;
+  if (incarnation !== context.peerIncarnations[from]) return false;
+  return context.handoffsTaken[from]?.take(message.sequence) ?? false;
 }
 
 function replyToForward(

@@ -84,7 +84,7 @@ export interface ChosenMessage {
   readonly ballot: Ballot;
 }
 
-/** P7: a value for the leader of `index` to give class zero to. */
+/** P7: a value for the leader of `index` to give class zero to. Taken once, like a forward. */
 export interface SubmitMessage {
   readonly type: "submit";
   readonly key: Key;
@@ -92,19 +92,30 @@ export interface SubmitMessage {
   readonly entry: Entry;
   readonly mark: Ballot;
   readonly base: Entry | null;
+  /** The sender's. */
+  readonly incarnation: number;
+  readonly targetIncarnation: number;
+  /** No other submit or forward of this incarnation to this target has it. */
+  readonly sequence: number;
 }
 
-/** The leader lives but class zero is gone at `index` (P10: the submitter forwards its operations). */
+/**
+ * The leader lives but class zero is gone at `index` (P10: the submitter forwards its operations). It never gave class zero to
+ * what it refuses here and never will, so nothing in it counts as proposed.
+ */
 export interface SubmitRefusedMessage {
   readonly type: "submit-refused";
   readonly key: Key;
   readonly index: number;
-  readonly entryHash: number;
+  /** Of the submit that is refused. */
+  readonly sequence: number;
   readonly promised: Ballot;
   readonly chosenIndex: number;
+  /** The chosen entry, when `index` is decided. */
+  readonly entry: Entry | null;
 }
 
-/** P16: an operation for the leader's lane. Taken only by the incarnation it names and in rising sequence, so never twice. */
+/** P16: an operation for the leader's lane. Taken only by the incarnation it names, and once. */
 export interface ForwardMessage {
   readonly type: "forward";
   readonly key: Key;
@@ -115,7 +126,7 @@ export interface ForwardMessage {
   /** What is left of the client's deadline, in ticks. */
   readonly remainingTicks: number;
   readonly targetIncarnation: number;
-  /** Rises with every forward from this origin's incarnation to this target. */
+  /** No other submit or forward of the origin's incarnation to this target has it. */
   readonly sequence: number;
 }
 

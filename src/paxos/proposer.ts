@@ -37,6 +37,8 @@ function newRound(context: Context, lane: Lane, phase: Round["phase"], ballot: B
     ballot,
     entry: null,
     folded: [],
+    submitSequence: 0,
+    before: [],
     promises: 0,
     votes: 0,
     votesBallot: NO_BALLOT,
@@ -82,6 +84,7 @@ export function startSubmit(
   const round = newRound(context, lane, "submit", NO_BALLOT);
   round.entry = entry;
   round.folded = folded;
+  round.before = folded.map(({ pending }) => ({ pending, since: pending.since, last: pending.last }));
   noteProposed(folded, round.index);
   lane.round = round;
   sendSubmit(context, lane, round, entry, null, effects);
@@ -95,9 +98,17 @@ function sendSubmit(
   base: Entry | null,
   effects: Effects,
 ): void {
+  const to = leaderOf(lane.key, lane.plog.chosen, context.replicas);
+  const sequence = (context.handoffsSent[to] ?? 0) + 1;
+  context.handoffsSent[to] = sequence;
+  round.submitSequence = sequence;
+  const { incarnation } = context;
+  const targetIncarnation = context.peerIncarnations[to] ?? 0;
+  const { index } = round;
+  const mark = markOf(lane);
   effects.send.push({
-    to: leaderOf(lane.key, lane.plog.chosen, context.replicas),
-    message: { type: "submit", key: lane.key, index: round.index, entry, mark: markOf(lane), base },
+    to,
+    message: { type: "submit", key: lane.key, index, entry, mark, base, incarnation, targetIncarnation, sequence },
   });
 }
 
@@ -280,10 +291,18 @@ export function abandonRound(context: Context, lane: Lane): void {
 }
 
 /** P10: the leader lives, but class zero is gone. What was folded goes to its lane (P16); see drive.ts. */
-export function onSubmitRefused(context: Context, lane: Lane, message: SubmitRefusedMessage): void {
+export function onSubmitRefused(context: Context, lane: Lane, message: SubmitRefusedMessage, effects: Effects): void {
   const round = openRound(lane, message.index);
-  if (round === null || round.phase !== "submit" || round.entry?.hash !== message.entryHash) return;
+  if (round === null || round.phase !== "submit" || round.submitSequence !== message.sequence) return;
   lane.round = null;
+  for (const { pending, since, last } of round.before) {
+    pending.since = since; // it was never proposed there after all
+    pending.last = last;
+  }
+  if (message.entry !== null) {
+    learn(context, lane, message.entry, effects);
+    return;
+  }
   if (isBallot(message.promised)) {
     lane.submitRefusedAt = message.index;
     noteBusy(context, lane);

@@ -127,7 +127,7 @@ function onMessage(context: Context, lane: Lane, from: ReplicaId, message: Messa
       onSubmit(context, lane, from, message, effects);
       return;
     case "submit-refused":
-      onSubmitRefused(context, lane, message);
+      onSubmitRefused(context, lane, message, effects);
       return;
     case "forward":
       onForward(context, lane, from, message, effects);

@@ -4,6 +4,7 @@
  * damages the lane in the way a missing rule would. Every variant must be caught; a walk that catches none proves nothing.
  */
 import { isBallot, isClassZero, NO_BALLOT, sameBallot, zeroBallot } from "../../src/paxos/ballot.js";
+import { HandoffLog } from "../../src/paxos/handoffs.js";
 import type { Lane, PendingOperation } from "../../src/paxos/lane.js";
 import type { Message, StateReplyMessage } from "../../src/paxos/message.js";
 import { leaderOf } from "../../src/paxos/plog.js";
@@ -335,7 +336,10 @@ const requests: readonly Canary[] = [
   {
     name: "forward_taken_twice",
     rule: "P16",
-    make: () => onLane((_lane, { context }) => context.forwardsTaken.fill(0)),
+    make: () =>
+      onLane((_lane, { context }) => {
+        for (let peer = 0; peer < context.replicas; peer++) context.handoffsTaken[peer] = new HandoffLog();
+      }),
   },
   {
     name: "not_applied_forwarded",

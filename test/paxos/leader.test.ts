@@ -7,8 +7,21 @@ import { entryAt, low, Unit } from "./unit.js";
 
 const zero = zeroBallot(0, 1);
 
-function submit(unit: Unit, value: string, index = 1): SubmitMessage {
-  return { type: "submit", key: unit.key, index, entry: entryAt(index, value, 1), mark: NO_BALLOT, base: null };
+let sequence = 0;
+
+function submit(unit: Unit, value: string, index = 1, targetIncarnation = 1): SubmitMessage {
+  sequence++;
+  return {
+    type: "submit",
+    key: unit.key,
+    index,
+    entry: entryAt(index, value, 1),
+    mark: NO_BALLOT,
+    base: null,
+    incarnation: 1,
+    targetIncarnation,
+    sequence,
+  };
 }
 
 function forward(unit: Unit, sequence: number, extra: Partial<ForwardMessage> = {}): ForwardMessage {
@@ -35,11 +48,25 @@ describe("the leader of a position", () => {
     expect(unit.flush()).toMatchObject([{ type: "accepted", granted: true, ballot: zero }]);
   });
 
-  it("P7 gives class zero once per position: the second value is refused, the first one again is not", () => {
+  it("P7 gives class zero once per position: the second value is refused", () => {
     const unit = new Unit(0);
     unit.hearAndFlush(1, submit(unit, "a"));
     expect(unit.hearAndFlush(2, submit(unit, "b"))).toMatchObject([{ type: "submit-refused", promised: zero }]);
-    expect(unit.hearAndFlush(1, submit(unit, "a"))).toMatchObject([{ type: "accepted", granted: true }]);
+  });
+
+  it("P16 takes a submit once, so that what it refuses is refused for ever", () => {
+    const unit = new Unit(0);
+    const again = submit(unit, "a");
+    unit.hearAndFlush(1, again);
+    expect(unit.hearAndFlush(1, again)).toEqual([]);
+    expect(unit.hearAndFlush(1, submit(unit, "b", 1, 2)), "meant for another incarnation").toEqual([]);
+  });
+
+  it("P16 sends the chosen entry along when it refuses a submit at a decided index", () => {
+    const unit = new Unit(0);
+    unit.hearAndFlush(1, { type: "learn", key: unit.key, entry: entryAt(3, "c", 1) });
+    const refused = { type: "submit-refused", index: 1, chosenIndex: 3, entry: { index: 3 } };
+    expect(unit.hearAndFlush(1, submit(unit, "a"))).toMatchObject([refused]);
   });
 
   it("P7 gives no class zero where something is promised", () => {
@@ -54,7 +81,7 @@ describe("the leader of a position", () => {
     unit.ask(set("a"));
     unit.flush();
     unit.world.crash(unit.self, 0, false);
-    const types = unit.hearAndFlush(1, submit(unit, "b")).map((message) => message.type);
+    const types = unit.hearAndFlush(1, submit(unit, "b", 1, 2)).map((message) => message.type);
     expect(types).toContain("submit-refused");
     expect(types).not.toContain("accept");
   });
@@ -111,19 +138,21 @@ describe("the leader of a position", () => {
 });
 
 describe("forwards", () => {
-  it("P16 are taken once, in rising order, by the incarnation that is meant", () => {
+  it("P16 are taken once, by the incarnation that is meant, also when one overtakes another", () => {
     const unit = new Unit(0);
     unit.ask(set("own")); // so that what is taken waits
     const waiting = (): number => unit.lane.operations.length;
     unit.hear(1, forward(unit, 2));
     expect(waiting()).toBe(2);
     unit.hear(1, forward(unit, 2));
-    unit.hear(1, forward(unit, 1));
     unit.hear(1, forward(unit, 3, { targetIncarnation: 7 }));
     unit.hear(1, forward(unit, 3, { request: { replica: 2, incarnation: 1, counter: 9 } }));
     expect(waiting()).toBe(2);
-    unit.hear(1, forward(unit, 3));
+    unit.hear(1, forward(unit, 1));
     expect(waiting()).toBe(3);
+    unit.hear(1, forward(unit, 1));
+    unit.hear(1, forward(unit, 3));
+    expect(waiting()).toBe(4);
   });
 
   it("P16 are answered at once by a replica that may not vote: it never will propose them", () => {

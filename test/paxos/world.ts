@@ -9,6 +9,7 @@ import type { Key } from "../../src/base/key.js";
 import { Random } from "../../src/base/random.js";
 import type { ReplicaId } from "../../src/paxos/ballot.js";
 import type { Context } from "../../src/paxos/context.js";
+import { HandoffLog } from "../../src/paxos/handoffs.js";
 import { Effects, SAME_WAKE, type Envelope } from "../../src/paxos/effects.js";
 import { isIdle, type Lane, newLane } from "../../src/paxos/lane.js";
 import type { Message } from "../../src/paxos/message.js";
@@ -134,8 +135,8 @@ export class World {
       patienceTicks,
       settleTicks,
       peerIncarnations: new Array<number>(replicas).fill(0),
-      forwardsSent: new Array<number>(replicas).fill(0),
-      forwardsTaken: new Array<number>(replicas).fill(0),
+      handoffsSent: new Array<number>(replicas).fill(0),
+      handoffsTaken: Array.from({ length: replicas }, () => new HandoffLog()),
       lastRequest: 0,
       lastQuery: 0,
     };
@@ -233,11 +234,11 @@ export class World {
 
   /** A newer incarnation of a peer is heard of. */
   #bind(replica: Replica, peer: ReplicaId, incarnation: number): void {
-    const { peerIncarnations, forwardsSent, forwardsTaken } = replica.context;
+    const { peerIncarnations, handoffsSent, handoffsTaken } = replica.context;
     if (incarnation <= (peerIncarnations[peer] ?? 0)) return;
     peerIncarnations[peer] = incarnation;
-    forwardsSent[peer] = 0;
-    forwardsTaken[peer] = 0;
+    handoffsSent[peer] = 0;
+    handoffsTaken[peer] = new HandoffLog();
   }
 
   /** The first `count` batches become durable, in order, as one run. */
