@@ -47,6 +47,20 @@ describe("a simulated cluster", () => {
     }
   });
 
+  it("applies the first write through a node that was down while the key moved on", () => {
+    // It answered UNKNOWN once: its submit at an old index could not be told from a proposal below the list (P14).
+    const cluster = started(6);
+    const key = userKey("k");
+    write(cluster, 2, key, set("first"));
+    cluster.kill(2);
+    for (let i = 0; i < 30; i++) expect(write(cluster, i % 2, key, set(`v${String(i)}`)).status).toBe("ok");
+    cluster.start(2);
+    expect(cluster.runUntilServing(2000)).toBe(true);
+    cluster.run(200);
+    expect(write(cluster, 2, key, set("back")).status).toBe("ok");
+    expect(textOf(read(cluster, 0, key))).toBe("back");
+  });
+
   it("refuses to be born on an empty disk when its peers remember another one", () => {
     const cluster = started(4);
     write(cluster, 0, userKey("k"), set("v"));
