@@ -52,6 +52,11 @@ export class Inspections {
     for (const [query, inspection] of this.#open) if (tick >= inspection.untilTick) this.#end(query, inspection);
   }
 
+  /** The node stops: nobody else will answer. */
+  endAll(): void {
+    this.expire(Number.POSITIVE_INFINITY);
+  }
+
   #end(query: number, inspection: Inspection): void {
     this.#open.delete(query);
     inspection.done(inspection.views.map((view, replica) => view ?? silent(replica, this.#nodeIds[replica] ?? "")));

@@ -10,6 +10,9 @@ import { type Lane, newLane } from "../paxos/lane.js";
 import type { StateQueryMessage, StateReplyMessage } from "../paxos/message.js";
 import type { Input } from "../paxos/replica.js";
 
+/** Inputs that wait for one key's value; messages beyond are lost, as messages may be. Clients are bounded elsewhere. */
+const MAX_WAITING_INPUTS = 1024;
+
 interface Waiting {
   readonly key: Key;
   readonly inputs: Input[];
@@ -47,7 +50,7 @@ export class Loader {
   enqueue(key: Key, input: Input): boolean {
     const waiting = this.#waiting.get(key);
     if (waiting === undefined) return false;
-    waiting.inputs.push(input);
+    if (input.type !== "message" || waiting.inputs.length < MAX_WAITING_INPUTS) waiting.inputs.push(input);
     return true;
   }
 

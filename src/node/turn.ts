@@ -23,6 +23,13 @@ import type { Counters } from "./stats.js";
 
 /** Rounds of messages to the own replica within one turn; what is left runs in the next. */
 const MAX_ROUNDS = 16;
+/** A turn that has put this much into the store hands it over at once: D12 is asked again before more is proposed. */
+const MAX_BATCH_BYTES = 1 << 20;
+/** Beyond these bounds the disk or this process cannot follow: what peers say is dropped, as messages may be (P5). */
+const MAX_PENDING_BATCHES = 1024;
+const MAX_QUEUED_INPUTS = 1 << 18;
+/** The wheel is asked for nothing further away than this; a lane that is woken early says again what it waits for. */
+const MAX_SLEEP_TICKS = 2048;
 
 export interface TurnHost {
   readonly clock: Clock;
@@ -57,6 +64,9 @@ export class TurnLoop {
   readonly #header = new Uint8Array(RECORD_HEADER_BYTES);
   readonly #wheel: TimingWheel<LaneSlot>;
   #inputs: QueuedInput[] = [];
+  #batchBytes = 0;
+  /** D18: what rides on frames; asked for once a turn and after each flush, not per message. */
+  #watermark = 0;
   #touched: LaneSlot[] = [];
   #scheduled = false;
   #stopped = false;
@@ -68,6 +78,7 @@ export class TurnLoop {
   constructor(host: TurnHost) {
     this.#host = host;
     this.#wheel = new TimingWheel<LaneSlot>(host.clock.tick());
+    this.#watermark = host.store.watermark();
     this.#loader = new Loader({
       context: host.context,
       store: host.store,
@@ -99,12 +110,23 @@ export class TurnLoop {
 
   /** Hands an input over; it is stepped at the end of this turn. */
   enqueue(key: Key, input: Input): void {
+    if (this.#stopped) return;
     this.#inputs.push({ key, input });
     this.schedule();
   }
 
-  /** Runs `run` at the end of the next turn. */
+  /** A message of a peer: dropped when too much is waiting already. */
+  enqueueMessage(from: ReplicaId, message: Message): void {
+    if (this.#inputs.length >= MAX_QUEUED_INPUTS || this.#held.pending >= MAX_PENDING_BATCHES) return;
+    this.enqueue(message.key, { type: "message", from, message });
+  }
+
+  /** Runs `run` at the end of the next turn, or soon when there will be none. */
   afterTurn(run: () => void): void {
+    if (this.#stopped) {
+      this.#host.clock.defer(run);
+      return;
+    }
     this.#afterwards.push(run);
     this.schedule();
   }
@@ -122,16 +144,19 @@ export class TurnLoop {
 
   /** The store's answer to a read of ours. */
   onRead(...answer: Parameters<Loader["onRead"]>): void {
+    if (this.#stopped) return; // who waited for it was answered, and a closing store may not be asked again
     this.#loader.onRead(...answer);
     this.schedule();
   }
 
   /** The store made everything up to `token` durable, or says that the batch with this token failed. */
   onDurable(token: number, status: string): void {
+    if (this.#stopped) return;
+    this.#watermark = this.#host.store.watermark();
     for (let batch = this.#held.takeUpTo(token); batch !== null; batch = this.#held.takeUpTo(token)) {
       if (status !== "ok") {
         this.#host.onBatchFailed(status);
-        continue; // P2: what was held for it never leaves
+        return; // P2: what was held for it never leaves, nor what stands on it
       }
       for (let i = 0; i < batch.slots.length; i++) {
         const slot = batch.slots[i];
@@ -144,9 +169,14 @@ export class TurnLoop {
     this.schedule();
   }
 
+  /** Ends the loop: nothing is stepped or said any more. What was put into the store is handed over. */
   stop(): void {
+    if (this.#stopped) return;
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#inputs = [];
+    this.#handOver();
+    for (const run of this.#afterwards.splice(0)) this.#host.clock.defer(run);
   }
 
   readonly #run = (): void => {
@@ -156,6 +186,7 @@ export class TurnLoop {
     context.tick = clock.tick();
     context.wallMs = clock.wallMs();
     context.turn++;
+    this.#watermark = this.#host.store.watermark();
     this.#wheel.advance(context.tick, (slot) => this.#inputs.push({ key: slot.lane.key, input: TICK }));
     for (let round = 0; round < MAX_ROUNDS && this.#inputs.length > 0; round++) this.#stepAll();
     this.#endTurn();
@@ -200,6 +231,7 @@ export class TurnLoop {
   }
 
   #step(slot: LaneSlot, input: Input): void {
+    if (this.#stopped) return; // by somebody who was answered in this turn
     const { context } = this.#host;
     const effects = this.#effects;
     effects.clear();
@@ -217,8 +249,11 @@ export class TurnLoop {
     }
     this.#answer();
     if (effects.wakeAtTick === 0) this.#wheel.remove(slot);
-    else if (effects.wakeAtTick !== SAME_WAKE) this.#wheel.add(slot, effects.wakeAtTick);
+    else if (effects.wakeAtTick !== SAME_WAKE) {
+      this.#wheel.add(slot, Math.min(effects.wakeAtTick, context.tick + MAX_SLEEP_TICKS));
+    }
     if (effects.alarm !== null) this.#host.onAlarm(slot.lane.key, effects.alarm);
+    if (this.#batchBytes >= MAX_BATCH_BYTES) this.#handOver();
   }
 
   #persist(slot: LaneSlot): void {
@@ -232,15 +267,28 @@ export class TurnLoop {
     }
     for (const write of persist) {
       encodeHeader(write, this.#header);
-      store.put(key, write.index, write.floor, this.#header, recordValue(write));
+      const value = recordValue(write);
+      store.put(key, write.index, write.floor, this.#header, value);
+      this.#batchBytes += key.length + RECORD_HEADER_BYTES + value.length;
     }
     counters.records += persist.length;
     this.#held.addLane(slot, slot.lane.writes);
   }
 
+  /** One batch for everything that was put since the last one. */
+  #handOver(): void {
+    const { store, context } = this.#host;
+    const token = store.submit();
+    this.#batchBytes = 0;
+    if (token === 0) return;
+    this.#held.submitted(token);
+    context.diskFull = store.isFull();
+  }
+
   #answer(): void {
     const { clients, counters } = this.#host;
     for (const { client, outcome } of this.#effects.writeReplies) {
+      if (this.#stopped) return; // whom we told has stopped the node, and so everybody was told
       if (outcome.status === "unknown") counters.writesUnknown++;
       else if (outcome.status === "not-applied") counters.writesNotApplied++;
       else counters.writesOk++;
@@ -248,6 +296,7 @@ export class TurnLoop {
       clients.take(client).onWrite(tag, outcome);
     }
     for (const { client, outcome } of this.#effects.readReplies) {
+      if (this.#stopped) return;
       const tag = clients.tagOf(client);
       clients.take(client).onRead(tag, outcome);
     }
@@ -264,18 +313,16 @@ export class TurnLoop {
     counters.count(message);
     const outbox = this.#host.outboxFor(to);
     if (outbox === null) return;
-    outbox.add(message, this.#host.store.watermark(), context.tick);
+    outbox.add(message, this.#watermark, context.tick);
     this.#host.onSent(to);
   }
 
   #endTurn(): void {
-    const { store, context, clock } = this.#host;
-    const token = store.submit();
-    if (token > 0) this.#held.submitted(token);
-    const watermark = store.watermark();
+    const { context, clock } = this.#host;
+    this.#handOver();
     let marksWait = false;
     this.#host.eachOutbox((outbox) => {
-      outbox.flush(watermark, context.tick);
+      outbox.flush(this.#watermark, context.tick);
       marksWait ||= outbox.hasWaitingMarks;
     });
     for (const slot of this.#touched) this.#lanes.dropIfIdle(slot);
