@@ -55,6 +55,7 @@ export class Links {
   #lastNoteTick = 0;
   #nextBeatTick = 0;
   #nextNoteTick = 0;
+  #pauseEndedUs = 0;
 
   constructor(host: LinkHost) {
     this.#host = host;
@@ -87,6 +88,7 @@ export class Links {
     peer.awaitedSinceTick = 0;
     const connection = (this.#connections[replica] ?? 0) + 1;
     this.#connections[replica] = connection;
+    this.#takeWatermark(peer, 0);
     const verdict = judgeHello(identity.bindings.get(peer.nodeId), hello);
     if (verdict.kind === "refused") {
       peer.refused = verdict.reason;
@@ -171,7 +173,8 @@ export class Links {
         return;
       case "heartbeat-reply": {
         const microseconds = this.#host.clock.microseconds() - message.sentTick;
-        if (microseconds >= 0) noteRoundTrip(peer, microseconds);
+        // What was on its way during a pause of our own measures the pause.
+        if (microseconds >= 0 && message.sentTick >= this.#pauseEndedUs) noteRoundTrip(peer, microseconds);
         return;
       }
       case "binding": {
@@ -209,6 +212,8 @@ export class Links {
     const { tick } = this.#host.context;
     this.#lastWorkTick = tick;
     noteSent(this.peer(replica), tick);
+    // Not everything is answered: a heartbeat soon, or a silence that means nothing would look like a death.
+    this.#nextBeatTick = Math.min(this.#nextBeatTick, tick + BUSY_HEARTBEAT_TICKS);
   }
 
   /** Called every few ticks. */
@@ -236,6 +241,7 @@ export class Links {
 
   /** A pause of our own says nothing about the peers: what they sent meanwhile has not been read yet. */
   forgiveSilence(): void {
+    this.#pauseEndedUs = this.#host.clock.microseconds();
     for (const peer of this.peers) if (peer.awaitedSinceTick !== 0) peer.awaitedSinceTick = this.#host.context.tick;
   }
 
@@ -247,14 +253,20 @@ export class Links {
     const slack = this.#lastWorkTick > this.#lastNoteTick ? 0 : UNNOTED_RECORDS;
     let changed = false;
     for (const peer of this.peers) {
-      const binding = this.#host.identity.bindings.get(peer.nodeId);
-      if (binding === undefined || !peer.boundHere || peer.watermark <= binding.watermark + slack) continue;
-      binding.watermark = peer.watermark;
-      changed = true;
+      if (peer.boundHere && this.#takeWatermark(peer, slack)) changed = true;
     }
     if (!changed) return;
     this.#lastNoteTick = this.#host.context.tick;
     this.#host.saveIdentity(() => undefined);
+  }
+
+  /** What was heard from a peer becomes part of its binding, if it is more than `slack` above; durable with the next save. */
+  #takeWatermark(peer: Peer, slack: number): boolean {
+    const binding = this.#host.identity.bindings.get(peer.nodeId);
+    if (binding === undefined || binding.incarnation !== peer.incarnation) return false;
+    if (peer.watermark <= binding.watermark + slack) return false;
+    binding.watermark = peer.watermark;
+    return true;
   }
 
   #say(replica: ReplicaId, message: ControlMessage): void {
