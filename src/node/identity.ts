@@ -27,6 +27,11 @@ export interface Identity {
   readonly storageId: string;
   readonly incarnation: number;
   born: boolean;
+  /**
+   * Why this disk may not vote, once a peer has shown that it forgot; empty as long as none did. Durable, because each
+   * start raises incarnation and watermark: a copy that is started often enough would look new again.
+   */
+  forgot: string;
   readonly bindings: Map<string, Binding>;
 }
 
@@ -41,19 +46,17 @@ export interface IdentityFacts {
 const FORMAT = 1;
 
 export function encodeIdentity(identity: Identity): Uint8Array {
-  const { clusterId, nodeId, nodeIds, storageId, incarnation, born } = identity;
   const bindings = Object.fromEntries(identity.bindings);
-  const text = JSON.stringify({ format: FORMAT, clusterId, nodeId, nodeIds, storageId, incarnation, born, bindings });
-  return new TextEncoder().encode(text);
+  return new TextEncoder().encode(JSON.stringify({ ...identity, format: FORMAT, bindings }));
 }
 
 /**
  * The identity of this start: one incarnation above the one on disk, or the first one. Throws NodeError when the record
- * belongs to another cluster, node or disk.
+ * belongs to another cluster, node or disk, or to a disk that was found to have forgotten.
  */
 export function nextIdentity(facts: IdentityFacts, record: Uint8Array | null): Identity {
   if (record === null) {
-    return { ...facts, incarnation: 1, born: facts.nodeIds.length === 1, bindings: new Map() };
+    return { ...facts, incarnation: 1, born: facts.nodeIds.length === 1, forgot: "", bindings: new Map() };
   }
   const old = decodeIdentity(record);
   const here = `this data directory belongs to node ${old.nodeId} of cluster ${old.clusterId} (${old.nodeIds.join(", ")})`;
@@ -71,7 +74,8 @@ export function nextIdentity(facts: IdentityFacts, record: Uint8Array | null): I
   if (old.storageId !== facts.storageId) {
     throw new NodeError("foreign", `${here}, but its identity was written on another disk: volumes were mixed up`);
   }
-  return { ...facts, incarnation: old.incarnation + 1, born: old.born, bindings: old.bindings };
+  if (old.forgot !== "") throw new NodeError("forgot", `found at an earlier start: ${old.forgot}`);
+  return { ...old, incarnation: old.incarnation + 1 };
 }
 
 function decodeIdentity(record: Uint8Array): Identity {
@@ -83,15 +87,16 @@ function decodeIdentity(record: Uint8Array): Identity {
     throw broken;
   }
   if (!isRecord(raw) || raw["format"] !== FORMAT || !isRecord(raw["bindings"])) throw broken;
-  const { clusterId, nodeId, nodeIds, storageId, incarnation, born } = raw;
+  const { clusterId, nodeId, nodeIds, storageId, incarnation, born, forgot = "" } = raw;
   const bindings = new Map<string, Binding>();
   for (const [peer, value] of Object.entries(raw["bindings"])) {
     if (!isBinding(value)) throw broken;
     bindings.set(peer, value);
   }
   if (typeof clusterId !== "string" || typeof nodeId !== "string" || typeof storageId !== "string") throw broken;
-  if (typeof incarnation !== "number" || typeof born !== "boolean" || !isTexts(nodeIds)) throw broken;
-  return { clusterId, nodeId, nodeIds, storageId, incarnation, born, bindings };
+  if (!isCount(incarnation) || typeof born !== "boolean" || typeof forgot !== "string" || !isTexts(nodeIds))
+    throw broken;
+  return { clusterId, nodeId, nodeIds, storageId, incarnation, born, forgot, bindings };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -107,8 +112,12 @@ function isBinding(value: unknown): value is Binding {
     isRecord(value) &&
     typeof value["storageId"] === "string" &&
     typeof value["first"] === "boolean" &&
-    ["incarnation", "nonce", "watermark", "watermarkBefore"].every((name) => Number.isSafeInteger(value[name]))
+    ["incarnation", "nonce", "watermark", "watermarkBefore"].every((name) => isCount(value[name]))
   );
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 export type BindVerdict =

@@ -3,7 +3,6 @@
  * node over them. Callback style; the public API wraps it in a promise.
  */
 import { Random } from "../base/random.js";
-import { nodeKey } from "../base/key.js";
 import { TcpTransport } from "../net/tcp-transport.js";
 import type { PeerAddress, TcpLimits } from "../net/options.js";
 import type { Transport } from "../net/transport.js";
@@ -17,6 +16,7 @@ import type { StoreOpenError } from "../storage/open-error.js";
 import type { LoadedKey, Store, StoreFacts, StoreSink, StoreStatus } from "../storage/store.js";
 import { type Clock, SystemClock } from "./clock.js";
 import { type Identity, nextIdentity } from "./identity.js";
+import { IDENTITY_KEY } from "./identity-record.js";
 import { NodeError } from "./node-error.js";
 import { type NodeEvents, ReplicaNode } from "./replica-node.js";
 
@@ -166,9 +166,8 @@ type OnIdentity = (error: NodeError | null, record: Uint8Array | null, position:
 
 /** The node's own record: from memory, or from disk when the cache does not hold it. */
 function readIdentity(store: Store, relay: SinkRelay, done: OnIdentity): void {
-  const key = nodeKey("identity");
   const results: LoadedKey[] = [emptyLoadedKey()];
-  store.load([key], results);
+  store.load([IDENTITY_KEY], results);
   const found = results[0];
   const broken = new NodeError("damaged", "the node's own identity record is broken: this disk may not vote");
   if (found === undefined || found.corrupt) {
@@ -176,7 +175,9 @@ function readIdentity(store: Store, relay: SinkRelay, done: OnIdentity): void {
     return;
   }
   if (found.slots === 0) {
-    done(null, null, 0);
+    // A store that has records and no identity has lost it: that is never a first start.
+    if (store.facts.recoveredKeys > 0) done(broken, null, 0);
+    else done(null, null, 0);
     return;
   }
   const { position, value } = found.slot[found.slots - 1] ?? found.slot[0];
@@ -193,7 +194,7 @@ function readIdentity(store: Store, relay: SinkRelay, done: OnIdentity): void {
       else done(broken, null, 0);
     },
   };
-  store.read(0, key, position);
+  store.read(0, IDENTITY_KEY, position);
   store.submit();
 }
 

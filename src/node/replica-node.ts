@@ -3,7 +3,7 @@
  * A node serves once its identity is durable, and votes once it was born (P29). It never answers from doubt: what cannot
  * be decided is refused with a code, or said to be unknown.
  */
-import { type Key, nodeKey } from "../base/key.js";
+import type { Key } from "../base/key.js";
 import { type FrameVisitor, readFrame } from "../codec/frame.js";
 import type { Hello, Transport, TransportSink } from "../net/transport.js";
 import { PROTOCOL_VERSION } from "../net/transport.js";
@@ -12,10 +12,11 @@ import type { Context } from "../paxos/context.js";
 import type { Message } from "../paxos/message.js";
 import type { Operation, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos/operation.js";
 import { CLASS_LIVE } from "../codec/record.js";
-import { HEADER_BYTES, type Store, type StoreSink, type StoreStatus } from "../storage/store.js";
+import type { Store, StoreSink, StoreStatus } from "../storage/store.js";
 import { ClientTable } from "./clients.js";
 import type { Clock, TimerHandle } from "./clock.js";
-import { encodeIdentity, type Identity } from "./identity.js";
+import type { Identity } from "./identity.js";
+import { IdentityRecord } from "./identity-record.js";
 import { Inspections } from "./inspect.js";
 import { Links } from "./links.js";
 import { NodeError } from "./node-error.js";
@@ -31,8 +32,6 @@ const BEAT_TICKS = 4;
 const OWN_PAUSE_TICKS = 12;
 /** Store statistics that change slowly are asked for every so many beats. */
 const BEATS_PER_SAMPLE = 32;
-
-const IDENTITY = nodeKey("identity");
 
 export interface NodeEvents {
   /** The node began to vote, after it had waited for its birth. */
@@ -70,10 +69,13 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   readonly #inspections: Inspections;
   /** What reads the frames of each peer: made once, used for every frame. */
   readonly #visitors: FrameVisitor[] = [];
-  /** Saves of the identity under way: token of the batch -> whom to tell. */
-  readonly #saves: { readonly token: number; readonly done: () => void }[] = [];
-  #identityPosition: number;
+  readonly #record: IdentityRecord;
   #state: "loading" | "waiting" | "serving" | "failed" | "closed" = "loading";
+  /** Whom to tell how the start went; null once told. */
+  #starting: ((error: NodeError | null) => void) | null = null;
+  /** Who waits for the transport to be closed; null = not asked to, or done. */
+  #closing: (() => void)[] | null = null;
+  #listens = true;
   #failure = "";
   #beatTimer: TimerHandle | null = null;
   #lastBeatTick = 0;
@@ -83,8 +85,8 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   constructor(parts: NodeParts) {
     this.#parts = parts;
     this.#context = parts.context;
-    this.#identityPosition = parts.identityPosition;
     const { context, identity, transport, store, clock } = parts;
+    this.#record = new IdentityRecord(store, identity, parts.identityPosition);
     this.#outboxes = identity.nodeIds.map((_id, replica) =>
       replica === context.self ? null : new Outbox(transport, replica, this.#counters),
     );
@@ -135,36 +137,65 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   /** Makes the new incarnation durable, then begins to listen. `serving`: once, or with why not. */
   start(serving: (error: NodeError | null) => void): void {
+    this.#starting = serving;
     this.#saveIdentity(() => {
-      const { transport, identity, nonce, epoch } = this.#parts;
-      const hello: Hello = {
-        protocolVersion: PROTOCOL_VERSION,
-        clusterId: identity.clusterId,
-        epoch,
-        nodeId: identity.nodeId,
-        replica: this.#context.self,
-        incarnation: identity.incarnation,
-        storageId: identity.storageId,
-        nonce,
-      };
-      transport.start(this, hello, (error) => {
-        if (error !== null) {
-          serving(new NodeError("listen", `cannot listen for peers: ${error.message}`));
-          return;
-        }
-        this.#state = "waiting";
-        if (identity.born) this.#beginVoting();
-        this.#lastBeatTick = this.#parts.clock.tick();
-        this.#beat();
-        serving(null);
-      });
+      if (this.#state === "loading") this.#listen();
     });
   }
 
+  #listen(): void {
+    const { transport, identity, nonce, epoch } = this.#parts;
+    const hello: Hello = {
+      protocolVersion: PROTOCOL_VERSION,
+      clusterId: identity.clusterId,
+      epoch,
+      nodeId: identity.nodeId,
+      replica: this.#context.self,
+      incarnation: identity.incarnation,
+      storageId: identity.storageId,
+      nonce,
+    };
+    transport.start(this, hello, (error) => {
+      if (this.#state !== "loading") return;
+      if (error !== null) {
+        this.#fail(new NodeError("listen", `cannot listen for peers: ${error.message}`));
+        return;
+      }
+      this.#state = "waiting";
+      if (identity.born) this.#beginVoting();
+      this.#lastBeatTick = this.#parts.clock.tick();
+      this.#beat();
+      this.#started(null);
+    });
+  }
+
+  #started(error: NodeError | null): void {
+    const told = this.#starting;
+    this.#starting = null;
+    told?.(error);
+  }
+
+  /** May be called again, and whatever became of the node. */
   close(done: () => void): void {
     this.#stop("closed", "the node is closing");
-    this.#parts.transport.close(() => {
+    this.#leave(() => {
       this.#parts.store.close(done);
+    });
+  }
+
+  /** Ends all connections, so that the peers know at once. */
+  #leave(done: () => void): void {
+    if (!this.#listens) {
+      if (this.#closing === null) done();
+      else this.#closing.push(done);
+      return;
+    }
+    this.#listens = false;
+    this.#closing = [done];
+    this.#parts.transport.close(() => {
+      const waiting = this.#closing ?? [];
+      this.#closing = null;
+      for (const tell of waiting) tell();
     });
   }
 
@@ -172,7 +203,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   write(key: Key, operation: Operation, sink: ReplySink, tag: number): void {
     this.#counters.writes++;
-    const refused = this.#refusal(true);
+    const refused = this.#refusal();
     if (refused !== null) {
       const outcome: WriteOutcome = { status: "not-applied", ...refused };
       this.#turns.afterTurn(() => {
@@ -193,7 +224,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   read(key: Key, sink: ReplySink, tag: number): void {
     this.#counters.reads++;
-    const refused = this.#refusal(false);
+    const refused = this.#refusal();
     if (refused !== null) {
       const outcome: ReadOutcome = { status: "refused", ...refused };
       this.#turns.afterTurn(() => {
@@ -210,6 +241,12 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   inspect(key: Key, done: (views: readonly PLogView[]) => void): void {
     const query = this.#inspections.begin(done);
+    if (this.#state === "failed" || this.#state === "closed") {
+      this.#turns.afterTurn(() => {
+        this.#inspections.endAll();
+      });
+      return;
+    }
     const { self } = this.#context;
     for (let to = 0; to < this.#context.replicas; to++) {
       const message: Message = { type: "state-query", key, query, knownIndex: Number.MAX_SAFE_INTEGER };
@@ -283,7 +320,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   /** Why nothing can be asked of this node now; null when it can. */
-  #refusal(write: boolean): { readonly code: RefuseCode; readonly message: string } | null {
+  #refusal(): { readonly code: RefuseCode; readonly message: string } | null {
     switch (this.#state) {
       case "loading":
         return { code: "LOADING", message: "the node is recovering" };
@@ -298,7 +335,6 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
         break;
     }
     if (this.#clients.isFull) return { code: "BUSY", message: "too many requests are in flight at this node" };
-    if (write && this.#context.diskFull) return { code: "DISKFULL", message: "the volumes of this node are full" };
     return null;
   }
 
@@ -306,10 +342,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   onDurable(token: number, status: StoreStatus): void {
     this.#turns.onDurable(token, status);
-    while (this.#saves.length > 0 && (this.#saves[0]?.token ?? 0) <= token) {
-      const save = this.#saves.shift();
-      if (status === "ok") save?.done();
-    }
+    this.#record.onDurable(token, status);
   }
 
   onRead(tag: number, status: StoreStatus, value: Uint8Array | null): void {
@@ -364,7 +397,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   #onMessage(from: ReplicaId, message: Message): void {
     if (!this.#links.mayAct(from)) return;
     if (message.type === "state-reply" && this.#inspections.onReply(from, message)) return;
-    this.#turns.enqueue(message.key, { type: "message", from, message });
+    this.#turns.enqueueMessage(from, message);
   }
 
   // ---- life
@@ -376,20 +409,12 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   #saveIdentity(done: () => void): void {
-    const { store, identity } = this.#parts;
-    this.#identityPosition++;
-    store.put(
-      IDENTITY,
-      this.#identityPosition,
-      this.#identityPosition,
-      new Uint8Array(HEADER_BYTES),
-      encodeIdentity(identity),
-    );
-    this.#saves.push({ token: this.#turns.nextToken, done });
+    this.#record.put(this.#turns.nextToken, done);
     this.#turns.schedule();
   }
 
   #beginVoting(): void {
+    if (this.#state !== "waiting") return; // it failed or was closed while its birth became durable
     this.#context.mayVote = true;
     this.#state = "serving";
     this.#parts.events.onBorn();
@@ -403,10 +428,8 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     context.wallMs = clock.wallMs();
     if (context.tick - this.#lastBeatTick > OWN_PAUSE_TICKS) this.#links.forgiveSilence();
     this.#lastBeatTick = context.tick;
-    if (this.#beats % BEATS_PER_SAMPLE === 0) {
-      this.#flushUs = store.stats().flushUs;
-      context.diskFull = store.isFull();
-    }
+    if (this.#beats % BEATS_PER_SAMPLE === 0) this.#flushUs = store.stats().flushUs;
+    context.diskFull = store.isFull();
     this.#beats++;
     this.#links.beat();
     this.#inspections.expire(context.tick);
@@ -431,8 +454,14 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   #fail(error: NodeError): void {
     if (this.#state === "failed" || this.#state === "closed") return;
+    if (error.code === "forgot") {
+      this.#parts.identity.forgot = error.message;
+      this.#saveIdentity(() => undefined); // handed over when the turns stop
+    }
     this.#stop("failed", error.message);
-    this.#parts.events.onFatal(error);
+    this.#leave(() => undefined);
+    if (this.#starting === null) this.#parts.events.onFatal(error);
+    else this.#started(error);
   }
 
   /** Stops voting and serving. Who waits for a write is told the truth: nobody knows. */
@@ -449,5 +478,6 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       if (isWrite) sink.onWrite(tag, unknown);
       else sink.onRead(tag, refused);
     });
+    this.#inspections.endAll();
   }
 }

@@ -115,6 +115,7 @@ export class SimulatedCluster {
     startReplica(facts, store, relay, this.network.attach(replica), random, clock, (error, opened) => {
       if (opened === null) {
         this.fatal.push(error as NodeError); // startReplica has no store to open, so no other error exists
+        if (this.#processes[replica] === process) this.#processes[replica] = null;
         return;
       }
       process.node = opened.node;

@@ -50,7 +50,9 @@ export class SimulatedNetwork {
     end.kill();
     for (const other of this.#ends) {
       if (other !== null)
-        this.#time.after(this.#delayUs(), () => other.closeWith(replica, end, "the other side is gone"));
+        this.#time.after(this.#delayUs(), () => {
+          other.closeWith(replica, end, "the other side is gone");
+        });
     }
   }
 
@@ -79,14 +81,18 @@ export class SimulatedNetwork {
       if (a.isDead || this.#ends[a.replica] !== a) return;
       const reachable = other?.isListening === true && !this.#isCut(a.replica, b) && !this.#isCut(b, a.replica);
       if (!reachable || other === null || other === undefined) {
-        this.#time.after(RECONNECT_US, () => this.connect(a, b));
+        this.#time.after(RECONNECT_US, () => {
+          this.connect(a, b);
+        });
         return;
       }
       const refusal = refusalOf(a.hello, other.hello);
       if (refusal !== null) {
         a.refused(b, refusal);
         other.refused(a.replica, refusal);
-        this.#time.after(RECONNECT_US, () => this.connect(a, b));
+        this.#time.after(RECONNECT_US, () => {
+          this.connect(a, b);
+        });
         return;
       }
       a.openWith(b, other);
