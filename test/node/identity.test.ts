@@ -1,0 +1,173 @@
+// Goal: what a node believes of its own disk and of its peers' (P29). Method: the rules are tables; every row is tested.
+import { describe, expect, it } from "vitest";
+import type { BindingMessage } from "../../src/codec/control.js";
+import type { Hello } from "../../src/net/transport.js";
+import {
+  type Binding,
+  encodeIdentity,
+  type Identity,
+  judgeBinding,
+  judgeHello,
+  nextIdentity,
+} from "../../src/node/identity.js";
+import { NodeError } from "../../src/node/node-error.js";
+
+const FACTS = { clusterId: "c", nodeId: "n1", nodeIds: ["n1", "n2", "n3"], storageId: "a".repeat(32) };
+const BOUND: Binding = {
+  storageId: "b".repeat(32),
+  incarnation: 5,
+  nonce: 77,
+  first: true,
+  watermark: 40,
+  watermarkBefore: 60,
+};
+
+function identity(change: Partial<Identity> = {}): Identity {
+  return { ...FACTS, incarnation: 7, born: true, forgot: "", bindings: new Map([["n2", { ...BOUND }]]), ...change };
+}
+
+function hello(change: Partial<Hello> = {}): Hello {
+  const { storageId, incarnation, nonce } = BOUND;
+  return {
+    protocolVersion: 1,
+    clusterId: "c",
+    epoch: 1,
+    nodeId: "n2",
+    replica: 1,
+    incarnation,
+    storageId,
+    nonce,
+    ...change,
+  };
+}
+
+function codeOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof NodeError) return error.code;
+    throw error;
+  }
+  return "none";
+}
+
+describe("the next identity", () => {
+  it("is the first incarnation, not born, on a disk without one", () => {
+    expect(nextIdentity(FACTS, null)).toEqual({
+      ...FACTS,
+      incarnation: 1,
+      born: false,
+      forgot: "",
+      bindings: new Map(),
+    });
+  });
+
+  it("is born at once when there is nobody else", () => {
+    expect(nextIdentity({ ...FACTS, nodeIds: ["n1"] }, null).born).toBe(true);
+  });
+
+  it("is one incarnation above the one on disk and remembers everything else", () => {
+    expect(nextIdentity(FACTS, encodeIdentity(identity()))).toEqual(identity({ incarnation: 8 }));
+    expect(nextIdentity(FACTS, encodeIdentity(identity({ born: false }))).born).toBe(false);
+  });
+
+  const refused: readonly (readonly [string, Partial<Identity>, string])[] = [
+    ["of another cluster", { clusterId: "d" }, "foreign"],
+    ["of another node", { nodeId: "n2" }, "foreign"],
+    ["of a group with another node", { nodeIds: ["n1", "n2", "n4"] }, "foreign"],
+    ["of a smaller group", { nodeIds: ["n1"] }, "foreign"],
+    ["with the nodes in another order", { nodeIds: ["n2", "n1", "n3"] }, "foreign"],
+    ["written on another disk", { storageId: "c".repeat(32) }, "foreign"],
+    ["found to have forgotten", { forgot: "n2 remembers more" }, "forgot"],
+  ];
+  for (const [what, change, code] of refused) {
+    it(`refuses a disk ${what}`, () => {
+      expect(codeOf(() => nextIdentity(FACTS, encodeIdentity(identity(change))))).toBe(code);
+    });
+  }
+
+  const broken: readonly (readonly [string, (record: Record<string, unknown>) => unknown])[] = [
+    ["no JSON", () => undefined],
+    ["a list", () => []],
+    ["another format", (record) => ({ ...record, format: 2 })],
+    ["no incarnation", (record) => ({ ...record, incarnation: null })],
+    ["a negative incarnation", (record) => ({ ...record, incarnation: -1 })],
+    ["an incarnation beyond 2^53", (record) => ({ ...record, incarnation: 2 ** 53 })],
+    ["half an incarnation", (record) => ({ ...record, incarnation: 1.5 })],
+    ["a birth that is no truth", (record) => ({ ...record, born: "yes" })],
+    ["bindings in a list", (record) => ({ ...record, bindings: [] })],
+    ["a binding without a storage id", (record) => ({ ...record, bindings: { n2: { ...BOUND, storageId: 3 } } })],
+    ["a binding with half a watermark", (record) => ({ ...record, bindings: { n2: { ...BOUND, watermark: 0.5 } } })],
+  ];
+  for (const [what, change] of broken) {
+    it(`calls a record damaged that holds ${what}, and never takes it for none`, () => {
+      const record = JSON.parse(new TextDecoder().decode(encodeIdentity(identity()))) as Record<string, unknown>; // an object, as written
+      const text = JSON.stringify(change(record)) ?? "{";
+      expect(codeOf(() => nextIdentity(FACTS, new TextEncoder().encode(text)))).toBe("damaged");
+    });
+  }
+});
+
+describe("the judgement of a peer's hello", () => {
+  it("binds a peer that was never seen, as the first", () => {
+    expect(judgeHello(undefined, hello())).toEqual({
+      kind: "new",
+      binding: { ...BOUND, first: true, watermark: 0, watermarkBefore: 0 },
+    });
+  });
+
+  it("knows the same process again", () => {
+    expect(judgeHello(BOUND, hello())).toEqual({ kind: "known", binding: BOUND });
+  });
+
+  it("binds a later incarnation, and carries over the highest watermark of all earlier ones", () => {
+    for (const [watermark, watermarkBefore] of [
+      [40, 60],
+      [60, 40],
+    ] as const) {
+      const verdict = judgeHello({ ...BOUND, watermark, watermarkBefore }, hello({ incarnation: 6, nonce: 1 }));
+      expect(verdict).toEqual({
+        kind: "new",
+        binding: { ...BOUND, incarnation: 6, nonce: 1, watermark: 0, watermarkBefore: 60 },
+      });
+    }
+  });
+
+  it("keeps that a storage id was not the first one", () => {
+    const verdict = judgeHello({ ...BOUND, first: false }, hello({ incarnation: 6 }));
+    expect(verdict.kind === "new" && verdict.binding.first).toBe(false);
+  });
+
+  const refused: readonly (readonly [string, Partial<Hello>])[] = [
+    ["another storage id", { storageId: "c".repeat(32) }],
+    ["another storage id in a later incarnation", { storageId: "c".repeat(32), incarnation: 9 }],
+    ["an earlier incarnation", { incarnation: 4 }],
+    ["the same incarnation in another process", { nonce: 78 }],
+  ];
+  for (const [what, change] of refused) {
+    it(`refuses ${what}`, () => {
+      expect(judgeHello(BOUND, hello(change)).kind).toBe("refused");
+    });
+  }
+});
+
+describe("the judgement of what a peer says of us", () => {
+  const message: BindingMessage = {
+    type: "binding",
+    bound: true,
+    first: true,
+    remembersIncarnation: 7,
+    remembersWatermark: 100,
+    reason: "",
+  };
+
+  it("is content when the disk holds at least what is remembered", () => {
+    expect(judgeBinding(message, "n2", 100)).toBe(null);
+    expect(judgeBinding(message, "n2", 101)).toBe(null);
+  });
+
+  it("finds that the disk forgot when it holds less, or when the peer refuses it", () => {
+    expect(judgeBinding(message, "n2", 99)).toMatch(/n2 remembers/);
+    expect(judgeBinding({ ...message, bound: false, reason: "why" }, "n2", 1000)).toMatch(/n2 refuses this node: why/);
+  });
+});
