@@ -311,6 +311,10 @@ function u32At(bytes: Uint8Array, at: number): number {
 }
 
 function putU53(bytes: Uint8Array, at: number, value: number): void {
+  if (value >>> 0 === value) {
+    putU32(bytes, at, value); // the ordinary case, without division; the header was zeroed
+    return;
+  }
   assert(Number.isSafeInteger(value) && value >= 0, "section 8: not an integer below 2^53");
   putU32(bytes, at, value % TWO_32);
   putU32(bytes, at + 4, Math.floor(value / TWO_32));
