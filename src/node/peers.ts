@@ -74,8 +74,11 @@ export function noteRoundTrip(peer: Peer, microseconds: number): void {
   peer.worstRoundTripUs = Math.max(measured, peer.worstRoundTripUs * WORST_ROUND_TRIP_DECAY);
 }
 
+/** What is derived from the peers, and the time by which it is. */
+export type PeerJudgement = Pick<Context, "tick" | "suspected" | "peerOrder" | "patienceTicks">;
+
 /** Brings suspicion, order and patience in `context` up to date. Returns true when suspicion changed. */
-export function judgePeers(context: Context, peers: readonly Peer[], flushUs: number): boolean {
+export function judgePeers(context: PeerJudgement, peers: readonly Peer[], flushUs: number): boolean {
   let changed = false;
   let slowest = 0;
   for (const peer of peers) {

@@ -1,0 +1,115 @@
+// Goal: suspicion (P10) and patience (P16) as functions of what was sent, heard and measured.
+import { describe, expect, it } from "vitest";
+import {
+  isReady,
+  judgePeers,
+  newPeer,
+  noteHeard,
+  noteRoundTrip,
+  noteSent,
+  type Peer,
+  type PeerJudgement,
+} from "../../src/node/peers.js";
+
+function judgementAt(tick: number): PeerJudgement {
+  return { tick, suspected: [false, true, true], peerOrder: [1, 2], patienceTicks: 0 };
+}
+
+function readyPeers(): [Peer, Peer] {
+  const peers: [Peer, Peer] = [newPeer(1, "n2"), newPeer(2, "n3")];
+  for (const peer of peers) {
+    peer.connected = true;
+    peer.boundHere = true;
+    peer.boundThere = true;
+  }
+  return peers;
+}
+
+describe("a peer", () => {
+  it("is ready only when it is connected and bound on both sides (P29)", () => {
+    for (let bits = 0; bits < 8; bits++) {
+      const peer = newPeer(1, "n2");
+      peer.connected = (bits & 1) !== 0;
+      peer.boundHere = (bits & 2) !== 0;
+      peer.boundThere = (bits & 4) !== 0;
+      expect(isReady(peer), `bits ${String(bits)}`).toBe(bits === 7);
+    }
+  });
+
+  it("is suspected as long as it is not ready, and judging says when that changed", () => {
+    const peers = readyPeers();
+    const judgement = judgementAt(1);
+    expect(judgePeers(judgement, peers, 0)).toBe(true);
+    expect(judgement.suspected).toEqual([false, false, false]);
+    expect(judgePeers(judgement, peers, 0)).toBe(false);
+    peers[1].connected = false;
+    expect(judgePeers(judgement, peers, 0)).toBe(true);
+    expect(judgement.suspected).toEqual([false, false, true]);
+  });
+
+  it("is suspected when it was silent for more than 20 ticks since something was sent to it", () => {
+    const peers = readyPeers();
+    noteSent(peers[0], 100);
+    noteSent(peers[0], 115); // it is the first question that counts
+    for (const [tick, suspected] of [
+      [120, false],
+      [121, true],
+    ] as const) {
+      const judgement = judgementAt(tick);
+      judgePeers(judgement, peers, 0);
+      expect(judgement.suspected, `tick ${String(tick)}`).toEqual([false, suspected, false]);
+    }
+    noteHeard(peers[0]);
+    const judgement = judgementAt(121);
+    judgePeers(judgement, peers, 0);
+    expect(judgement.suspected).toEqual([false, false, false]);
+  });
+
+  it("may be silent for three times its round trip and the flush", () => {
+    const peers = readyPeers();
+    noteRoundTrip(peers[0], 20_000);
+    noteSent(peers[0], 100);
+    for (const [tick, suspected] of [
+      [190, false],
+      [191, true],
+    ] as const) {
+      const judgement = judgementAt(tick);
+      judgePeers(judgement, peers, 10_000);
+      expect(judgement.suspected[1], `tick ${String(tick)}`).toBe(suspected);
+    }
+  });
+
+  it("does not live longer for one answer that was very late", () => {
+    const peers = readyPeers();
+    noteRoundTrip(peers[0], 60_000_000);
+    noteSent(peers[0], 100);
+    const judgement = judgementAt(100 + 1000);
+    judgePeers(judgement, peers, 0);
+    expect(judgement.suspected[1]).toBe(true);
+  });
+});
+
+describe("order and patience", () => {
+  it("put the quickest first", () => {
+    const peers = readyPeers();
+    for (let i = 0; i < 50; i++) noteRoundTrip(peers[0], 9000);
+    const judgement = judgementAt(1);
+    judgePeers(judgement, peers, 0);
+    expect(judgement.peerOrder).toEqual([2, 1]);
+  });
+
+  it("wait a small multiple of round trip and flush, within bounds, and for nobody who is suspected", () => {
+    const patienceFor = (roundTripUs: number, flushUs: number, connected: boolean): number => {
+      const peers = readyPeers();
+      peers[0].connected = connected;
+      for (let i = 0; i < 200; i++) noteRoundTrip(peers[0], roundTripUs);
+      const judgement = judgementAt(1);
+      judgePeers(judgement, peers, flushUs);
+      return judgement.patienceTicks;
+    };
+    expect(patienceFor(100, 100, true), "least").toBe(10);
+    expect(patienceFor(8000, 2000, true)).toBe(40);
+    expect(patienceFor(8000, 2000, false)).toBe(10);
+    expect(patienceFor(200_000, 0, true), "most").toBe(250);
+  });
+});
