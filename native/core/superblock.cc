@@ -47,19 +47,18 @@ void Vote(const Copies& copies, VolumeIdentity* out) {
   }
 }
 
-Status LookForData(BlockDevice* device, const Geometry& geometry, bool* has_data) {
+// What cannot be read counts as data: a format never writes over it, and a formatted volume opens all the same.
+bool LooksUsed(BlockDevice* device, const Geometry& geometry) {
   AlignedBuffer block;
   block.Reserve(kBlockBytes);
-  *has_data = false;
-  for (uint32_t extent = 0; extent < geometry.extents() && !*has_data; ++extent) {
+  for (uint32_t extent = 0; extent < geometry.extents(); ++extent) {
     const uint64_t offset = uint64_t{geometry.first_data_block(extent)} * kBlockBytes;
-    Status status = device->Read(offset, block.first(kBlockBytes));
-    if (!status.ok()) return status;
+    if (!device->Read(offset, block.first(kBlockBytes)).ok()) return true;
     uint32_t magic;
     std::memcpy(&magic, block.data(), sizeof(magic));
-    *has_data = magic == kBlockMagic;
+    if (magic == kBlockMagic) return true;
   }
-  return Status::Ok();
+  return false;
 }
 
 Status TryGeometry(BlockDevice* device, const Geometry& geometry, Copies* copies, VolumeIdentity* out) {
@@ -88,9 +87,7 @@ Status ReadVolumeIdentity(BlockDevice* device, const std::string& path, uint64_t
     const Geometry geometry = MakeGeometry(bytes);
     Status status = TryGeometry(device, geometry, &copies, out);
     if (!status.ok()) return status;
-    bool has_data = false;
-    status = LookForData(device, geometry, &has_data);
-    if (!status.ok()) return status;
+    const bool has_data = LooksUsed(device, geometry);
     out->has_data = has_data;
     if (out->content == VolumeContent::kFormatted) return Status::Ok();
     const bool untouched = copies.zero[0] && copies.zero[1];
