@@ -24,13 +24,19 @@ struct RunTicket {
 // Any thread; each volume has at most one run on its way.
 class Sequencer {
  public:
-  Sequencer(uint64_t next_id, uint64_t next_lsn, std::vector<RunMark> marks)
-      : next_id_(next_id), next_lsn_(next_lsn), marks_(std::move(marks)), in_flight_(marks_.size(), 0) {}
+  // `recovered` is the highest LSN that was found; those between it and `next_lsn` were never given to anything durable.
+  Sequencer(uint64_t next_id, uint64_t next_lsn, uint64_t recovered, std::vector<RunMark> marks)
+      : first_lsn_(next_lsn),
+        recovered_(recovered),
+        next_id_(next_id),
+        next_lsn_(next_lsn),
+        marks_(std::move(marks)),
+        in_flight_(marks_.size(), 0) {}
 
   RunTicket Begin(uint32_t volume, uint32_t blocks, uint32_t records) {
     const std::lock_guard<std::mutex> lock(mutex_);
     PLOGDB_ASSERT(in_flight_[volume] == 0, "D6");
-    RunTicket ticket{next_id_, next_lsn_, WatermarkLocked(), marks_};
+    RunTicket ticket{next_id_, next_lsn_, LowestLocked() - 1, marks_};
     in_flight_[volume] = next_lsn_;
     next_id_ += blocks;
     next_lsn_ += records;
@@ -44,21 +50,26 @@ class Sequencer {
     marks_[volume] = mark;
   }
 
+  // Never more than an opening would find now: peers hold the store to it.
   uint64_t Watermark() const {
+    if (CanaryOn(Canary::kWatermarkStuck)) return 0;
     const std::lock_guard<std::mutex> lock(mutex_);
-    return WatermarkLocked();
+    const uint64_t lowest = LowestLocked();
+    return lowest == first_lsn_ ? recovered_ : lowest - 1;
   }
 
  private:
-  uint64_t WatermarkLocked() const {
-    if (CanaryOn(Canary::kWatermarkStuck)) return 0;
+  // The lowest LSN that is not durable.
+  uint64_t LowestLocked() const {
     uint64_t lowest = next_lsn_;
     for (const uint64_t first_lsn : in_flight_) {
       if (first_lsn != 0) lowest = std::min(lowest, first_lsn);
     }
-    return lowest - 1;
+    return lowest;
   }
 
+  const uint64_t first_lsn_;
+  const uint64_t recovered_;
   mutable std::mutex mutex_;  // guards all below
   uint64_t next_id_;
   uint64_t next_lsn_;

@@ -168,17 +168,20 @@ Status StoreImpl::Recover(OpenReport* report) {
   }
   RecoveryResult recovered;
   Recovery(store_id, std::move(sources), &index_).Run(&recovered);
-  sequencer_ = std::make_unique<Sequencer>(recovered.next_id, recovered.next_lsn, recovered.marks);
+  sequencer_ = std::make_unique<Sequencer>(recovered.next_id, recovered.next_lsn, recovered.watermark, recovered.marks);
   shared_.store_id = store_id;
   shared_.sequencer = sequencer_.get();
+  // What a killed process left in a device's cache is readable but not yet durable. All volumes come first: the opening
+  // run of one says of the others too what is durable.
+  for (const auto& volume : volumes_) {
+    Status status = volume->device->Flush();
+    if (!status.ok()) return status;
+  }
   for (uint32_t i = 0; i < volumes_.size(); ++i) {
     Volume& volume = *volumes_[i];
-    // What a killed process left in the device's cache is readable but not yet durable.
-    Status status = volume.device->Flush();
-    if (!status.ok()) return status;
     volume.writer = std::make_unique<VolumeWriter>(&shared_, i, volume.device.get(), volume.geometry,
                                                    volume.extents.get(), std::move(recovered.start[i]));
-    status = volume.writer->WriteOpeningRun();
+    Status status = volume.writer->WriteOpeningRun();
     if (!status.ok()) return status;
   }
   reader_ = std::make_unique<Reader>(store_id, std::move(read_volumes), &index_, &completions_);
