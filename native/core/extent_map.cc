@@ -18,6 +18,7 @@ void ExtentMap::Restore(uint32_t extent, ExtentState state, bool pinned) {
   it.state = state;
   it.pinned = pinned;
   if (state == ExtentState::kOpen || state == ExtentState::kSealed) --free_;
+  if (state == ExtentState::kOpen || state == ExtentState::kAnnounced) ++writable_;
 }
 
 uint32_t ExtentMap::Announce() {
@@ -25,6 +26,7 @@ uint32_t ExtentMap::Announce() {
   for (uint32_t extent = 0; extent < extents_.size(); ++extent) {
     if (extents_[extent].state != ExtentState::kFree) continue;
     extents_[extent].state = ExtentState::kAnnounced;
+    ++writable_;
     return extent;
   }
   return kNoExtent;
@@ -45,6 +47,7 @@ void ExtentMap::Seal(uint32_t extent) {
   const std::lock_guard<std::mutex> lock(mutex_);
   PLOGDB_ASSERT(extents_[extent].state == ExtentState::kOpen, "life cycle");
   extents_[extent].state = ExtentState::kSealed;
+  --writable_;
   MaybeFree(&extents_[extent]);
 }
 
@@ -106,6 +109,7 @@ bool ExtentMap::Fits(const SpaceNeed& need) const {
       std::min(directory_cap, carried_directory_bytes_ + promised_directory_bytes_ + need.directory_bytes);
   const uint64_t waste =
       std::max(largest_unit_blocks_, need.largest_unit_blocks) + 2 * uint64_t{BlocksForStream(directories)} + 4;
+  if (writable_ == 0) return false;
   const uint32_t reserved = need.only_deletions ? kReservedForDeletions : kReservedExtents;
   const uint64_t room = room_blocks_ > waste ? room_blocks_ - waste : 0;
   const uint64_t per_extent = geometry_.data_blocks() > waste ? geometry_.data_blocks() - waste : 0;

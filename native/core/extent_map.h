@@ -77,7 +77,8 @@ class ExtentMap {
   const Geometry geometry_;
   mutable std::mutex mutex_;  // guards all below
   std::vector<Extent> extents_;
-  uint32_t free_ = 0;  // free and announced
+  uint32_t free_ = 0;      // free and announced
+  uint32_t writable_ = 0;  // open and announced: without one, no extent can be announced any more
   uint64_t freed_ = 0;
   uint64_t live_bytes_ = 0;
   uint64_t room_blocks_ = 0;

@@ -12,7 +12,7 @@
 
 namespace plogdb {
 
-ExtentScan::ExtentScan(const ScanInput& input) : input_(input), end_(input.first_block) {
+ExtentScan::ExtentScan(const ScanInput& input) : input_(input), life_(input.min_life), end_(input.first_block) {
   const uint32_t blocks = static_cast<uint32_t>(input.bytes.size() / kBlockBytes);
   headers_.resize(blocks);
   for (uint32_t i = 0; i < blocks; ++i) {

@@ -51,6 +51,7 @@ struct ScanInput {
   uint32_t volume = 0;
   size_t volumes = 1;
   uint32_t first_block = 0;        // of the extent's data
+  uint64_t min_life = 0;           // the present life began here or later: what is older counts for nothing
   std::span<const uint8_t> bytes;  // from first_block on, as far as it was read
 };
 
@@ -117,7 +118,7 @@ class ExtentScan {
   std::vector<RunReference> references_;  // to runs of this extent, by runs of this extent
   std::optional<RunReference> before_;
   std::vector<uint8_t> stream_;
-  uint64_t life_ = 0;
+  uint64_t life_;
   uint64_t max_id_ = 0;
   uint32_t end_ = 0;
 };

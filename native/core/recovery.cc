@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint64_t kProbeBytes = 64 << 10;  // an extent that begins with so many zeros was never written
 constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
-constexpr uint64_t kLsnJump = uint64_t{1} << 20;  // beyond what unfinished runs may have used
+constexpr uint64_t kLsnJump = uint64_t{1} << 24;  // beyond what unfinished runs may have used
 
 }  // namespace
 
@@ -99,7 +99,7 @@ void Recovery::ScanExtent(uint32_t volume, uint32_t extent, bool whole) {
   fresh.touched = !IsZero(bytes);
   facts = std::move(fresh);
   if (!facts.touched) return;
-  ExtentScan scan({&store_id_, volume, volumes_.size(), first_block, bytes});
+  ExtentScan scan({&store_id_, volume, volumes_.size(), first_block, 0, bytes});
   facts.life = scan.life();
   facts.end = scan.end();
   facts.unfinished = scan.unfinished();
@@ -156,6 +156,17 @@ void Recovery::ReadOn() {
   }
 }
 
+// A run of a later life than any that can be read: all of that life is gone, and what is left is of an earlier one.
+void Recovery::LoseLife(const Geometry& geometry, const RunMark& mark, ExtentFacts* facts) {
+  facts->life = std::min(std::max(facts->announced_at, facts->newest.mark.first_id + 1), mark.first_id);
+  facts->life_lost = true;
+  facts->end = geometry.first_data_block(geometry.extent_of(mark.block));
+  facts->newest = FoundRun{};
+  facts->unfinished = false;
+  facts->told.clear();
+  facts->unknown = 0;
+}
+
 // Runs that others know to be durable must be there: else they are broken, though they lie behind the last whole run.
 void Recovery::FollowReferences() {
   if (CanaryOn(Canary::kMarkIgnored)) return;
@@ -164,6 +175,8 @@ void Recovery::FollowReferences() {
     ExtentFacts& facts = extents[volumes_[reference.volume].geometry.extent_of(reference.mark.block)];
     // Written over since, in a later life or about to be: legitimately gone.
     if (reference.mark.first_id < std::max(facts.life, facts.announced_at)) continue;
+    const bool newer = reference.mark.first_id > facts.newest.mark.first_id && reference.mark.block < facts.end;
+    if (facts.dead() || newer) LoseLife(volumes_[reference.volume].geometry, reference.mark, &facts);
     if (reference.mark.end() <= facts.end) continue;
     if (reference.holder != kNoExtent) extents[reference.holder].evidence = true;
     facts.tail.push_back(std::move(reference));
@@ -178,7 +191,8 @@ void Recovery::FollowReferences() {
 void Recovery::ScanTail(uint32_t volume, uint32_t extent) {
   ExtentFacts& facts = facts_[volume].extents[extent];
   const uint32_t first_block = volumes_[volume].geometry.first_data_block(extent);
-  ExtentScan scan({&store_id_, volume, volumes_.size(), first_block, ReadExtent(volume, extent, true)});
+  const uint64_t min_life = facts.life_lost ? facts.life : 0;
+  ExtentScan scan({&store_id_, volume, volumes_.size(), first_block, min_life, ReadExtent(volume, extent, true)});
   BrokenPlaces broken = scan.FindBroken(facts.tail);
   facts.broken = true;
   facts.unfinished = false;
@@ -201,16 +215,22 @@ void Recovery::ApplyTold() {
 }
 
 // The extent to be written next: as announced, so that a write torn over it is never taken for damage. `must`: without
-// an announcement any free extent is better than none.
+// an announcement any extent without live records is better than none, first those in which a torn write looks like
+// nothing else.
 uint32_t Recovery::PickAnnounced(uint32_t volume, uint32_t wanted, bool must) const {
   const auto& extents = facts_[volume].extents;
   const auto usable = [&](uint32_t extent) {
-    return extent < extents.size() && !extents[extent].broken && !extents[extent].evidence &&
-           (extents[extent].dead() || extents[extent].newest.mark.first_id == 0);
+    if (extent >= extents.size() || extents[extent].evidence) return false;
+    // A broken place in what is dead is no loss: it may be the torn beginning of the life that comes.
+    return extents[extent].dead() || (!extents[extent].broken && extents[extent].newest.mark.first_id == 0);
   };
   if (usable(wanted)) return wanted;
   for (uint32_t extent = 0; must && extent < extents.size(); ++extent) {
     if (usable(extent)) return extent;
+  }
+  for (uint32_t extent = 0; must && extent < extents.size(); ++extent) {
+    const ExtentFacts& facts = extents[extent];
+    if (!facts.live && !facts.broken && !facts.evidence) return extent;
   }
   return kNoExtent;
 }
@@ -219,7 +239,7 @@ uint32_t Recovery::PickAnnounced(uint32_t volume, uint32_t wanted, bool must) co
 void Recovery::ReadDirectory(uint32_t volume, const FoundRun& run, WriterStart* start) {
   const uint32_t extent = volumes_[volume].geometry.extent_of(run.mark.block);
   const uint32_t first_block = volumes_[volume].geometry.first_data_block(extent);
-  ExtentScan scan({&store_id_, volume, volumes_.size(), first_block, ReadExtent(volume, extent, true)});
+  ExtentScan scan({&store_id_, volume, volumes_.size(), first_block, 0, ReadExtent(volume, extent, true)});
   scan.ForEachRecord([&](const ParsedRecord& parsed, RecordPlace place) {
     if (place.block < run.mark.block) return;
     const Record record = parsed.ToRecord();
@@ -244,7 +264,7 @@ void Recovery::FindStart(uint32_t volume, WriterStart* start, RunMark* mark) {
   const FoundRun& run = extents[newest].newest;
   const bool tail_lost = mark->first_id > run.mark.first_id || !extents[newest].tail.empty();
   if (tail_lost || run.kind == RunKind::kSeal) {
-    start->announced = PickAnnounced(volume, run.announced, tail_lost);
+    start->announced = PickAnnounced(volume, run.announced, true);
   } else {
     start->extent = newest;
     start->next_block = run.mark.end();
@@ -295,11 +315,23 @@ void Recovery::CondemnResurrected() {
   std::vector<std::pair<std::string, Slot>> resurrected;
   index_->ForEach([&](const KeyEntry& entry) {
     const uint32_t volume = VolumeOfKey(entry.hash, volumes_.size());
-    ExtentFacts& of_marker = facts_[volume].extents[volumes_[volume].geometry.extent_of(entry.marker_place.block)];
-    of_marker.evidence |= entry.marker && of_marker.dead();
+    const auto facts_of = [&](const RecordPlace& place) -> ExtentFacts& {
+      return facts_[volume].extents[volumes_[volume].geometry.extent_of(place.block)];
+    };
+    if (entry.marker) {
+      ExtentFacts& facts = facts_of(entry.marker_place);
+      facts.live = true;
+      if (facts.dead() || facts.life_lost) {
+        facts.evidence = true;
+        ++result_.unknown_losses;
+      }
+    }
     for (uint32_t i = 0; i < entry.slots; ++i) {
-      const uint32_t extent = volumes_[volume].geometry.extent_of(entry.slot[i].place.block);
-      if (facts_[volume].extents[extent].dead()) resurrected.emplace_back(entry.key, entry.slot[i]);
+      ExtentFacts& facts = facts_of(entry.slot[i].place);
+      facts.live = true;
+      // What was saved from the lost life itself is no leftover.
+      const bool leftover = facts.life_lost && !entry.slot[i].corrupt;
+      if (facts.dead() || leftover) resurrected.emplace_back(entry.key, entry.slot[i]);
     }
   });
   for (const auto& [key, slot] : resurrected) {

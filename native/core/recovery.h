@@ -49,6 +49,8 @@ class Recovery {
     bool touched = false;
     bool unfinished = false;
     bool broken = false;
+    bool life_lost = false;          // of the present life nothing can be read: what was found is older
+    bool live = false;               // a live record lies here
     bool evidence = false;           // the only witness of a loss elsewhere: kept like a broken one
     uint64_t announced_at = 0;       // id of the newest run that announced it: what is older in it is dead
     FoundRun newest;                 // first_id 0: no whole run
@@ -71,6 +73,7 @@ class Recovery {
   void TakeRuns(uint32_t volume, uint32_t extent, const ExtentScan& scan);
   void ApplyRecord(Record record);
   void NoteReference(RunReference reference);
+  static void LoseLife(const Geometry& geometry, const RunMark& mark, ExtentFacts* facts);
   void FollowReferences();
   void ScanTail(uint32_t volume, uint32_t extent);
   void CondemnResurrected();
