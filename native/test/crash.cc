@@ -1,6 +1,6 @@
 // One workload = a chain of lives of one store. In each life everything that reaches the disk is recorded; then, for
 // every place of the recording, images are built with the writes since the last flush dropped, kept, or torn at
-// sectors.
+// sectors; and one in which the process was killed there and the power failed while the next one was opening.
 #include "crash.h"
 
 #include <algorithm>
@@ -14,6 +14,8 @@
 
 namespace plogdb::test {
 namespace {
+
+constexpr uint64_t kWhileOpening = 6;  // the fate of an image that a crash in the next opening leaves
 
 struct Progress {
   size_t submitted = 0;
@@ -30,7 +32,7 @@ struct Medium {
 class Explorer {
  public:
   Explorer(uint64_t seed, Load load) : random_(seed), load_(load), volumes_(load == Load::kTwoVolumes ? 2 : 1) {
-    for (int i = 0; i < (load == Load::kReuse ? 3 : 7); ++i) keys_.push_back("key" + std::to_string(i));
+    for (int i = 0; i < (load == Load::kReuse ? 4 : 7); ++i) keys_.push_back("key" + std::to_string(i));
     next_.resize(keys_.size(), 1);
     for (size_t i = 0; i < volumes_; ++i) {
       media_.push_back({"disk" + std::to_string(i), std::make_shared<SimDisk>(uint64_t{8} << 20), {}});
@@ -54,6 +56,8 @@ class Explorer {
   void TryAllImages();
   void TryImage(size_t calls, uint64_t fate, bool keep);
   std::unique_ptr<Fixture> MakeImage(uint64_t fate);
+  std::unique_ptr<Fixture> MakeImageOfOpening();
+  void LiveOn(Fixture* fixture, const Progress& progress, const std::string& where);
   size_t MatchAll(Fixture* fixture, const Progress& progress, bool recovered, const std::string& where);
   void Fail(const std::string& why) {
     if (outcome_.failure.empty()) outcome_.failure = why;
@@ -74,7 +78,7 @@ class Explorer {
 };
 
 size_t Explorer::ValueBytes() {
-  if (load_ == Load::kReuse) return 40'000 + random_.Below(120'000);
+  if (load_ == Load::kReuse) return random_.Chance(30) ? random_.Below(3'000) : 60'000 + random_.Below(120'000);
   const uint64_t kind = random_.Below(10);
   if (kind == 0) return 0;
   return kind < 7 ? random_.Below(300) : kind < 9 ? random_.Below(6'000) : random_.Below(20'000);
@@ -84,7 +88,8 @@ std::vector<PutSpec> Explorer::MakeBatch() {
   std::vector<PutSpec> batch;
   const uint64_t count = 1 + random_.Below(load_ == Load::kReuse ? 2 : 5);
   for (uint64_t i = 0; i < count; ++i) {
-    const size_t k = random_.Below(keys_.size());
+    // Reuse: one key is written rarely, and what it lies in is not free for long.
+    const size_t k = random_.Below(load_ == Load::kReuse && random_.Chance(95) ? 3 : keys_.size());
     const uint64_t kind = random_.Below(20);
     PutSpec op;
     op.key = keys_[k];
@@ -198,9 +203,65 @@ std::unique_ptr<Fixture> Explorer::MakeImage(uint64_t fate) {
   return fixture;
 }
 
+// Killed: everything that was written can be read, but may be in the device's cache only. Then the power fails while the
+// next process is opening; what that one flushed is durable.
+std::unique_ptr<Fixture> Explorer::MakeImageOfOpening() {
+  Fixture opening(volumes_);
+  for (const Medium& medium : media_) {
+    auto disk = std::make_shared<SimDisk>(*medium.durable);
+    for (const RecordedCall* write : medium.pending) disk->WriteSectors(write->offset, write->data);
+    opening.factory->Put(medium.path, std::move(disk));
+  }
+  Recording recording;
+  RecorderDeviceFactory recorder(opening.factory.get(), &recording);
+  opening.options.device_factory = &recorder;
+  if (!opening.Open().ok()) Fail("cannot open what a killed process left");
+  const std::vector<RecordedCall> calls = recording.Take();
+  opening.Close();
+  const size_t cut = random_.Below(calls.size() + 1);
+  auto fixture = std::make_unique<Fixture>(volumes_);
+  for (const Medium& medium : media_) {
+    auto disk = std::make_shared<SimDisk>(*medium.durable);
+    std::vector<const RecordedCall*> pending = medium.pending;
+    for (size_t i = 0; i < cut; ++i) {
+      if (calls[i].path != medium.path) continue;
+      if (calls[i].kind == RecordedKind::kWrite) {
+        pending.push_back(&calls[i]);
+        continue;
+      }
+      for (const RecordedCall* write : pending) disk->WriteSectors(write->offset, write->data);
+      pending.clear();
+    }
+    const uint32_t survive = random_.Chance(50) ? 60 : 0;
+    for (const RecordedCall* write : pending) {
+      for (size_t at = 0; at < write->data.size(); at += kSectorBytes) {
+        if (!random_.Chance(survive)) continue;
+        disk->WriteSectors(write->offset + at, std::span(write->data).subspan(at, kSectorBytes));
+      }
+    }
+    fixture->factory->Put(medium.path, std::move(disk));
+  }
+  return fixture;
+}
+
+// What was recovered can be written on, and that does not disturb the rest.
+void Explorer::LiveOn(Fixture* fixture, const Progress& progress, const std::string& where) {
+  const std::string value = MakeValue(random_.Next(), random_.Below(30'000));
+  const StatusCode status = fixture->Put("after", 1, 0, value);
+  if (status == StatusCode::kDiskFull && load_ == Load::kReuse) return;
+  if (status != StatusCode::kOk) return Fail(where + ": writing ends with " + StatusCodeName(status));
+  const uint64_t watermark = fixture->store->Watermark();
+  fixture->Crash(random_.Next());
+  if (!fixture->Open().ok()) return Fail(where + ": cannot open after writing on");
+  if (fixture->report.recovered_watermark < watermark) return Fail(where + ": the watermark fell");
+  std::string found;
+  if (fixture->ReadValue("after", 1, &found) != StatusCode::kOk || found != value) return Fail(where + ": lost after");
+  MatchAll(fixture, progress, true, where + ", written on");
+}
+
 void Explorer::TryImage(size_t calls, uint64_t fate, bool keep) {
   ++outcome_.images;
-  std::unique_ptr<Fixture> fixture = MakeImage(fate);
+  std::unique_ptr<Fixture> fixture = fate == kWhileOpening ? MakeImageOfOpening() : MakeImage(fate);
   const Progress before = calls == 0 ? Progress{base_batches_, base_batches_} : progress_[calls - 1];
   // What was acknowledged before the next call began must be there.
   const size_t acknowledged = calls < progress_.size() ? progress_[calls].acknowledged : now_.acknowledged;
@@ -214,7 +275,7 @@ void Explorer::TryImage(size_t calls, uint64_t fate, bool keep) {
   const size_t at = MatchAll(fixture.get(), progress, true, where);
   if (!outcome_.failure.empty()) return;
   const bool again = keep || random_.Chance(25);
-  if (!again) return;
+  if (!again) return random_.Chance(load_ == Load::kReuse ? 40 : 15) ? LiveOn(fixture.get(), progress, where) : void();
   const std::string first = Dump(fixture.get(), keys_);
   fixture->Crash(random_.Next());
   if (!fixture->Open().ok()) return Fail(where + ": cannot open twice");
@@ -239,8 +300,8 @@ void Explorer::TryAllImages() {
       if (last && i == kept) return TryImage(i, 2 + random_.Below(3), true);
       const bool pending =
           std::any_of(media_.begin(), media_.end(), [](const Medium& m) { return !m.pending.empty(); });
-      for (uint64_t fate = 0; !last && fate < (pending ? 6u : 1u) && outcome_.failure.empty(); ++fate) {
-        TryImage(i, fate, false);
+      for (uint64_t fate = 0; !last && fate <= kWhileOpening && outcome_.failure.empty(); ++fate) {
+        if (pending || fate == 0 || fate == kWhileOpening) TryImage(i, fate, false);
       }
       if (i == calls_.size()) break;
       const RecordedCall& call = calls_[i];
