@@ -51,6 +51,8 @@ export class Links {
   readonly #confirmedBirth = new Set<ReplicaId>();
   /** Peers whose binding is in memory and not yet durable. */
   readonly #unsaved = new Set<string>();
+  /** Connected peers that refuse us and are refused here. */
+  readonly #strangers = new Set<ReplicaId>();
   #lastWorkTick = 0;
   #lastNoteTick = 0;
   #nextBeatTick = 0;
@@ -88,6 +90,7 @@ export class Links {
     peer.awaitedSinceTick = 0;
     const connection = (this.#connections[replica] ?? 0) + 1;
     this.#connections[replica] = connection;
+    this.#strangers.delete(replica);
     this.#takeWatermark(peer, 0);
     const verdict = judgeHello(identity.bindings.get(peer.nodeId), hello);
     if (verdict.kind === "refused") {
@@ -146,6 +149,7 @@ export class Links {
     peer.connected = false;
     peer.boundHere = false;
     peer.boundThere = false;
+    this.#strangers.delete(replica);
     this.#host.outboxOf(replica).reset();
     this.#host.onReadiness();
   }
@@ -178,6 +182,10 @@ export class Links {
         return;
       }
       case "binding": {
+        if (!peer.boundHere && !this.#unsaved.has(peer.nodeId)) {
+          if (!message.bound) this.#noteStranger(peer);
+          return; // P29: a peer whose disk is refused here does not judge ours
+        }
         const forgot = judgeBinding(message, peer.nodeId, this.#host.recoveredWatermark);
         if (forgot !== null) {
           this.#host.onFatal(new Failure("forgot", `${forgot}; this node may not vote and does not start`));
@@ -189,6 +197,15 @@ export class Links {
         return;
       }
     }
+  }
+
+  /** It refuses us and we refuse it. One such peer has a wrong disk; when they are a majority, we have. */
+  #noteStranger(peer: Peer): void {
+    this.#strangers.add(peer.replica);
+    if (this.#strangers.size <= this.peers.length / 2) return;
+    const names = this.peers.filter(({ replica }) => this.#strangers.has(replica)).map(({ nodeId }) => nodeId);
+    const text = `this disk and those of ${names.join(", ")} do not know each other: they belong to different clusters of one name`;
+    this.#host.onFatal(new Failure("foreign", text));
   }
 
   #confirmBirth(peer: Peer, first: boolean): void {

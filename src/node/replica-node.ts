@@ -312,8 +312,8 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       }
       const peer = this.#links.peer(replica);
       let state: PeerView["state"] = "connecting";
-      if (peer.refused !== "") state = "refused";
-      else if (isReady(peer)) state = (this.#context.suspected[replica] ?? false) ? "suspected" : "connected";
+      if (isReady(peer)) state = (this.#context.suspected[replica] ?? false) ? "suspected" : "connected";
+      else if (peer.refused !== "") state = "refused";
       const { incarnation } = peer;
       return { replica, nodeId, state, detail: peer.refused, incarnation, rttUs: Math.round(peer.roundTripUs) };
     });

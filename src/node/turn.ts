@@ -262,8 +262,10 @@ export class TurnLoop {
     if (persist.length === 0 && mark === 0) return;
     const { key } = slot.lane;
     if (mark > 0) {
-      encodeHeader(markedRecord(slot.lane), this.#header);
-      store.mark(key, mark, this.#header);
+      // If the step went on from there, this is a mark for a record that is put below: the store ignores it.
+      const marked = markedRecord(slot.lane);
+      encodeHeader(marked, this.#header);
+      store.mark(key, marked.index, this.#header);
     }
     for (const write of persist) {
       encodeHeader(write, this.#header);

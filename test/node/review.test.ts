@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { nodeKey, userKey } from "../../src/base/key.js";
 import type { NodeError } from "../../src/node/node-error.js";
 import type { PLogView } from "../../src/node/service.js";
+import { MemoryDisk } from "../../src/storage/memory-disk.js";
 import { copyOfDisk, QUIET, SimulatedCluster } from "../../src/sim/cluster.js";
 import { answered, read, set, started, textOf, write } from "./harness.js";
 
@@ -222,6 +223,26 @@ describe("a disk that forgot", () => {
 });
 
 describe("a node of another cluster", () => {
+  it("is refused under the same names, and takes nobody down with it", () => {
+    const other = new SimulatedCluster({ ...QUIET, seed: 33 });
+    for (let replica = 0; replica < 3; replica++)
+      other.disks[replica] = new MemoryDisk(String(replica).padStart(32, "f"));
+    other.startAll();
+    expect(other.runUntilServing(2000)).toBe(true);
+    for (let replica = 0; replica < 3; replica++) other.kill(replica);
+    const cluster = started(34);
+    cluster.kill(1);
+    const [, stranger] = other.disks;
+    if (stranger === undefined) throw new Error("no disk");
+    cluster.disks[1] = stranger;
+    cluster.start(1);
+    cluster.run(200);
+    expect(cluster.node(0)?.stats().peers[1]?.state).toBe("refused");
+    expect([cluster.node(0), cluster.node(2)]).not.toContain(null);
+    expect(write(cluster, 0, KEY, set("v")).status).toBe("ok");
+    expect(codesOf(cluster), "the stranger knows that it is one").toEqual(["foreign"]);
+  });
+
   it("does not open a disk of this one", () => {
     let strange = false;
     const cluster = started(31, { clusterIdOf: () => (strange ? "other" : "sim") });
