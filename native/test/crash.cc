@@ -203,8 +203,8 @@ std::unique_ptr<Fixture> Explorer::MakeImage(uint64_t fate) {
   return fixture;
 }
 
-// Killed: everything that was written can be read, but may be in the device's cache only. Then the power fails while the
-// next process is opening; what that one flushed is durable.
+// Killed: everything that was written can be read, but may be in the device's cache only. Then the power fails while
+// the next process is opening; what that one flushed is durable.
 std::unique_ptr<Fixture> Explorer::MakeImageOfOpening() {
   Fixture opening(volumes_);
   for (const Medium& medium : media_) {

@@ -1,6 +1,6 @@
-// What an opening must survive besides the power losses of crash_test.cc (D17, D18): a torn first write over an extent of
-// an earlier life, a crash in the middle of an opening, a lost run that only another volume knows, reads that fail. After
-// each of them the store must not only show the right records but also go on writing.
+// What an opening must survive besides the power losses of crash_test.cc (D17, D18): a torn first write over an extent
+// of an earlier life, a crash in the middle of an opening, a lost run that only another volume knows, reads that fail.
+// After each of them the store must not only show the right records but also go on writing.
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,7 +24,8 @@ void PutDisk(Fixture* fixture, size_t volume, const SimDisk& disk) {
   fixture->factory->Put("disk" + std::to_string(volume), std::make_shared<SimDisk>(disk));
 }
 
-// A store whose hot key has just been written over an extent of an earlier life: `before` is volume 0 without that write.
+// A store whose hot key has just been written over an extent of an earlier life: `before` is volume 0 without that
+// write.
 struct Reuse {
   explicit Reuse(size_t volumes) : live(volumes), recorder(live.factory.get(), &recording) {
     live.options.device_factory = &recorder;
@@ -142,6 +143,35 @@ CASE("the watermark never says more than the next opening finds (D18)") {
     CHECK(fixture.report.recovered_watermark >= told);
     if (opening == 2) CHECK(fixture.Put("a", 2, 2, "y") == StatusCode::kOk);
   }
+}
+
+// Each opening takes a block; when all are taken there is nothing to write any more, and still everything to read.
+CASE("a store that is full to the last extent opens as often as you like, and refuses writes (D12)") {
+  Fixture fixture;
+  fixture.options.cache_bytes = 0;
+  REQUIRE(fixture.Open().ok());
+  uint64_t keys = 0;
+  for (StatusCode status = StatusCode::kOk; status == StatusCode::kOk;) {
+    std::vector<PutSpec> batch;
+    for (uint64_t i = 0; i < 50; ++i) {
+      batch.push_back({OpKind::kPut, "key" + std::to_string(keys + i), 1, 1, i, MakeValue(i, 1'000)});
+    }
+    status = fixture.Run(batch);
+    if (status == StatusCode::kOk) keys += batch.size();
+    if (status != StatusCode::kOk) CHECK(status == StatusCode::kDiskFull);
+  }
+  for (uint64_t opening = 1; opening <= 700; ++opening) {
+    fixture.Crash(opening);
+    REQUIRE(fixture.Open().ok());
+    if (opening % 50 != 0) continue;
+    CHECK(fixture.report.recovered_keys == keys && fixture.report.corrupt_keys + fixture.report.unknown_losses == 0);
+    CHECK(fixture.Put("key0", 2, 2, MakeValue(1, 2'000)) == StatusCode::kDiskFull);
+    const StatusCode small = fixture.Put("key1", opening, opening, "small");
+    CHECK(small == StatusCode::kOk || small == StatusCode::kDiskFull);
+    CHECK(fixture.Stats().state == StoreState::kOpen);
+  }
+  std::string value;
+  CHECK(fixture.ReadValue("key7", 1, &value) == StatusCode::kOk && value == MakeValue(7, 1'000));
 }
 
 CASE("a read error while opening never refuses a store, and loses nothing (D17)") {

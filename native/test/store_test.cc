@@ -8,6 +8,7 @@
 #include "fixture.h"
 #include "format.h"
 #include "harness.h"
+#include "record.h"
 
 namespace plogdb::test {
 namespace {
@@ -144,6 +145,53 @@ std::string OverwriteManyTimes() {
 }
 
 CASE("hot keys never fill the disk: dead extents are written over") { CHECK(OverwriteManyTimes().empty()); }
+
+// Fifty small hot keys, 100,000 times, while a few cold keys hold on to extents; accounts are compared with an
+// opening's.
+CASE("small hot keys never fill the disk beside cold ones, and the accounts stay true for ever (D10)") {
+  Fixture fixture;
+  fixture.options.cache_bytes = 4'000;
+  REQUIRE(fixture.Open().ok());
+  for (uint64_t i = 1; i <= 10'000; ++i) {
+    std::vector<PutSpec> batch;
+    for (uint64_t j = 0; j < 10; ++j) {
+      batch.push_back(
+          {OpKind::kPut, "hot" + std::to_string((i * 10 + j) % 50), i, i - 1, i, MakeValue(i, 50 + i % 90)});
+    }
+    if (i == 100 || i == 1'000) batch.push_back({OpKind::kPut, "cold" + std::to_string(i), 1, 1, i, "cold"});
+    REQUIRE(fixture.Run(batch) == StatusCode::kOk);
+  }
+  const StoreStats before = fixture.Stats();
+  CHECK(before.keys == 52 && before.extents_freed > 20 && before.cache_bytes <= 4'000);
+  CHECK(before.live_bytes <= 102 * RecordBytes(8, 140));
+  REQUIRE(fixture.Open().ok());
+  const StoreStats after = fixture.Stats();
+  CHECK(after.live_bytes == before.live_bytes && after.keys == before.keys && after.bytes_used <= before.bytes_used);
+}
+
+CASE("cold keys in every extent end as disk full, never as a failure, and room comes back when they move (D12)") {
+  Fixture fixture;
+  fixture.options.cache_bytes = 0;
+  REQUIRE(fixture.Open().ok());
+  StatusCode status = StatusCode::kOk;
+  uint64_t position = 0;
+  uint64_t cold = 0;
+  while (status == StatusCode::kOk && position < 1'000) {
+    ++position;
+    status = fixture.Put("hot", position, position, MakeValue(position, 200'000));
+    if (status == StatusCode::kOk && position % 4 == 0) {
+      CHECK(fixture.Put("cold" + std::to_string(cold++), 1, 1, "cold") == StatusCode::kOk);
+    }
+  }
+  CHECK(status == StatusCode::kDiskFull && fixture.store->IsFull());
+  REQUIRE(fixture.Open().ok());
+  CHECK(fixture.Put("hot", position, position, MakeValue(1, 200'000)) == StatusCode::kDiskFull);
+  for (uint64_t i = 0; i < cold; ++i) {
+    CHECK(fixture.Put("cold" + std::to_string(i), 2, 2, "small values may use the reserve") == StatusCode::kOk);
+  }
+  CHECK(!fixture.store->IsFull() && fixture.Stats().state == StoreState::kOpen);
+  CHECK(fixture.Put("hot", position, position, MakeValue(1, 200'000)) == StatusCode::kOk);
+}
 
 // Fills the disk until it is refused; what was taken must be durable, and room must come back.
 std::string FillDisk(uint64_t seed) {
