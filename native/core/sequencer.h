@@ -24,7 +24,8 @@ struct RunTicket {
 // Any thread; each volume has at most one run on its way.
 class Sequencer {
  public:
-  // `recovered` is the highest LSN that was found; those between it and `next_lsn` were never given to anything durable.
+  // `recovered` is the highest LSN that was found; those between it and `next_lsn` were never given to anything
+  // durable.
   Sequencer(uint64_t next_id, uint64_t next_lsn, uint64_t recovered, std::vector<RunMark> marks)
       : first_lsn_(next_lsn),
         recovered_(recovered),
