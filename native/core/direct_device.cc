@@ -119,9 +119,13 @@ bool IsBlank(int fd, uint64_t size) {
   return IsZero(block.first(kBlockBytes));
 }
 
-// Opened with O_DIRECT, or, where the file system refuses that, without: the report says which.
+// Opened with O_DIRECT, or, where the file system refuses that, without: the report says which. A block device
+// exclusively: so nothing else of the system has it, by whatever name (a mounted file system, swap, a RAID, another
+// store).
 FileDescriptor OpenFile(const std::string& path, IoMode* mode) {
-  const int flags = O_RDWR | O_CREAT | O_CLOEXEC;
+  struct stat facts {};
+  const bool is_device = stat(path.c_str(), &facts) == 0 && S_ISBLK(facts.st_mode);
+  const int flags = O_RDWR | O_CLOEXEC | (is_device ? O_EXCL : O_CREAT);
   *mode = IoMode::kDirect;
   FileDescriptor fd(open(path.c_str(), flags | O_DIRECT, 0600));
   if (fd.get() < 0 && errno == EINVAL) {
@@ -148,6 +152,9 @@ Status DirectDeviceFactory::Open(const std::string& path, uint64_t bytes, std::u
   *created = false;
   IoMode mode = IoMode::kDirect;
   FileDescriptor fd = OpenFile(path, &mode);
+  if (fd.get() < 0 && errno == EBUSY) {
+    return Status(StatusCode::kLocked, path + " is in use by the system or another running store");
+  }
   if (fd.get() < 0) return SystemError("cannot open " + path, errno);
   struct stat facts {};
   if (fstat(fd.get(), &facts) != 0) return SystemError("cannot look at " + path, errno);
@@ -157,6 +164,8 @@ Status DirectDeviceFactory::Open(const std::string& path, uint64_t bytes, std::u
   }
   Status status = Lock(fd.get(), path);
   if (!status.ok()) return status;
+  // Again: another process may have made the file before the lock was taken.
+  if (fstat(fd.get(), &facts) != 0) return SystemError("cannot look at " + path, errno);
   uint64_t size = static_cast<uint64_t>(facts.st_size);
   if (!is_file && ioctl(fd.get(), BLKGETSIZE64, &size) != 0) return SystemError("cannot size " + path, errno);
   if (is_file && size < bytes && IsBlank(fd.get(), size)) {  // new, or a crash interrupted its making
