@@ -28,8 +28,6 @@ const MAX_BATCH_BYTES = 1 << 20;
 /** Beyond these bounds the disk or this process cannot follow: what peers say is dropped, as messages may be (P5). */
 const MAX_PENDING_BATCHES = 1024;
 const MAX_QUEUED_INPUTS = 1 << 18;
-/** The wheel is asked for nothing further away than this; a lane that is woken early says again what it waits for. */
-const MAX_SLEEP_TICKS = 2048;
 
 export interface TurnHost {
   readonly clock: Clock;
@@ -250,7 +248,7 @@ export class TurnLoop {
     this.#answer();
     if (effects.wakeAtTick === 0) this.#wheel.remove(slot);
     else if (effects.wakeAtTick !== SAME_WAKE) {
-      this.#wheel.add(slot, Math.min(effects.wakeAtTick, context.tick + MAX_SLEEP_TICKS));
+      this.#wheel.add(slot, effects.wakeAtTick);
     }
     if (effects.alarm !== null) this.#host.onAlarm(slot.lane.key, effects.alarm);
     if (this.#batchBytes >= MAX_BATCH_BYTES) this.#handOver();
