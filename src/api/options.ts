@@ -74,15 +74,15 @@ export function settingsOf(options: NodeOptions): ReplicaSettings {
     data: data.map((path) => resolve(path)),
     peer: options.listen === undefined ? own.peer : take("listen", parseAddress(options.listen)),
     nodes,
-    storage: storageOf(options.storage ?? {}),
+    storage: storageOf(options.storage ?? {}, data.length),
     timeouts: { requestMs },
   };
 }
 
-function storageOf(given: NonNullable<NodeOptions["storage"]>): ReplicaSettings["storage"] {
+function storageOf(given: NonNullable<NodeOptions["storage"]>, volumes: number): ReplicaSettings["storage"] {
   const size = sizeOf("storage.size", given.size, DEFAULT_SIZE_BYTES);
   const sizeBytes = Math.floor(size / BLOCK_BYTES) * BLOCK_BYTES;
-  const bound = largestValueBytes(sizeBytes);
+  const bound = largestValueBytes(sizeBytes, volumes);
   const maxValueBytes = sizeOf("storage.maxValue", given.maxValue, bound);
   if (maxValueBytes > bound) refuse("storage.maxValue", `is too large; use at most ${String(bound)}`);
   return {

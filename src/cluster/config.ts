@@ -124,7 +124,7 @@ function assemble(file: ConfigFile, baseDir: string): ServerConfig {
       sizeBytes,
       durability: file.storage?.durability ?? "flush",
       cacheBytes: file.storage?.cache ?? 256 * 2 ** 20,
-      maxValueBytes: file.storage?.maxValue ?? largestValueBytes(sizeBytes),
+      maxValueBytes: file.storage?.maxValue ?? largestValueBytes(sizeBytes, file.data.length),
     },
     timeouts: { requestMs: file.timeouts?.requestMs ?? 3000 },
     limits: {

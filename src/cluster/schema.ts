@@ -152,9 +152,9 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] | nul
   return null;
 }
 
-/** Extents are a 64th of the volume, 1 MiB to 64 MiB; a value fits into a quarter of one (D1). */
-export function largestValueBytes(sizeBytes: number): number {
-  const extentBytes = Math.min(64 * MIB, Math.max(MIB, Math.floor(sizeBytes / 64)));
+/** Extents are a 64th of a volume, 1 MiB to 64 MiB; a value fits into a quarter of one (D1). The size is that of all volumes. */
+export function largestValueBytes(sizeBytes: number, volumes: number): number {
+  const extentBytes = Math.min(64 * MIB, Math.max(MIB, Math.floor(sizeBytes / volumes / 64)));
   return Math.min(
     DEFAULT_MAX_VALUE_BYTES,
     Math.floor(extentBytes / 4 / BLOCK_BYTES) * BLOCK_BYTES - VALUE_OVERHEAD_BYTES,
@@ -221,9 +221,9 @@ function checkExposure(file: ConfigFile, report: Report): void {
 function checkStorage(file: ConfigFile, report: Report): void {
   const sizeBytes = file.storage?.size ?? DEFAULT_SIZE_BYTES;
   const maxValue = file.storage?.maxValue;
-  const bound = largestValueBytes(sizeBytes);
+  const bound = largestValueBytes(sizeBytes, file.data.length);
   if (maxValue !== undefined && maxValue > bound) {
-    const fix = bound === largestValueBytes(DEFAULT_SIZE_BYTES) ? "" : " or make storage.size larger";
+    const fix = bound === largestValueBytes(DEFAULT_SIZE_BYTES, 1) ? "" : " or make storage.size larger";
     report(["storage", "maxValue"], `${formatSize(maxValue)} is too large; use at most ${formatSize(bound)}${fix}`);
   }
 }
