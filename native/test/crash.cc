@@ -31,7 +31,10 @@ struct Medium {
 
 class Explorer {
  public:
-  Explorer(uint64_t seed, Load load) : random_(seed), load_(load), volumes_(load == Load::kTwoVolumes ? 2 : 1) {
+  Explorer(uint64_t seed, Load load)
+      : random_(seed),
+        load_(load),
+        volumes_(load == Load::kTwoVolumes || (load == Load::kReuse && seed % 2 == 0) ? 2 : 1) {
     for (int i = 0; i < (load == Load::kReuse ? 4 : 7); ++i) keys_.push_back("key" + std::to_string(i));
     next_.resize(keys_.size(), 1);
     for (size_t i = 0; i < volumes_; ++i) {
@@ -135,7 +138,7 @@ void Explorer::Live() {
   progress_.clear();
   if (!fixture.Open().ok()) return Fail("cannot open");
   Note(&fixture, recording);
-  const uint64_t batches = load_ == Load::kReuse ? 45 : 14;
+  const uint64_t batches = load_ == Load::kReuse ? 35 * volumes_ + 10 : 14;
   std::vector<std::vector<PutSpec>> submitted;
   for (uint64_t i = 0; i < batches; ++i) {
     submitted.push_back(MakeBatch());
