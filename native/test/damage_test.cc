@@ -228,6 +228,58 @@ std::string DamageAnywhere(uint64_t seed, uint64_t* told, uint64_t* unknown) {
   return "";
 }
 
+// The same churn; one flushed write of its second half never reaches the medium, and nobody writes on afterwards for
+// long.
+std::string LoseWriteInChurn(uint64_t seed, uint64_t* told, uint64_t* unknown) {
+  SimRandom random(seed);
+  Fixture fixture(1 + seed % 2);
+  fixture.options.cache_bytes = 0;
+  if (!fixture.Open().ok()) return "open";
+  Oracle oracle;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 9; ++i) keys.push_back("key" + std::to_string(i));
+  std::vector<uint64_t> next(keys.size(), 0);
+  const auto disk = fixture.disk(random.Below(fixture.options.volumes.size()));
+  const int lie = 90 + static_cast<int>(random.Below(60));
+  for (int i = 0; i < 150; ++i) {
+    SimFaults faults;
+    faults.lose_write_in = i == lie ? 1 : 0;
+    if (i == lie) disk->SetFaults(faults);
+    const size_t k = random.Below(random.Chance(80) ? 3 : keys.size());
+    const std::string value = MakeValue(random.Next(), random.Below(random.Chance(50) ? 150'000 : 3'000));
+    ++next[k];
+    const PutSpec op{OpKind::kPut, keys[k], next[k], next[k] - random.Below(2), random.Next(), value};
+    if (fixture.Run({op}) == StatusCode::kOk) oracle.Apply({op});
+  }
+  fixture.Close();
+  for (int opening = 0; opening < 2; ++opening) {
+    if (!fixture.Open().ok()) return "cannot open";
+    *unknown += fixture.report.unknown_losses;
+    for (const std::string& key : keys) {
+      std::string why;
+      if (fixture.Load(key).corrupt) {
+        ++*told;
+      } else if (!oracle.Match(&fixture, oracle.batches(), oracle.batches(), {key}, true, &why)) {
+        if (fixture.report.unknown_losses == 0) return why;
+      }
+    }
+    if (fixture.Put("after", 1, 1, "writable") != StatusCode::kOk) return "cannot be written";
+  }
+  return "";
+}
+
+CASE("a flushed write that was lost in a churned store is told, at every opening") {
+  uint64_t told = 0;
+  uint64_t unknown = 0;
+  for (uint64_t seed = settings().seed; seed < settings().seed + settings().workloads * 2; ++seed) {
+    const std::string why = LoseWriteInChurn(seed, &told, &unknown);
+    if (!why.empty()) Failed(__FILE__, __LINE__, "seed " + std::to_string(seed) + ": " + why);
+  }
+  std::printf("     %llu keys told, %llu losses without a key\n", static_cast<unsigned long long>(told),
+              static_cast<unsigned long long>(unknown));
+  CHECK(told > 0);
+}
+
 CASE("damage anywhere in a store that was written over many times is told, at every opening") {
   uint64_t told = 0;
   uint64_t unknown = 0;
