@@ -160,7 +160,7 @@ CASE("a store that is full to the last extent opens as often as you like, and re
     if (status == StatusCode::kOk) keys += batch.size();
     if (status != StatusCode::kOk) CHECK(status == StatusCode::kDiskFull);
   }
-  for (uint64_t opening = 1; opening <= 700; ++opening) {
+  for (uint64_t opening = 1; opening <= 400; ++opening) {
     fixture.Crash(opening);
     REQUIRE(fixture.Open().ok());
     if (opening % 50 != 0) continue;
