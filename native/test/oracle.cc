@@ -26,6 +26,13 @@ void Oracle::Apply(const std::vector<PutSpec>& batch) {
   states_.push_back(std::move(state));
 }
 
+void Oracle::Rewind(size_t batches) {
+  states_.resize(batches + 1);
+  for (auto& [key, records] : states_.back()) {
+    for (auto& [position, record] : records) record.live_header = record.header;
+  }
+}
+
 bool Oracle::Same(Fixture* fixture, const std::string& key, const ExpectedKey& expected, bool recovered,
                   std::string* why) {
   const LoadedKey loaded = fixture->Load(key);

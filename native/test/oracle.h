@@ -27,8 +27,8 @@ class Oracle {
   Oracle() { states_.emplace_back(); }
 
   void Apply(const std::vector<PutSpec>& batch);
-  // Goes back to the state after `batches` batches: what a crash left.
-  void Rewind(size_t batches) { states_.resize(batches + 1); }
+  // Goes back to the state after `batches` batches: what a crash left. Marks were in memory only and are forgotten.
+  void Rewind(size_t batches);
   size_t batches() const { return states_.size() - 1; }
 
   // The first of the states after `low` to `high` batches that `fixture` shows for all keys of `volume`, or nothing.
