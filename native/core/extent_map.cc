@@ -142,12 +142,14 @@ void ExtentMap::SetRoom(uint32_t room_blocks, uint64_t carried_directory_bytes) 
   carried_directory_bytes_ = carried_directory_bytes;
 }
 
+// Full before anything is refused: callers ask first and hand over later, so what they may have decided to write by then
+// (the largest record, and a batch of small ones) must still fit.
 bool ExtentMap::IsFull() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  SpaceNeed small;
-  small.blocks = 2;
-  small.largest_unit_blocks = 2;
-  return !Fits(small);
+  SpaceNeed ahead;
+  ahead.largest_unit_blocks = geometry_.data_blocks() / 4;
+  ahead.blocks = ahead.largest_unit_blocks + kAheadBytes / kBlockBytes;
+  return !Fits(ahead);
 }
 
 ExtentTotals ExtentMap::Totals() const {

@@ -16,6 +16,7 @@ namespace plogdb {
 enum class ExtentState : uint8_t { kFree, kAnnounced, kOpen, kSealed };
 
 inline constexpr uint32_t kReservedExtents = 4;       // D1: for merge, marks and deletions
+inline constexpr uint64_t kAheadBytes = uint64_t{1} << 20;  // D12: what callers may have under way when IsFull turns true
 inline constexpr uint32_t kReservedForDeletions = 1;  // what even deletions leave alone
 
 // What a batch needs of a volume in the worst case.
