@@ -47,7 +47,11 @@ const RESULT_NUMBER = 1;
 const RESULT_TEXT = 2;
 const RESULT_LARGE = 3;
 const FLAG_REFUSED = 4;
+const RESULT_BITS = 3;
 const FLAG_SAME_CLIENT = 8;
+const ALL_REQUEST_BITS = 15;
+/** A difference of counters is doubled for its sign, and must still be an integer below 2^53. */
+const MAX_DELTA = 2 ** 52;
 const MAX_TEXT_RESULT = 32;
 /** Part of the encoding: append only. */
 const REFUSALS: readonly FailReason[] = [
@@ -125,7 +129,11 @@ export function requestBytes(request: AppliedRequest, index: number, previous: A
 
 function writeRequest(out: ByteWriter, request: AppliedRequest, index: number, previous: AppliedRequest | null): void {
   const { id } = request;
-  const same = previous !== null && previous.id.replica === id.replica && previous.id.incarnation === id.incarnation;
+  const same =
+    previous !== null &&
+    previous.id.replica === id.replica &&
+    previous.id.incarnation === id.incarnation &&
+    Math.abs(id.counter - previous.id.counter) < MAX_DELTA;
   let shape = RESULT_NULL;
   if (request.result === "large" || request.result instanceof Uint8Array) shape = RESULT_LARGE;
   else if (typeof request.result === "number") shape = RESULT_NUMBER;
@@ -162,29 +170,45 @@ export function decodeEntry(bytes: Uint8Array): Entry | null {
   const coveredFrom = reader.varint();
   const count = reader.varint();
   if (reader.failed || format !== FORMAT || flags > FLAG_TOMBSTONE || index < 1 || count > bytes.length) return null;
-  for (let i = 0; i < count && !reader.failed; i++) skipRequest(reader, i > 0);
+  if (coveredFrom < 1 || coveredFrom > index) return null;
+  walkRequests(reader, count, index);
   const value = reader.bytes(reader.remaining);
   const tombstone = flags === FLAG_TOMBSTONE;
   if (reader.failed || (tombstone && value.length > 0)) return null;
   return { index, tombstone, version, expiryMs, leader, coveredFrom, value, bytes, hash: hashBytes(bytes) };
 }
 
-function skipRequest(reader: ByteReader, hasPrevious: boolean): void {
-  const shape = reader.u8();
-  const refused = (shape & FLAG_REFUSED) !== 0;
-  if (shape > 15 || ((shape & FLAG_SAME_CLIENT) !== 0 && !hasPrevious) || (refused && reader.u8() >= REFUSALS.length)) {
-    reader.failed = true;
-    return;
-  }
-  if ((shape & FLAG_SAME_CLIENT) === 0) {
-    reader.u8();
+/**
+ * Walks the list of requests and fails the reader when it could not be built and carried on: a peer's bytes must not be
+ * able to break an assertion later. Newest index first, none above the entry's own.
+ */
+function walkRequests(reader: ByteReader, count: number, index: number): void {
+  let counter = 0;
+  let newestAge = 0;
+  for (let i = 0; i < count && !reader.failed; i++) {
+    const shape = reader.u8();
+    const refused = (shape & FLAG_REFUSED) !== 0;
+    const same = (shape & FLAG_SAME_CLIENT) !== 0;
+    let valid = shape <= ALL_REQUEST_BITS && !(same && i === 0);
+    if (refused && reader.u8() >= REFUSALS.length) valid = false;
+    if (same) counter += unzigzag(reader.varint());
+    else {
+      reader.u8();
+      reader.varint();
+      counter = reader.varint();
+    }
+    const age = reader.varint();
+    valid &&= counter >= 0 && counter <= Number.MAX_SAFE_INTEGER && age >= newestAge && age < index;
+    newestAge = age;
     reader.varint();
+    if ((shape & RESULT_BITS) === RESULT_NUMBER) reader.varint();
+    else if ((shape & RESULT_BITS) === RESULT_TEXT) valid &&= reader.blob().length <= MAX_TEXT_RESULT;
+    if (!valid) reader.failed = true;
   }
-  reader.varint();
-  reader.varint();
-  reader.varint();
-  if ((shape & 3) === RESULT_NUMBER) reader.varint();
-  else if ((shape & 3) === RESULT_TEXT) reader.blob();
+}
+
+function unzigzag(value: number): number {
+  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
 
 /** The list of requests of a valid entry, newest index first. */
@@ -205,8 +229,7 @@ export function requestsOf(entry: Entry): AppliedRequest[] {
     const shape = reader.u8();
     const refusal = (shape & FLAG_REFUSED) === 0 ? null : (REFUSALS[reader.u8()] ?? null);
     if ((shape & FLAG_SAME_CLIENT) !== 0) {
-      const zigzag = reader.varint();
-      counter += zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
+      counter += unzigzag(reader.varint());
     } else {
       replica = reader.u8();
       incarnation = reader.varint();
@@ -215,9 +238,9 @@ export function requestsOf(entry: Entry): AppliedRequest[] {
     const index = entry.index - reader.varint();
     const version = reader.varint();
     let result: Result | "large" = null;
-    if ((shape & 3) === RESULT_NUMBER) result = reader.varint();
-    else if ((shape & 3) === RESULT_TEXT) result = reader.latin1();
-    else if ((shape & 3) === RESULT_LARGE) result = "large";
+    if ((shape & RESULT_BITS) === RESULT_NUMBER) result = reader.varint();
+    else if ((shape & RESULT_BITS) === RESULT_TEXT) result = reader.latin1();
+    else if ((shape & RESULT_BITS) === RESULT_LARGE) result = "large";
     list.push({ id: { replica, incarnation, counter }, index, refusal, result, version });
   }
   return list;

@@ -26,6 +26,11 @@ function ballotFrom(least: number): fc.Arbitrary<Ballot> {
 const ordinary = ballotFrom(1);
 const anyBallot = fc.oneof(fc.constant(NO_BALLOT), ballotFrom(0));
 
+/** An index from 1 to `at`. */
+function upTo(at: number): fc.Arbitrary<number> {
+  return fc.maxSafeNat().map((n) => 1 + (n % at));
+}
+
 export function entryAt(at: number): fc.Arbitrary<Entry> {
   return fc
     .record({
@@ -33,12 +38,12 @@ export function entryAt(at: number): fc.Arbitrary<Entry> {
       version: wide,
       expiryMs: wide,
       leader: replica,
-      coveredFrom: wide,
+      coveredFrom: upTo(at),
       value: bytes,
       requests: fc.array(
         fc.record({
           id: requestId,
-          index: fc.nat(at),
+          index: upTo(at),
           refusal: fc.constantFrom(null, "exists" as const, "too-large" as const),
           result: fc.oneof(fc.constant(null), wide, fc.string({ maxLength: 8 }), fc.constant("large" as const)),
           version: wide,
@@ -46,9 +51,11 @@ export function entryAt(at: number): fc.Arbitrary<Entry> {
         { maxLength: 4 },
       ),
     })
-    .map(({ requests, ...fields }) =>
-      makeEntry({ ...fields, index: at, value: fields.tombstone ? new Uint8Array(0) : fields.value }, requests),
-    );
+    .map(({ requests, ...fields }) => {
+      const value = fields.tombstone ? new Uint8Array(0) : fields.value;
+      const newestFirst = requests.toSorted((a, b) => b.index - a.index);
+      return makeEntry({ ...fields, index: at, value }, newestFirst);
+    });
 }
 
 function optionalEntryAt(at: number): fc.Arbitrary<Entry | null> {
