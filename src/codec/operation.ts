@@ -6,7 +6,7 @@ import { unreachable } from "../base/assert.js";
 import type { ByteReader, ByteWriter } from "../base/cursor.js";
 import {
   type Condition,
-  type FailReason,
+  FAIL_REASONS,
   KEEP_EXPIRY,
   NO_EXPIRY,
   type Operation,
@@ -37,16 +37,6 @@ const KINDS = [
 const CONDITIONS = ["none", "absent", "present", "version"] as const satisfies readonly Condition["kind"][];
 const STATUSES = ["ok", "failed", "not-applied", "unknown"] as const satisfies readonly WriteOutcome["status"][];
 const RESULTS = ["null", "number", "string", "bytes"] as const;
-const FAIL_REASONS = [
-  "exists",
-  "absent",
-  "version",
-  "no-deadline",
-  "not-due",
-  "not-integer",
-  "overflow",
-  "too-large",
-] as const satisfies readonly FailReason[];
 const REFUSE_CODES = [
   "NOQUORUM",
   "BUSY",

@@ -9,10 +9,10 @@ import type { Effects } from "./effects.js";
 import type { Entry } from "./entry.js";
 import { isExpired } from "./evaluate.js";
 import { buildFold } from "./fold.js";
-import type { Folded, Lane, PendingOperation } from "./lane.js";
+import { type Folded, type Lane, newPending, type PendingOperation } from "./lane.js";
 import { mayUseZero, refusal } from "./leader.js";
 import type { ForwardReplyMessage } from "./message.js";
-import { BEHIND_CODE, endOverdue, finish, testWaiting, UNKNOWN_TIME } from "./outcome.js";
+import { BEHIND_CODE, endOverdue, finish, noteDeadline, testWaiting, UNKNOWN_TIME } from "./outcome.js";
 import { hasRoomToAccept, hasRoomToPromise } from "./learner.js";
 import { leaderOf } from "./plog.js";
 import { abandonRound, concludeRound, startPrepare, startSubmit, startZero } from "./proposer.js";
@@ -107,23 +107,11 @@ function buryExpired(context: Context, lane: Lane): void {
   const first = lane.expiredReads[0];
   if (first === undefined || lane.operations.length > 0) return; // any write buries it too
   context.lastRequest++;
-  lane.operations.push({
-    client: -1,
-    origin: context.self,
-    request: { replica: context.self, incarnation: context.incarnation, counter: context.lastRequest },
-    operation: { kind: "expire-due" },
-    deadlineTick: first.deadlineTick,
-    since: 0,
-    last: 0,
-    confirming: false,
-    confirmedAt: -1,
-    forwardedTo: -1,
-    forwardSequence: 0,
-    forwardUntilTick: 0,
-    direct: false,
-    done: false,
-  });
-  lane.nextDeadlineTick = Math.min(lane.nextDeadlineTick, first.deadlineTick);
+  const { self, incarnation, lastRequest: counter } = context;
+  const request = { replica: self, incarnation, counter };
+  const pending = newPending(-1, self, request, { kind: "expire-due" }, first.deadlineTick);
+  lane.operations.push(pending);
+  noteDeadline(lane, pending);
 }
 
 function endLateRound(context: Context, lane: Lane): void {

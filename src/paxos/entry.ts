@@ -7,7 +7,7 @@ import { assert } from "../base/assert.js";
 import { ByteReader, ByteWriter } from "../base/cursor.js";
 import { hashBytes } from "../base/hash.js";
 import type { ReplicaId } from "./ballot.js";
-import type { FailReason, RequestId, Result } from "./operation.js";
+import { FAIL_REASONS, type FailReason, type RequestId, type Result } from "./operation.js";
 
 /** A request applied (or refused by its condition) at `index`, with its small result (P14). */
 export interface AppliedRequest {
@@ -53,17 +53,6 @@ const ALL_REQUEST_BITS = 15;
 /** A difference of counters is doubled for its sign, and must still be an integer below 2^53. */
 const MAX_DELTA = 2 ** 52;
 const MAX_TEXT_RESULT = 32;
-/** Part of the encoding: append only. */
-const REFUSALS: readonly FailReason[] = [
-  "exists",
-  "absent",
-  "version",
-  "no-deadline",
-  "not-due",
-  "not-integer",
-  "overflow",
-  "too-large",
-];
 
 const EMPTY = new Uint8Array(0);
 const scratch = new ByteWriter(4096);
@@ -140,7 +129,7 @@ function writeRequest(out: ByteWriter, request: AppliedRequest, index: number, p
   else if (typeof request.result === "string")
     shape = request.result.length > MAX_TEXT_RESULT ? RESULT_LARGE : RESULT_TEXT;
   out.u8(shape | (request.refusal === null ? 0 : FLAG_REFUSED) | (same ? FLAG_SAME_CLIENT : 0));
-  if (request.refusal !== null) out.u8(REFUSALS.indexOf(request.refusal));
+  if (request.refusal !== null) out.u8(FAIL_REASONS.indexOf(request.refusal));
   if (!same) {
     out.u8(id.replica);
     out.varint(id.incarnation);
@@ -190,7 +179,7 @@ function walkRequests(reader: ByteReader, count: number, index: number): void {
     const refused = (shape & FLAG_REFUSED) !== 0;
     const same = (shape & FLAG_SAME_CLIENT) !== 0;
     let valid = shape <= ALL_REQUEST_BITS && !(same && i === 0);
-    if (refused && reader.u8() >= REFUSALS.length) valid = false;
+    if (refused && reader.u8() >= FAIL_REASONS.length) valid = false;
     if (same) counter += unzigzag(reader.varint());
     else {
       reader.u8();
@@ -227,7 +216,7 @@ export function requestsOf(entry: Entry): AppliedRequest[] {
   let counter = 0;
   for (let i = 0; i < count; i++) {
     const shape = reader.u8();
-    const refusal = (shape & FLAG_REFUSED) === 0 ? null : (REFUSALS[reader.u8()] ?? null);
+    const refusal = (shape & FLAG_REFUSED) === 0 ? null : (FAIL_REASONS[reader.u8()] ?? null);
     if ((shape & FLAG_SAME_CLIENT) !== 0) {
       counter += unzigzag(reader.varint());
     } else {

@@ -42,6 +42,32 @@ export interface PendingOperation {
   done: boolean;
 }
 
+/** An operation that joins a lane: not proposed, not forwarded, not confirmed. */
+export function newPending(
+  client: number,
+  origin: ReplicaId,
+  request: RequestId,
+  operation: Operation,
+  deadlineTick: number,
+): PendingOperation {
+  return {
+    client,
+    origin,
+    request,
+    operation,
+    deadlineTick,
+    since: 0,
+    last: 0,
+    confirming: false,
+    confirmedAt: -1,
+    forwardedTo: -1,
+    forwardSequence: 0,
+    forwardUntilTick: 0,
+    direct: false,
+    done: false,
+  };
+}
+
 /** An operation inside a proposed entry, with the outcome it has if that entry is chosen. */
 export interface Folded {
   readonly pending: PendingOperation;

@@ -8,8 +8,7 @@ import { type Ballot, NO_BALLOT, type ReplicaId, zeroBallot } from "./ballot.js"
 import type { Context } from "./context.js";
 import type { Effects } from "./effects.js";
 import type { Entry } from "./entry.js";
-import type { Lane, PendingOperation } from "./lane.js";
-import { MAX_LANE_OPERATIONS } from "./lane.js";
+import { type Lane, MAX_LANE_OPERATIONS, newPending } from "./lane.js";
 import { catchUpTo, hasRoomToAccept } from "./learner.js";
 import type { ForwardMessage, SubmitMessage } from "./message.js";
 import type { RefuseCode, WriteOutcome } from "./operation.js";
@@ -122,22 +121,9 @@ export function onForward(
     replyToForward(lane, from, message, refusal("BUSY", "too many writes wait for this key"), effects);
     return;
   }
-  const pending: PendingOperation = {
-    client: -1,
-    origin: from,
-    request: message.request,
-    operation: message.operation,
-    deadlineTick: context.tick + message.remainingTicks,
-    since: message.since,
-    last: 0,
-    confirming: false,
-    confirmedAt: -1,
-    forwardedTo: -1,
-    forwardSequence: sequence,
-    forwardUntilTick: 0,
-    direct: false,
-    done: false,
-  };
+  const pending = newPending(-1, from, request, message.operation, context.tick + message.remainingTicks);
+  pending.since = message.since;
+  pending.forwardSequence = sequence;
   lane.operations.push(pending);
   noteDeadline(lane, pending);
   lane.testedIndex = -1; // P14: it has not been tested on this entry yet

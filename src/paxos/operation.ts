@@ -47,16 +47,18 @@ export type Operation =
 /** What an applied or failed operation answers: nothing, a small integer, decimal digits, or bytes. */
 export type Result = null | number | string | Uint8Array;
 
-/** Why a condition failed; nothing was changed. */
-export type FailReason =
-  | "exists"
-  | "absent"
-  | "version"
-  | "no-deadline"
-  | "not-due"
-  | "not-integer"
-  | "overflow"
-  | "too-large";
+/** Why a condition failed; nothing was changed. Part of the encoding of entries and messages: append only. */
+export const FAIL_REASONS = [
+  "exists",
+  "absent",
+  "version",
+  "no-deadline",
+  "not-due",
+  "not-integer",
+  "overflow",
+  "too-large",
+] as const;
+export type FailReason = (typeof FAIL_REASONS)[number];
 
 /** Why an operation was certainly not applied and never will be. */
 export type RefuseCode = "NOQUORUM" | "BUSY" | "DISKFULL" | "CORRUPT" | "LOADING" | "FAILED";

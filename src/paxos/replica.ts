@@ -21,7 +21,7 @@ import type { ReplicaId } from "./ballot.js";
 import type { Context } from "./context.js";
 import { drive, onForwardReply } from "./drive.js";
 import type { Effects } from "./effects.js";
-import { type Lane, MAX_LANE_OPERATIONS } from "./lane.js";
+import { type Lane, MAX_LANE_OPERATIONS, newPending } from "./lane.js";
 import { onForward, onSubmit, refusal } from "./leader.js";
 import { onChosen, onFetch, onLearn, onPersisted } from "./learner.js";
 import type { Message } from "./message.js";
@@ -80,22 +80,8 @@ function onWrite(lane: Lane, input: WriteInput, context: Context, effects: Effec
     effects.writeReplies.push({ client: input.client, outcome });
     return;
   }
-  const pending = {
-    client: input.client,
-    origin: context.self,
-    request: input.request,
-    operation: input.operation,
-    deadlineTick: input.deadlineTick,
-    since: 0,
-    last: 0,
-    confirming: false,
-    confirmedAt: -1,
-    forwardedTo: -1,
-    forwardSequence: 0,
-    forwardUntilTick: 0,
-    direct: false,
-    done: false,
-  };
+  const { client, request, operation, deadlineTick } = input;
+  const pending = newPending(client, context.self, request, operation, deadlineTick);
   lane.operations.push(pending);
   noteDeadline(lane, pending);
 }
