@@ -13,9 +13,9 @@ const SILENCE_FACTOR = 3;
 const PATIENCE_FACTOR = 4;
 const MIN_PATIENCE_TICKS = 10;
 const MAX_PATIENCE_TICKS = 250;
-/** Share of a new measurement in the mean round trip, which orders peers and sets patience. */
+/** Share of a new measurement in the mean round trip, which orders peers. */
 const ROUND_TRIP_GAIN = 1 / 8;
-/** The worst round trip sets how long a silence is bearable. It is believed for a while: each quicker one lowers it by this factor. */
+/** The worst round trip sets patience and how long a silence is bearable. It is believed for a while: each quicker one lowers it by this factor. */
 const WORST_ROUND_TRIP_DECAY = 0.97;
 /** A peer that was stopped answers late; that says nothing about the network. */
 const MAX_ROUND_TRIP_US = 250_000;
@@ -90,7 +90,7 @@ export function judgePeers(context: PeerJudgement, peers: readonly Peer[], flush
       context.suspected[peer.replica] = suspected;
       changed = true;
     }
-    if (!suspected) slowest = Math.max(slowest, peer.roundTripUs);
+    if (!suspected) slowest = Math.max(slowest, peer.worstRoundTripUs);
   }
   const patience = Math.ceil((PATIENCE_FACTOR * (slowest + flushUs)) / 1000);
   context.patienceTicks = Math.min(MAX_PATIENCE_TICKS, Math.max(MIN_PATIENCE_TICKS, patience));
