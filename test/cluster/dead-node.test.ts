@@ -87,8 +87,8 @@ async function showFailure(cluster: Cluster, what: string, fail: (victim: Cluste
   );
 
   expect(rounds, "two phases, once per key whose leader is gone").toBeGreaterThanOrEqual(KEYS * 0.9);
-  expect(quantile(steady, 0.99), "no gap").toBeLessThan(GAP_BOUND_US);
-  expect(quantile(first, 0.99), "no time-out").toBeLessThan(GAP_BOUND_US);
+  expect(Math.max(...steady), "no gap").toBeLessThan(GAP_BOUND_US);
+  expect(Math.max(...first), "no time-out").toBeLessThan(GAP_BOUND_US);
   expect(quantile(first, 0.5), "one more round").toBeLessThan(4 * quantile(before, 0.5) + 10_000);
   expect(quantile(second, 0.5), "and only once").toBeLessThan(3 * quantile(before, 0.5) + 10_000);
 }
