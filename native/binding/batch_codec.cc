@@ -61,6 +61,7 @@ uint32_t EventKindOf(CompletionKind kind) {
     case CompletionKind::kRead:
       return kEventRead;
     case CompletionKind::kFailed:
+    case CompletionKind::kDamaged:
       return kEventFailed;
   }
   return kEventFailed;

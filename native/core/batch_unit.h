@@ -28,6 +28,8 @@ struct UnitOp {
   uint32_t erased_in_run = 0;  // 1 + ordinal of a deletion of the key in the same run, or 0
   uint64_t lsn = 0;
   RecordPlace place;
+  uint32_t head_bytes = 0;   // on disk
+  uint32_t payload_crc = 0;  // of key and value
   std::array<uint8_t, kHeaderBytes> header{};
   ValueRef value;
 };

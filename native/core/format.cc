@@ -82,11 +82,47 @@ std::optional<BlockHeader> ReadBlockHeader(std::span<const uint8_t> block, const
   return header;
 }
 
-uint32_t RecordCrc(const RecordHead& head, std::span<const uint8_t> key, std::span<const uint8_t> value) {
-  std::array<uint8_t, sizeof(RecordHead)> bytes;
-  std::memcpy(bytes.data(), &head, sizeof(head));
-  const uint32_t crc = Crc32c(std::span<const uint8_t>(bytes).subspan(sizeof(head.crc)));
-  return Crc32cExtend(Crc32cExtend(crc, key), value);
+uint32_t PayloadCrc(std::span<const uint8_t> key, std::span<const uint8_t> value) {
+  return Crc32cExtend(Crc32c(key), value);
+}
+
+size_t TrimmedHeaderBytes(std::span<const uint8_t, kCallerHeaderBytes> header) {
+  for (size_t words = kCallerHeaderBytes / 8; words > 0; --words) {
+    uint64_t word;
+    std::memcpy(&word, header.data() + (words - 1) * 8, sizeof(word));
+    if (word != 0) return words * 8 - static_cast<size_t>(std::countl_zero(word)) / 8;
+  }
+  return 0;
+}
+
+size_t RecordHeadBytes(const RecordFields& fields) {
+  return sizeof(RecordHead) + (fields.erased_below != 0 ? 8 : 0) + TrimmedHeaderBytes(fields.header);
+}
+
+EncodedRecordHead EncodeRecordHead(const RecordFields& fields, size_t key_bytes, size_t value_bytes,
+                                   uint32_t payload_crc) {
+  PLOGDB_ASSERT(fields.position - fields.floor <= 1, "D5");
+  EncodedRecordHead out;
+  RecordHead head{};
+  head.key_bytes = static_cast<uint16_t>(key_bytes);
+  head.flags = static_cast<uint8_t>((fields.kind == RecordKind::kDrop ? kRecordDrop : 0) |
+                                    (fields.floor != fields.position ? kRecordFloorBelow : 0) |
+                                    (fields.erased_below != 0 ? kRecordErasedBelow : 0));
+  head.header_bytes = static_cast<uint8_t>(TrimmedHeaderBytes(fields.header));
+  head.value_bytes = static_cast<uint32_t>(value_bytes);
+  head.lsn = fields.lsn;
+  head.position = fields.position;
+  out.size = sizeof(head);
+  if (fields.erased_below != 0) {
+    std::memcpy(out.bytes.data() + out.size, &fields.erased_below, 8);
+    out.size += 8;
+  }
+  std::memcpy(out.bytes.data() + out.size, fields.header.data(), head.header_bytes);
+  out.size += head.header_bytes;
+  std::memcpy(out.bytes.data(), &head, sizeof(head));
+  head.crc = Crc32cExtend(payload_crc, out.view().subspan(sizeof(head.crc)));
+  std::memcpy(out.bytes.data(), &head.crc, sizeof(head.crc));
+  return out;
 }
 
 void EncodeSuperblock(const Superblock& super, std::span<uint8_t> block) {

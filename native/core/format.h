@@ -22,7 +22,7 @@ static_assert(std::endian::native == std::endian::little, "structs are written a
 
 using StoreId = std::array<uint8_t, 16>;
 
-inline constexpr uint16_t kFormatVersion = 1;
+inline constexpr uint16_t kFormatVersion = 2;
 inline constexpr uint32_t kBlockMagic = 0x314b4c50;           // "PLK1"
 inline constexpr uint64_t kSuperMagic = 0x314253474f4c50ull;  // "PLOGSB1"
 inline constexpr size_t kSuperCopies = 4;
@@ -98,25 +98,51 @@ static_assert(offsetof(RunHead, kind) == 30 && offsetof(RunHead, directory_compl
 
 enum class RecordKind : uint8_t { kPut = 0, kDrop = 1 };
 
-// D4. Key and value follow at once.
+// D4. Then, without gaps: erased below (8 bytes, when flagged), the caller's header without its trailing zeros, key, value.
 struct RecordHead {
-  uint32_t crc;  // CRC32C of the rest of the head, key and value
+  uint32_t crc;  // CRC32C of key and value, then of everything between this field and the key
   uint16_t key_bytes;
-  uint8_t kind;
-  uint8_t reserved;
+  uint8_t flags;
+  uint8_t header_bytes;  // of the caller's header; the rest of it is zero
   uint32_t value_bytes;
-  uint32_t reserved2;
+  uint32_t reserved;
   uint64_t lsn;
   uint64_t position;
-  uint64_t floor;
-  uint64_t erased_below;  // records of the key with a lower LSN are erased by a deletion (D13)
-  std::array<uint8_t, 64> header;
 };
-static_assert(sizeof(RecordHead) == 112 && offsetof(RecordHead, key_bytes) == 4);
-static_assert(offsetof(RecordHead, kind) == 6 && offsetof(RecordHead, value_bytes) == 8);
+static_assert(sizeof(RecordHead) == 32 && offsetof(RecordHead, key_bytes) == 4);
+static_assert(offsetof(RecordHead, flags) == 6 && offsetof(RecordHead, header_bytes) == 7);
+static_assert(offsetof(RecordHead, value_bytes) == 8 && offsetof(RecordHead, reserved) == 12);
 static_assert(offsetof(RecordHead, lsn) == 16 && offsetof(RecordHead, position) == 24);
-static_assert(offsetof(RecordHead, floor) == 32 && offsetof(RecordHead, erased_below) == 40);
-static_assert(offsetof(RecordHead, header) == 48);
+
+inline constexpr uint8_t kRecordDrop = 1;         // a deletion
+inline constexpr uint8_t kRecordFloorBelow = 2;   // the floor is position - 1, not position
+inline constexpr uint8_t kRecordErasedBelow = 4;  // the LSN of an earlier deletion follows (D13)
+inline constexpr size_t kCallerHeaderBytes = 64;
+
+// What a record says, its key and value apart.
+struct RecordFields {
+  RecordKind kind = RecordKind::kPut;
+  uint64_t lsn = 0;
+  uint64_t position = 0;
+  uint64_t floor = 0;
+  uint64_t erased_below = 0;  // records of the key with a lower LSN are erased by a deletion (D13)
+  std::array<uint8_t, kCallerHeaderBytes> header{};
+};
+
+inline constexpr size_t kMaxRecordHeadBytes = sizeof(RecordHead) + 8 + kCallerHeaderBytes;
+
+// Head as it lies before the key.
+struct EncodedRecordHead {
+  std::array<uint8_t, kMaxRecordHeadBytes> bytes;
+  size_t size = 0;
+
+  std::span<const uint8_t> view() const { return std::span(bytes).first(size); }
+};
+
+size_t TrimmedHeaderBytes(std::span<const uint8_t, kCallerHeaderBytes> header);
+size_t RecordHeadBytes(const RecordFields& fields);
+EncodedRecordHead EncodeRecordHead(const RecordFields& fields, size_t key_bytes, size_t value_bytes,
+                                   uint32_t payload_crc);
 
 struct Superblock {
   uint64_t magic;
@@ -173,7 +199,8 @@ void SealBlock(std::span<uint8_t> block);
 std::optional<BlockHeader> ReadBlockHeader(std::span<const uint8_t> block, const StoreId& store_id, uint32_t volume,
                                            uint32_t number);
 
-uint32_t RecordCrc(const RecordHead& head, std::span<const uint8_t> key, std::span<const uint8_t> value);
+// CRC32C of key and value, which the head's own is built upon; also the engine's own hash of a record (D20).
+uint32_t PayloadCrc(std::span<const uint8_t> key, std::span<const uint8_t> value);
 
 void EncodeSuperblock(const Superblock& super, std::span<uint8_t> block);
 std::optional<Superblock> DecodeSuperblock(std::span<const uint8_t> block);

@@ -38,7 +38,7 @@ Slot* KeyEntry::Find(uint64_t position) {
 
 void KeyEntry::ReleaseSlot(uint32_t index, DeadRecords* dead) {
   PLOGDB_ASSERT(index < slots, "D5");
-  dead->Add(slot[index].place, RecordBytes(key.size(), slot[index].value_bytes));
+  dead->Add(slot[index].place, RecordBytes(slot[index].head_bytes, key.size(), slot[index].value_bytes));
   dead->cached_bytes += slot[index].value.size();
   if (index == 0 && slots == 2) slot[0] = std::move(slot[1]);
   --slots;
@@ -47,7 +47,7 @@ void KeyEntry::ReleaseSlot(uint32_t index, DeadRecords* dead) {
 
 void KeyEntry::ReleaseMarker(DeadRecords* dead) {
   PLOGDB_ASSERT(marker, "D13");
-  dead->Add(marker_place, RecordBytes(key.size(), 0));
+  dead->Add(marker_place, RecordBytes(marker_head_bytes, key.size(), 0));
   marker = false;
   marker_corrupt = false;
 }
@@ -61,6 +61,7 @@ void KeyEntry::Insert(const Record& record) {
   fresh.place = record.place;
   fresh.corrupt = record.corrupt;
   fresh.value_bytes = record.value_bytes;
+  fresh.head_bytes = record.head_bytes;
   fresh.value = record.value;
   fresh.header = record.header;
   if (slots == 1 && slot[0].position > fresh.position) {
@@ -74,7 +75,7 @@ void KeyEntry::Insert(const Record& record) {
 
 bool KeyEntry::ApplyDrop(const Record& record, DeadRecords* dead) {
   if (record.lsn <= erased_below) {
-    dead->Add(record.place, RecordBytes(record.key.size(), 0));
+    dead->Add(record.place, RecordBytes(record));
     return false;
   }
   erased_below = record.lsn;
@@ -83,22 +84,23 @@ bool KeyEntry::ApplyDrop(const Record& record, DeadRecords* dead) {
     if (slot[i].lsn < record.lsn) ReleaseSlot(i, dead);
   }
   if (slots > 0) {  // a later record carries the deletion on
-    dead->Add(record.place, RecordBytes(record.key.size(), 0));
+    dead->Add(record.place, RecordBytes(record));
     return false;
   }
   if (CanaryOn(Canary::kMarkerDroppedEarly)) {
-    dead->Add(record.place, RecordBytes(record.key.size(), 0));
+    dead->Add(record.place, RecordBytes(record));
     return false;
   }
   marker = true;
   marker_corrupt = record.corrupt;
   marker_place = record.place;
+  marker_head_bytes = record.head_bytes;
   return true;
 }
 
 bool KeyEntry::Apply(const Record& record, DeadRecords* dead) {
   if (record.kind == RecordKind::kDrop) return ApplyDrop(record, dead);
-  const uint64_t bytes = RecordBytes(record.key.size(), record.value_bytes);
+  const uint64_t bytes = RecordBytes(record);
   if (record.lsn < erased_below) {
     dead->Add(record.place, bytes);
     return false;

@@ -18,6 +18,7 @@ struct Slot {
   RecordPlace place;
   bool corrupt = false;
   uint32_t value_bytes = 0;
+  uint32_t head_bytes = 0;
   ValueRef value;  // cached
   std::array<uint8_t, 64> header{};
 };
@@ -46,6 +47,7 @@ struct KeyEntry {
   bool marker_corrupt = false;
   bool recently_used = false;  // CLOCK
   RecordPlace marker_place;
+  uint32_t marker_head_bytes = 0;
   std::array<Slot, 2> slot;
 
   // Takes the record in, or finds it dead. Returns true when it lives now.

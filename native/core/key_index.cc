@@ -173,6 +173,7 @@ ReadPlan KeyIndex::PlanRead(std::span<const uint8_t> key, uint64_t hash, uint64_
   plan.value = slot->value;
   plan.lsn = slot->lsn;
   plan.value_bytes = slot->value_bytes;
+  plan.head_bytes = slot->head_bytes;
   plan.place = slot->place;
   // Under the shard's lock: the writer changes the entry under it before it lets the extent go.
   if (!plan.corrupt && !plan.value.present()) extents->PinForRead(plan.place.block);

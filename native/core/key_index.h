@@ -33,6 +33,7 @@ struct ReadPlan {
   ValueRef value;  // when cached; else the extent is pinned and must be unpinned after the read
   uint64_t lsn = 0;
   uint32_t value_bytes = 0;
+  uint32_t head_bytes = 0;
   RecordPlace place;
 };
 

@@ -100,7 +100,7 @@ void Reader::Serve(std::vector<ReadRequest> requests, AlignedBuffer* buffer) {
 
 bool Reader::ReadRecord(const ReadRequest& request, AlignedBuffer* buffer, ValueRef* value) {
   const ReadPlan& plan = request.plan;
-  const uint64_t stream_end = plan.place.offset + RecordBytes(request.key.size(), plan.value_bytes);
+  const uint64_t stream_end = plan.place.offset + RecordBytes(plan.head_bytes, request.key.size(), plan.value_bytes);
   const uint32_t blocks = BlocksForStream(stream_end);
   const size_t bytes = size_t{blocks} * kBlockBytes;
   buffer->Reserve(bytes);
@@ -122,8 +122,8 @@ bool Reader::ReadRecord(const ReadRequest& request, AlignedBuffer* buffer, Value
     stream.insert(stream.end(), payload.begin(), payload.end());
   }
   const auto record = ParseRecord(stream, plan.place.offset);
-  const bool good = record && record->intact && AsText(record->key) == request.key && record->head.lsn == plan.lsn &&
-                    record->head.position == request.position && record->value.size() == plan.value_bytes;
+  const bool good = record && record->intact && AsText(record->key) == request.key && record->fields.lsn == plan.lsn &&
+                    record->fields.position == request.position && record->value.size() == plan.value_bytes;
   if (!good) return false;
   *value = ValueRef::Copy(record->value);
   return true;

@@ -28,12 +28,22 @@ struct Record {
   uint64_t erased_below = 0;
   std::array<uint8_t, 64> header{};
   uint32_t value_bytes = 0;
+  uint32_t head_bytes = 0;   // on disk, before the key; 0 when that is not known (a record that is only told)
+  uint32_t payload_crc = 0;  // of key and value
   ValueRef value;
   RecordPlace place;
 };
 
-inline uint64_t RecordBytes(size_t key_bytes, uint64_t value_bytes) {
-  return sizeof(RecordHead) + key_bytes + value_bytes;
+// On disk.
+inline uint64_t RecordBytes(size_t head_bytes, size_t key_bytes, uint64_t value_bytes) {
+  return head_bytes + key_bytes + value_bytes;
+}
+// At most.
+inline uint64_t RecordBound(size_t key_bytes, uint64_t value_bytes) {
+  return RecordBytes(kMaxRecordHeadBytes, key_bytes, value_bytes);
+}
+inline uint64_t RecordBytes(const Record& record) {
+  return RecordBytes(record.head_bytes, record.key.size(), record.value_bytes);
 }
 
 }  // namespace plogdb

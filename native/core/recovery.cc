@@ -298,9 +298,9 @@ void Recovery::CountLive() {
     const uint32_t volume = VolumeOfKey(entry.hash, volumes_.size());
     ExtentMap* extents = volumes_[volume].extents;
     for (uint32_t i = 0; i < entry.slots; ++i) {
-      extents->AddLive(entry.slot[i].place.block, RecordBytes(entry.key.size(), entry.slot[i].value_bytes));
+      extents->AddLive(entry.slot[i].place.block, RecordBytes(entry.slot[i].head_bytes, entry.key.size(), entry.slot[i].value_bytes));
     }
-    if (entry.marker) extents->AddLive(entry.marker_place.block, RecordBytes(entry.key.size(), 0));
+    if (entry.marker) extents->AddLive(entry.marker_place.block, RecordBytes(entry.marker_head_bytes, entry.key.size(), 0));
   });
   for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
     for (uint32_t extent = 0; extent < facts_[volume].extents.size(); ++extent) {

@@ -40,14 +40,12 @@ void RunBuilder::Put(std::span<const uint8_t> bytes) {
   }
 }
 
-RecordPlace RunBuilder::Append(RecordHead head, std::span<const uint8_t> key, std::span<const uint8_t> value) {
+RecordPlace RunBuilder::Append(const EncodedRecordHead& head, std::span<const uint8_t> key,
+                               std::span<const uint8_t> value) {
   const uint32_t block = static_cast<uint32_t>(at_ / kPayloadBytes);
   const uint16_t offset = static_cast<uint16_t>(at_ % kPayloadBytes);
   if (first_record_[block] == kNoRecord) first_record_[block] = offset;
-  head.key_bytes = static_cast<uint16_t>(key.size());
-  head.value_bytes = static_cast<uint32_t>(value.size());
-  head.crc = RecordCrc(head, key, value);
-  Put({reinterpret_cast<const uint8_t*>(&head), sizeof(head)});
+  Put(head.view());
   Put(key);
   Put(value);
   return {first_block_ + block, offset};

@@ -23,8 +23,8 @@ class RunBuilder {
   void Begin(const RunHead& head, const RunTicket& ticket, std::span<const uint8_t> directory, uint64_t stream_bytes,
              uint32_t record_count, uint32_t first_block);
 
-  // Appends a record and says where it lies. `value` follows head and key as they are.
-  RecordPlace Append(RecordHead head, std::span<const uint8_t> key, std::span<const uint8_t> value);
+  // Appends a record and says where it lies.
+  RecordPlace Append(const EncodedRecordHead& head, std::span<const uint8_t> key, std::span<const uint8_t> value);
 
   // Writes the block headers; the run is then ready to be written.
   std::span<const uint8_t> Finish(const StoreId& store_id, uint32_t volume, uint64_t life);

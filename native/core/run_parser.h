@@ -24,14 +24,17 @@ struct RunView {
 std::optional<RunView> ParseRunHead(std::span<const uint8_t> stream, size_t volumes);
 
 struct ParsedRecord {
-  RecordHead head;
+  RecordFields fields;
+  uint32_t head_bytes = 0;
+  uint32_t value_bytes = 0;
+  uint32_t payload_crc = 0;
   std::span<const uint8_t> key;
   std::span<const uint8_t> value;  // empty when it is not whole
   uint64_t offset = 0;             // in the stream
   bool intact = false;             // whole, and the checksum fits
   bool whole = false;
 
-  uint64_t end() const { return offset + RecordBytes(head.key_bytes, head.value_bytes); }
+  uint64_t end() const { return offset + RecordBytes(head_bytes, key.size(), value_bytes); }
   Record ToRecord() const;
 };
 

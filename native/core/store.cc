@@ -58,7 +58,7 @@ void StoreImpl::AddToUnit(const BatchOp& op, uint64_t hash, BatchUnit* unit) con
   if (op.kind == OpKind::kPut) copy.value = ValueRef::Copy(op.value);
   if (Writes(op)) {
     unit->writes = true;
-    unit->record_bytes += RecordBytes(op.key.size(), copy.value.size());
+    unit->record_bytes += RecordBound(op.key.size(), copy.value.size());
     unit->directory_bytes += DirectoryEntryBound(op.key.size());
   }
   unit->ops.push_back(std::move(copy));
@@ -83,7 +83,7 @@ StatusCode StoreImpl::GroupByKey(std::span<const BatchOp> ops, const std::vector
     uint64_t directory = 0;
     for (const size_t i : group) {
       if (!Writes(ops[i])) continue;
-      bytes += RecordBytes(ops[i].key.size(), ops[i].value.size());
+      bytes += RecordBound(ops[i].key.size(), ops[i].value.size());
       directory += DirectoryEntryBound(ops[i].key.size());
     }
     if (bytes > MaxKeyUnitBytes(geometry) || directory > MaxSharedUnitBytes(geometry)) return StatusCode::kTooLarge;
@@ -104,7 +104,7 @@ StatusCode StoreImpl::SplitBatch(std::span<const BatchOp> ops, Split* split) con
     hashes.push_back(KeyHash(op.key));
     const uint32_t volume = VolumeOfKey(hashes.back(), volumes_.size());
     if (op.kind == OpKind::kPut && op.value.size() > MaxValueBytes(volume)) return StatusCode::kTooLarge;
-    const uint64_t record = RecordBytes(op.key.size(), op.value.size());
+    const uint64_t record = RecordBound(op.key.size(), op.value.size());
     bytes[volume] += record;
     total += record;
   }
@@ -288,6 +288,18 @@ void StoreImpl::ForEachKey(KeyVisitor visit, void* context) const {
     if (newest != nullptr) visit(context, AsBytes(entry.key), newest->position, newest->header);
   });
 }
+
+uint64_t StoreImpl::Iterate(uint64_t cursor, size_t, KeyVisitor visit, void* context) const {
+  if (cursor == 0) ForEachKey(visit, context);
+  return kIterationEnd;
+}
+
+Status StoreImpl::Digests(uint32_t, std::span<uint64_t>) const {
+  return Status(StatusCode::kInvalidArgument, "not built");
+}
+
+void StoreImpl::SetMerge(const MergeOptions&) {}
+void StoreImpl::SetScrub(const ScrubOptions&) {}
 
 void StoreImpl::Close() {
   const std::lock_guard<std::mutex> closing(close_mutex_);

@@ -26,6 +26,11 @@ inline constexpr size_t kMaxNodeIdBytes = 64;
 // deletions.
 inline constexpr size_t kSmallValueBytes = 1024;
 inline constexpr uint64_t kMinVolumeBytes = uint64_t{8} << 20;
+inline constexpr uint64_t kIterationEnd = UINT64_MAX;
+inline constexpr uint32_t kDigestBuckets = 65536;  // D20
+// D20: where in a header the caller keeps the 8-byte hash of a record, for digests. kNoDigestOffset: the engine's own
+// checksum of key and value serves.
+inline constexpr uint32_t kNoDigestOffset = UINT32_MAX;
 
 enum class Durability : uint8_t {
   kFlush = 0,   // every run is written and flushed (default)
@@ -39,6 +44,21 @@ struct VolumeOptions {
       0;  // used when the volume is formatted; rounded down to whole extents. Formatted volumes keep theirs
 };
 
+// D11. May be changed while the store is open (SetMerge).
+struct MergeOptions {
+  // Bound on what merge reads and writes together, and on its reads per second. It yields below them when callers
+  // write, and exceeds them when space would run out otherwise.
+  uint64_t bytes_per_second = uint64_t{256} << 20;
+  uint64_t operations_per_second = 1000;
+  bool paused = false;             // only a store that would be full merges all the same
+  uint32_t hours = 0x00ffffff;     // bit h: merge may run in hour h of local time; outside as if paused
+};
+
+// D19. May be changed while the store is open (SetScrub).
+struct ScrubOptions {
+  uint64_t bytes_per_second = 0;  // 0 = no scrubbing; else pass after pass over everything that was written
+};
+
 struct StoreOptions {
   std::vector<VolumeOptions> volumes;  // 1 to kMaxVolumes; same number and order at every open
   Durability durability = Durability::kFlush;
@@ -47,6 +67,9 @@ struct StoreOptions {
   std::string node_id;                            // <= kMaxNodeIdBytes; stored at format, checked at open (D9)
   uint32_t reader_threads = 2;
   bool stepped = false;                     // D22: no threads; the caller drives Step()
+  MergeOptions merge;
+  ScrubOptions scrub;
+  uint32_t digest_offset = kNoDigestOffset;  // a multiple of 8 below kHeaderBytes, or kNoDigestOffset
   DeviceFactory* device_factory = nullptr;  // null = files and block devices; must outlive the store
   uint64_t seed = 0;  // 0 = storage id from the system's random source; else from this seed (tests)
   // Monotonic microseconds, for idle marks (D17) and measurements. Null = the system's steady clock.
@@ -85,19 +108,20 @@ struct BatchOp {
   OpKind kind = OpKind::kPut;
   std::span<const uint8_t> key;     // 1 to kMaxKeyBytes bytes
   uint64_t position = 0;            // put, mark
-  uint64_t floor = 0;               // put: equal to position or one below it (D5)
+  uint64_t floor = 0;               // put: equal to position or one below it; mark: the position when it is decided (D5)
   std::span<const uint8_t> header;  // put, mark: kHeaderBytes
   std::span<const uint8_t> value;   // put
 };
 
-enum class CompletionKind : uint8_t { kBatch = 0, kRead = 1, kFailed = 2 };
+// kDamaged: a read, merge or scrub found a live record broken (D19): once per record and life of the store.
+enum class CompletionKind : uint8_t { kBatch = 0, kRead = 1, kFailed = 2, kDamaged = 3 };
 
 struct Completion {
   CompletionKind kind = CompletionKind::kBatch;
   StatusCode status = StatusCode::kOk;
-  uint64_t token = 0;   // batch: its token; read: its tag
+  uint64_t token = 0;   // batch: its token; read: its tag; kDamaged: the record's position
   ValueRef value;       // read, when status is kOk
-  std::string message;  // kFailed: why, said once
+  std::string message;  // kFailed: why, said once; kDamaged: the key
 };
 
 struct SlotView {
@@ -117,6 +141,9 @@ struct LoadedKey {
 
 enum class StoreState : uint8_t { kOpen = 0, kFailed = 1, kClosed = 2 };
 
+// D12. Soft: merge works harder. Hard: ordinary writes wait for merge. Full: there is nothing to merge; they are refused.
+enum class SpaceLevel : uint8_t { kPlenty = 0, kSoft = 1, kHard = 2, kFull = 3 };
+
 struct StoreStats {
   uint64_t keys = 0;
   std::array<uint64_t, 256> keys_by_class{};  // by byte 0 of the header of the newest record
@@ -134,6 +161,31 @@ struct StoreStats {
   uint64_t flush_us = 0;  // moving average of write + flush
   uint64_t corrupt_keys = 0;
   StoreState state = StoreState::kOpen;
+  // Memory: the index with its table, keys and headers, without cached values (D15).
+  uint64_t index_bytes = 0;
+  uint64_t cache_hits = 0;    // Load and Read with the value in memory
+  uint64_t cache_misses = 0;  // Read that went to the disk
+  // Space (D10 to D12). Live + dead = what written extents hold.
+  uint64_t bytes_usable = 0;  // for callers' records: without the reserved extents
+  uint64_t dead_bytes = 0;    // merge's debt: dead bytes in sealed extents that are not free yet
+  uint64_t free_extents = 0;
+  uint64_t total_extents = 0;
+  SpaceLevel space_level = SpaceLevel::kPlenty;
+  uint64_t stalled_batches = 0;    // batches that wait for merge to make room, now
+  uint64_t stalls = 0;             // and ever
+  uint64_t seconds_to_full = 0;    // at the present rates; UINT64_MAX = never
+  uint64_t merge_bytes_read = 0;
+  uint64_t merge_bytes_copied = 0;
+  uint64_t merge_records_copied = 0;
+  uint64_t merge_extents = 0;      // sources emptied
+  uint64_t merge_rate = 0;         // bytes per second, read and written, of late
+  uint64_t zero_filled_bytes = 0;
+  // Scrub (D19).
+  uint64_t scrub_passes = 0;
+  uint64_t scrub_bytes = 0;
+  uint64_t scrub_records = 0;
+  uint64_t damaged_records = 0;    // found by reads, merge or scrub
+  uint64_t summary_bytes = 0;      // written in summaries of sealed extents (D17)
 };
 
 // Visits a key: its newest live record. Called under a shard's lock: must be quick and must not call the store.
@@ -156,7 +208,9 @@ class Store {
   // status is kOk (all durable), kDiskFull, kFailed, kTooLarge or kClosed (nothing of the batch may be relied on).
   // kInvalidArgument or kClosed as the return value: nothing was taken, no completion follows.
   // All operations of one key in a batch become durable together (D6). A put below the key's floor is skipped.
-  // A mark changes a header in memory, after everything put before it, writes nothing and needs no flush.
+  // A mark changes a header in memory, after everything put before it, writes nothing and needs no flush. One whose
+  // floor is its position says that the record is decided: merge may then write it anew with that header and floor, and
+  // drop what lies below (D5).
   virtual Status SubmitBatch(std::span<const BatchOp> ops, uint64_t token) = 0;
 
   // Asks for the value of one record; answered by a completion of kind kRead with `tag`, status kOk, kNotFound,
@@ -178,6 +232,20 @@ class Store {
   virtual bool IsFull() const = 0;
 
   virtual void ForEachKey(KeyVisitor visit, void* context) const = 0;
+
+  // Visits some keys from `cursor` on (0 = the beginning), at least `limit` of them unless the end comes first, and
+  // returns the cursor to go on with, or kIterationEnd. Every key that is there from the first call to the last is visited
+  // exactly once; keys that come or go meanwhile, at most once. Order: by hash. Cursors are good for this open store only.
+  virtual uint64_t Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const = 0;
+
+  // D20: copies the digests of buckets first, first + 1, ... into `out`. Two stores that hold the same keys, positions and
+  // record hashes have the same digests, whatever their history. A bucket is BucketOfKey(key).
+  // kInvalidArgument when the range leaves the kDigestBuckets buckets.
+  virtual Status Digests(uint32_t first, std::span<uint64_t> out) const = 0;
+
+  // D11, D19: in force at once.
+  virtual void SetMerge(const MergeOptions& options) = 0;
+  virtual void SetScrub(const ScrubOptions& options) = 0;
 
   // Stepped mode: drives each writer by one step (compose and write, or flush and complete) and serves the waiting
   // reads. Returns false when nothing was to be done now. `*due_us`, when not null, becomes the time at which an idle

@@ -39,6 +39,10 @@ class StoreImpl : public Store {
   void Stats(StoreStats* out) const override;
   bool IsFull() const override;
   void ForEachKey(KeyVisitor visit, void* context) const override;
+  uint64_t Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const override;
+  Status Digests(uint32_t first, std::span<uint64_t> out) const override;
+  void SetMerge(const MergeOptions& options) override;
+  void SetScrub(const ScrubOptions& options) override;
   bool Step(uint64_t* due_us) override;
   void Close() override;
 

@@ -163,6 +163,15 @@ Status VolumeWriter::OpenNextExtent() {
   return Status::Ok();
 }
 
+namespace {
+
+RecordFields FieldsOf(const UnitOp& op) {
+  const RecordKind kind = op.kind == OpKind::kDrop ? RecordKind::kDrop : RecordKind::kPut;
+  return {kind, op.lsn, op.position, op.floor, op.erased_below, op.header};
+}
+
+}  // namespace
+
 void VolumeWriter::AppendRecords(uint64_t first_lsn) {
   uint64_t lsn = first_lsn;
   for (BatchUnit& unit : units_) {
@@ -170,17 +179,13 @@ void VolumeWriter::AppendRecords(uint64_t first_lsn) {
       if (!op.written) continue;
       if (op.erased_in_run != 0) op.erased_below = first_lsn + op.erased_in_run - 1;
       op.lsn = lsn++;
-      RecordHead head{};
-      head.kind = static_cast<uint8_t>(op.kind == OpKind::kDrop ? RecordKind::kDrop : RecordKind::kPut);
-      head.lsn = op.lsn;
-      head.position = op.position;
-      head.floor = op.floor;
-      head.erased_below = op.erased_below;
-      head.header = op.header;
       const auto key = unit.KeyOf(op);
+      op.payload_crc = PayloadCrc(key, op.value.bytes());
+      const RecordFields fields = FieldsOf(op);
+      const EncodedRecordHead head = EncodeRecordHead(fields, key.size(), op.value.size(), op.payload_crc);
+      op.head_bytes = static_cast<uint32_t>(head.size);
       op.place = builder_.Append(head, key, op.value.bytes());
-      const RecordKind kind = static_cast<RecordKind>(head.kind);
-      AppendDirectoryEntry({kind, op.lsn, op.position, op.floor, op.erased_below, AsText(key)}, &run_directory_);
+      AppendDirectoryEntry({fields.kind, op.lsn, op.position, op.floor, op.erased_below, AsText(key)}, &run_directory_);
       ++run_directory_entries_;
     }
   }
@@ -195,7 +200,10 @@ void VolumeWriter::WriteRun(RunKind kind) {
   uint64_t stream = EmptyRunBytes(directory_.size());
   for (const BatchUnit& unit : units_) {
     for (const UnitOp& op : unit.ops) {
-      if (op.written) stream += RecordBytes(op.key_bytes, op.value.size());
+      if (!op.written) continue;
+      RecordFields fields = FieldsOf(op);
+      if (op.erased_in_run != 0) fields.erased_below = 1;  // some LSN
+      stream += RecordBytes(RecordHeadBytes(fields), op.key_bytes, op.value.size());
     }
   }
   const uint32_t blocks = BlocksForStream(stream);
@@ -280,7 +288,9 @@ void VolumeWriter::ApplyUnits() {
       record.value_bytes = static_cast<uint32_t>(op.value.size());
       record.value = std::move(op.value);
       record.place = op.place;
-      extents_->AddLive(record.place.block, RecordBytes(record.key.size(), record.value_bytes));
+      record.head_bytes = op.head_bytes;
+      record.payload_crc = op.payload_crc;
+      extents_->AddLive(record.place.block, RecordBytes(record));
       DeadRecords dead;
       shared_->index->Apply(record, op.hash, true, &dead);
       for (uint32_t i = 0; i < dead.count; ++i) {

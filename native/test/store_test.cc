@@ -163,7 +163,7 @@ CASE("small hot keys never fill the disk beside cold ones, and the accounts stay
   }
   const StoreStats before = fixture.Stats();
   CHECK(before.keys == 52 && before.extents_freed > 20 && before.cache_bytes <= 4'000);
-  CHECK(before.live_bytes <= 102 * RecordBytes(8, 140));
+  CHECK(before.live_bytes <= 102 * RecordBound(8, 140));
   REQUIRE(fixture.Open().ok());
   const StoreStats after = fixture.Stats();
   CHECK(after.live_bytes == before.live_bytes && after.keys == before.keys && after.bytes_used <= before.bytes_used);

@@ -87,13 +87,16 @@ CASE("run: what is built is parsed back, values over several blocks included") {
   RunBuilder builder;
   RunTicket ticket{100, 7, 6, {RunMark{90, 3, 2}}};
   const std::string big = MakeValue(3, 10'000);
-  const uint64_t stream = RunHeadBytes(1) + RecordBytes(3, big.size()) + RecordBytes(2, 0);
+  const uint64_t stream = RunHeadBytes(1) + 2 * RecordHeadBytes(RecordFields{}) + 3 + big.size() + 2;
   builder.Begin(RunHead{}, ticket, {}, stream, 2, 50);
-  RecordHead head{};
-  head.lsn = 7;
-  const RecordPlace first = builder.Append(head, AsBytes("abc"), AsBytes(big));
-  head.lsn = 8;
-  const RecordPlace second = builder.Append(head, AsBytes("de"), {});
+  const auto append = [&](uint64_t lsn, const std::string& key, const std::string& value) {
+    RecordFields fields;
+    fields.lsn = lsn;
+    const uint32_t crc = PayloadCrc(AsBytes(key), AsBytes(value));
+    return builder.Append(EncodeRecordHead(fields, key.size(), value.size(), crc), AsBytes(key), AsBytes(value));
+  };
+  const RecordPlace first = append(7, "abc", big);
+  const RecordPlace second = append(8, "de", "");
   const auto bytes = builder.Finish(StoreId{}, 0, 100);
   CHECK(first.block == 50 && second.block == 52 && builder.blocks() == 3);
   std::vector<uint8_t> payload;
