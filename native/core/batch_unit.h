@@ -1,8 +1,8 @@
-// A piece of a batch that must lie in one run of one volume (D6): all operations of its keys, copied from the caller.
+// A piece of a batch that must lie in one run of one volume (D6): all operations of its keys, copied from the caller; or
+// a handful of records that merge copies forward. The writer fills in what it decides.
 #ifndef PLOGDB_CORE_BATCH_UNIT_H_
 #define PLOGDB_CORE_BATCH_UNIT_H_
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -16,35 +16,68 @@ namespace plogdb {
 
 struct BatchState;
 
+// The caller's three, then merge's two: a live record as it is, and a decided record written anew with the header that it
+// has in memory and nothing below it (D5).
+enum class UnitOpKind : uint8_t { kPut, kMark, kDrop, kCopy, kRewrite };
+
 struct UnitOp {
-  OpKind kind = OpKind::kPut;
+  UnitOpKind kind = UnitOpKind::kPut;
+  RecordKind record = RecordKind::kPut;
+  bool decided = false;  // mark: what lies below its position is no longer needed
   bool written = false;  // part of the run; else a mark, or skipped as out of date
-  uint32_t key_offset = 0;
+  uint32_t key_at = 0;   // in the unit's bytes, behind the header
   uint32_t key_bytes = 0;
+  uint32_t head_bytes = 0;     // on disk
+  uint32_t payload_crc = 0;    // of key and value
+  uint32_t erased_in_run = 0;  // 1 + ordinal of a deletion of the key in the same run, or 0
+  RecordPlace place;
+  RecordPlace from;  // copy: where it lay
   uint64_t hash = 0;
   uint64_t position = 0;
   uint64_t floor = 0;
   uint64_t erased_below = 0;
-  uint32_t erased_in_run = 0;  // 1 + ordinal of a deletion of the key in the same run, or 0
-  uint64_t lsn = 0;
-  RecordPlace place;
-  uint32_t head_bytes = 0;   // on disk
-  uint32_t payload_crc = 0;  // of key and value
-  std::array<uint8_t, kHeaderBytes> header{};
+  uint64_t lsn = 0;  // copy: its own, kept; rewrite: that of the record it replaces, until it gets a new one
   ValueRef value;
 };
 
 struct BatchUnit {
-  std::shared_ptr<BatchState> batch;
+  std::shared_ptr<BatchState> batch;  // null: merge's
   std::vector<UnitOp> ops;
-  std::vector<uint8_t> keys;  // one after the other
-  uint64_t record_bytes = 0;  // at most
+  std::vector<uint8_t> bytes;  // per operation a header of kHeaderBytes, then the key
+  uint64_t record_bytes = 0;   // at most
   uint64_t directory_bytes = 0;
-  bool writes = false;  // has a put or a deletion
+  bool writes = false;  // has anything but marks
   SpaceNeed need;       // what was reserved for it
 
-  std::span<const uint8_t> KeyOf(const UnitOp& op) const {
-    return std::span(keys).subspan(op.key_offset, op.key_bytes);
+  std::span<const uint8_t> KeyOf(const UnitOp& op) const { return std::span(bytes).subspan(op.key_at, op.key_bytes); }
+  std::span<const uint8_t, kHeaderBytes> HeaderOf(const UnitOp& op) const {
+    return std::span<const uint8_t, kHeaderBytes>(bytes.data() + op.key_at - kHeaderBytes, kHeaderBytes);
+  }
+  std::span<uint8_t> MutableHeaderOf(const UnitOp& op) {
+    return std::span(bytes).subspan(op.key_at - kHeaderBytes, kHeaderBytes);
+  }
+
+  // Appends an operation with its header (or none) and key; the rest of it is the caller's to fill in.
+  UnitOp* Add(UnitOpKind kind, std::span<const uint8_t> key, uint64_t hash, std::span<const uint8_t> header) {
+    UnitOp& op = ops.emplace_back();
+    op.kind = kind;
+    op.hash = hash;
+    op.key_bytes = static_cast<uint32_t>(key.size());
+    op.key_at = static_cast<uint32_t>(bytes.size() + kHeaderBytes);
+    if (header.empty()) {
+      bytes.resize(bytes.size() + kHeaderBytes, 0);
+    } else {
+      bytes.insert(bytes.end(), header.begin(), header.end());
+    }
+    bytes.insert(bytes.end(), key.begin(), key.end());
+    return &op;
+  }
+
+  // Counts what the operation writes at most.
+  void CountWritten(const UnitOp& op) {
+    writes = true;
+    record_bytes += RecordBound(op.key_bytes, op.value.size());
+    directory_bytes += DirectoryEntryBound(op.key_bytes);
   }
 };
 

@@ -7,9 +7,33 @@
 #include "canary.h"
 
 namespace plogdb {
+namespace {
 
+// What a record costs on disk beside its own bytes: its entries in a directory and in a summary, block headers.
+constexpr uint64_t kRecordOverheadBytes = 64;
+// Emptying an extent of which more lives gains nothing worth its cost.
+constexpr double kMaxLiveShare = 15.0 / 16;
+
+constexpr uint32_t ReservedFor(SpaceClass space_class) {
+  switch (space_class) {
+    case SpaceClass::kOrdinary:
+      return kReservedExtents;
+    case SpaceClass::kDeletions:
+      return kReservedForMerge;
+    case SpaceClass::kMerge:
+      return 0;
+  }
+  return kReservedExtents;
+}
+
+}  // namespace
+
+// Few: what is kept free is taken from the dead space in which merge finds cheap victims.
 ExtentMap::ExtentMap(const Geometry& geometry)
-    : geometry_(geometry), extents_(geometry.extents()), free_(geometry.extents()) {}
+    : geometry_(geometry),
+      wanted_free_(kReservedExtents + 2 + geometry.extents() / 64),
+      extents_(geometry.extents()),
+      free_(geometry.extents()) {}
 
 void ExtentMap::Restore(uint32_t extent, ExtentState state, bool pinned) {
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -21,15 +45,25 @@ void ExtentMap::Restore(uint32_t extent, ExtentState state, bool pinned) {
   if (state == ExtentState::kOpen || state == ExtentState::kAnnounced) ++writable_;
 }
 
+void ExtentMap::SetLife(uint32_t extent, uint64_t life, uint64_t watermark) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  extents_[extent].life = life;
+  extents_[extent].watermark = watermark;
+}
+
+// The oldest life first, so that old leftovers do not stay for ever (D13).
 uint32_t ExtentMap::Announce() {
   const std::lock_guard<std::mutex> lock(mutex_);
+  uint32_t best = kNoExtent;
   for (uint32_t extent = 0; extent < extents_.size(); ++extent) {
     if (extents_[extent].state != ExtentState::kFree) continue;
-    extents_[extent].state = ExtentState::kAnnounced;
-    ++writable_;
-    return extent;
+    const auto rank = [this](uint32_t at) { return extents_[at].life == 0 ? UINT64_MAX : extents_[at].life; };
+    if (best == kNoExtent || rank(extent) < rank(best)) best = extent;
   }
-  return kNoExtent;
+  if (best == kNoExtent) return kNoExtent;
+  extents_[best].state = ExtentState::kAnnounced;
+  ++writable_;
+  return best;
 }
 
 void ExtentMap::Open(uint32_t extent) {
@@ -40,6 +74,7 @@ void ExtentMap::Open(uint32_t extent) {
     PLOGDB_ASSERT(it.live_records == 0 && it.reads == 0, "D3");
   }
   it.state = ExtentState::kOpen;
+  it.stuck_at = 0;
   --free_;
 }
 
@@ -61,31 +96,32 @@ void ExtentMap::FreeIfDead(uint32_t extent) {
   MaybeFree(&extents_[extent]);
 }
 
-void ExtentMap::MaybeFree(Extent* extent) {
+bool ExtentMap::MaybeFree(Extent* extent) {
   const bool read = extent->reads > 0 && !CanaryOn(Canary::kFreedWhileRead);
-  if (extent->state != ExtentState::kSealed || extent->live_records > 0 || read || extent->pinned) return;
+  if (extent->state != ExtentState::kSealed || extent->live_records > 0 || read || extent->pinned) return false;
   extent->state = ExtentState::kFree;
   free_ += CanaryOn(Canary::kFreeCountedTwice) ? 2 : 1;
   ++freed_;
+  return true;
 }
 
-void ExtentMap::AddLive(uint32_t block, uint64_t bytes) {
+void ExtentMap::AddLive(const LiveChange& change) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  Extent& extent = extents_[geometry_.extent_of(block)];
+  Extent& extent = extents_[change.extent];
   PLOGDB_ASSERT(extent.state == ExtentState::kOpen || extent.state == ExtentState::kSealed, "D10");
-  ++extent.live_records;
-  extent.live_bytes += bytes;
-  live_bytes_ += bytes;
+  extent.live_records += change.records;
+  extent.live_bytes += change.bytes;
+  live_bytes_ += change.bytes;
 }
 
-void ExtentMap::ReleaseLive(uint32_t block, uint64_t bytes) {
+bool ExtentMap::ReleaseLive(const LiveChange& change) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  Extent& extent = extents_[geometry_.extent_of(block)];
-  PLOGDB_ASSERT(extent.live_records > 0 && extent.live_bytes >= bytes, "D10");
-  --extent.live_records;
-  extent.live_bytes -= bytes;
-  live_bytes_ -= bytes;
-  MaybeFree(&extent);
+  Extent& extent = extents_[change.extent];
+  PLOGDB_ASSERT(extent.live_records >= change.records && extent.live_bytes >= change.bytes, "D10");
+  extent.live_records -= change.records;
+  extent.live_bytes -= change.bytes;
+  live_bytes_ -= change.bytes;
+  return MaybeFree(&extent);
 }
 
 void ExtentMap::PinForRead(uint32_t block) {
@@ -110,10 +146,12 @@ bool ExtentMap::Fits(const SpaceNeed& need) const {
   const uint64_t waste =
       std::max(largest_unit_blocks_, need.largest_unit_blocks) + 2 * uint64_t{BlocksForStream(directories)} + 4;
   if (writable_ == 0) return false;
-  const uint32_t reserved = need.only_deletions ? kReservedForDeletions : kReservedExtents;
+  const uint32_t reserved = ReservedFor(need.space_class);
   const uint64_t room = room_blocks_ > waste ? room_blocks_ - waste : 0;
   const uint64_t per_extent = geometry_.data_blocks() > waste ? geometry_.data_blocks() - waste : 0;
-  const uint64_t capacity = free_ > reserved ? room + (free_ - reserved) * per_extent : 0;
+  // Merge may fill the open extent to its end: what it empties is what comes next.
+  if (free_ <= reserved && need.space_class != SpaceClass::kMerge) return false;
+  const uint64_t capacity = room + (free_ - reserved) * per_extent;
   return promised_blocks_ + need.blocks <= capacity;
 }
 
@@ -142,19 +180,132 @@ void ExtentMap::SetRoom(uint32_t room_blocks, uint64_t carried_directory_bytes) 
   carried_directory_bytes_ = carried_directory_bytes;
 }
 
-// Full before anything is refused: callers ask first and hand over later, so what they may have decided to write by then
-// (the largest record, and a batch of small ones) must still fit.
-bool ExtentMap::IsFull() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+bool ExtentMap::FitsAhead() const {
   SpaceNeed ahead;
   ahead.largest_unit_blocks = geometry_.data_blocks() / 4;
   ahead.blocks = ahead.largest_unit_blocks + kAheadBytes / kBlockBytes;
-  return !Fits(ahead);
+  return Fits(ahead);
+}
+
+// Full before anything is refused: callers ask first and hand over later, so what they may have decided to write by then
+// (the largest record, and a batch of small ones) must still fit, now or after merge made room.
+bool ExtentMap::IsFull() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return !FitsAhead() && !CanReclaimLocked();
+}
+
+double ExtentMap::LiveShare(const Extent& extent) const {
+  const uint64_t bytes = extent.live_bytes + extent.live_records * kRecordOverheadBytes;
+  return std::min(1.0, static_cast<double>(bytes) / static_cast<double>(geometry_.extent_bytes));
+}
+
+bool ExtentMap::Gains(const Extent& extent) const {
+  if (extent.state != ExtentState::kSealed || extent.pinned || extent.live_records == 0) return false;
+  const bool stuck = extent.stuck_at != 0 && extent.live_records + 1 >= extent.stuck_at;
+  return !stuck && LiveShare(extent) < kMaxLiveShare;
+}
+
+bool ExtentMap::CanReclaimLocked() const {
+  if (writable_ == 0) return false;
+  return victims_ > 0 || std::any_of(extents_.begin(), extents_.end(), [this](const Extent& it) { return Gains(it); });
+}
+
+bool ExtentMap::CanReclaim() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return CanReclaimLocked();
+}
+
+bool ExtentMap::CouldFit(const SpaceNeed& need) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (Fits(need)) return true;
+  // Larger than all that there is: no merge will help.
+  const uint64_t usable = (extents_.size() - kReservedExtents) * uint64_t{geometry_.data_blocks()};
+  return CanReclaimLocked() && need.blocks < usable;
+}
+
+uint32_t ExtentMap::Deficit() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return free_ < wanted_free_ ? wanted_free_ - free_ : 0;
+}
+
+SpaceLevel ExtentMap::Level() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!FitsAhead()) return CanReclaimLocked() ? SpaceLevel::kHard : SpaceLevel::kFull;
+  return free_ < wanted_free_ ? SpaceLevel::kSoft : SpaceLevel::kPlenty;
+}
+
+// Cost and benefit of log-structured stores: what is gained, times how long it has been at rest, over what is read and
+// written again. Age is counted in lives: how many extents were opened since.
+Victim ExtentMap::PickVictim() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (writable_ == 0) return {};
+  uint64_t newest = 1;
+  for (const Extent& extent : extents_) newest = std::max(newest, extent.life);
+  Victim best;
+  double best_score = -1;
+  for (uint32_t extent = 0; extent < extents_.size(); ++extent) {
+    const Extent& it = extents_[extent];
+    if (!Gains(it) || it.reads > 0) continue;
+    const double live = LiveShare(it);
+    const double age = 1 + static_cast<double>(newest - it.life) / geometry_.extent_blocks();
+    const double score = (1 - live) * age / (1 + live);
+    if (score <= best_score) continue;
+    best_score = score;
+    best = {extent, live};
+  }
+  if (best.extent != kNoExtent) {
+    ++extents_[best.extent].reads;
+    ++victims_;
+  }
+  return best;
+}
+
+void ExtentMap::EndVictim(uint32_t extent, bool stuck) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Extent& it = extents_[extent];
+  PLOGDB_ASSERT(it.reads > 0 && victims_ > 0, "D10");
+  --it.reads;
+  --victims_;
+  if (stuck) it.stuck_at = it.live_records + 1;
+  MaybeFree(&it);
+}
+
+uint32_t ExtentMap::LiveRecords(uint32_t extent) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return extents_[extent].live_records;
+}
+
+bool ExtentMap::HoldIfWritten(uint32_t extent) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Extent& it = extents_[extent];
+  if (it.live_records == 0 || (it.state != ExtentState::kSealed && it.state != ExtentState::kOpen)) return false;
+  ++it.reads;
+  return true;
+}
+
+uint64_t ExtentMap::OldestWatermark() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  uint64_t oldest = UINT64_MAX;
+  for (const Extent& extent : extents_) {
+    if (extent.life != 0) oldest = std::min(oldest, extent.watermark);
+  }
+  return oldest;
 }
 
 ExtentTotals ExtentMap::Totals() const {
+  ExtentTotals totals;
+  totals.level = Level();
   const std::lock_guard<std::mutex> lock(mutex_);
-  return {live_bytes_, extents_.size() - free_, freed_};
+  totals.live_bytes = live_bytes_;
+  totals.used_extents = extents_.size() - free_;
+  totals.free_extents = free_;
+  totals.freed = freed_;
+  const uint64_t data_bytes = uint64_t{geometry_.data_blocks()} * kPayloadBytes;
+  totals.usable_bytes = (extents_.size() - kReservedExtents) * data_bytes;
+  for (const Extent& extent : extents_) {
+    if (extent.state == ExtentState::kSealed) totals.dead_bytes += data_bytes - std::min(data_bytes, extent.live_bytes);
+  }
+  return totals;
 }
 
 }  // namespace plogdb

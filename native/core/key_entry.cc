@@ -73,7 +73,25 @@ void KeyEntry::Insert(const Record& record) {
   ++slots;
 }
 
-bool KeyEntry::ApplyDrop(const Record& record, DeadRecords* dead) {
+namespace {
+
+// Is `record` the better one of two copies?
+bool BetterCopy(const Record& record, bool known_corrupt, RecordPlace known, const PlaceOrder* order) {
+  if (record.corrupt != known_corrupt) return known_corrupt;
+  return order == nullptr || order->Later(record.place, known);
+}
+
+}  // namespace
+
+bool KeyEntry::ApplyDrop(const Record& record, DeadRecords* dead, const PlaceOrder* order) {
+  if (marker && record.lsn == erased_below && BetterCopy(record, marker_corrupt, marker_place, order)) {
+    ReleaseMarker(dead);
+    marker = true;
+    marker_corrupt = record.corrupt;
+    marker_place = record.place;
+    marker_head_bytes = record.head_bytes;
+    return true;
+  }
   if (record.lsn <= erased_below) {
     dead->Add(record.place, RecordBytes(record));
     return false;
@@ -98,8 +116,8 @@ bool KeyEntry::ApplyDrop(const Record& record, DeadRecords* dead) {
   return true;
 }
 
-bool KeyEntry::Apply(const Record& record, DeadRecords* dead) {
-  if (record.kind == RecordKind::kDrop) return ApplyDrop(record, dead);
+bool KeyEntry::Apply(const Record& record, DeadRecords* dead, const PlaceOrder* order) {
+  if (record.kind == RecordKind::kDrop) return ApplyDrop(record, dead, order);
   const uint64_t bytes = RecordBytes(record);
   if (record.lsn < erased_below) {
     dead->Add(record.place, bytes);
@@ -114,6 +132,10 @@ bool KeyEntry::Apply(const Record& record, DeadRecords* dead) {
   if (marker) ReleaseMarker(dead);
   const Slot* newest = Newest();
   const Slot* same = Find(record.position);
+  if (same != nullptr && same->lsn == record.lsn && !BetterCopy(record, same->corrupt, same->place, order)) {
+    dead->Add(record.place, bytes);
+    return false;
+  }
   const bool by_place = CanaryOn(Canary::kRecoveryByPlace);
   const bool older = newest != nullptr && newest->lsn > record.lsn && !by_place;
   if (older && (record.position < newest->floor || (same != nullptr && same->lsn > record.lsn))) {

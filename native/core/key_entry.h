@@ -17,6 +17,7 @@ struct Slot {
   uint64_t lsn = 0;
   RecordPlace place;
   bool corrupt = false;
+  bool decided = false;
   uint32_t value_bytes = 0;
   uint32_t head_bytes = 0;
   ValueRef value;  // cached
@@ -50,8 +51,9 @@ struct KeyEntry {
   uint32_t marker_head_bytes = 0;
   std::array<Slot, 2> slot;
 
-  // Takes the record in, or finds it dead. Returns true when it lives now.
-  bool Apply(const Record& record, DeadRecords* dead);
+  // Takes the record in, or finds it dead. Returns true when it lives now. Of two copies of one record (merge makes them,
+  // with the same LSN) a whole one wins over a broken one, then the later one by `order`.
+  bool Apply(const Record& record, DeadRecords* dead, const PlaceOrder* order = nullptr);
 
   bool empty() const { return slots == 0 && !marker; }
   bool corrupt() const;
@@ -60,7 +62,7 @@ struct KeyEntry {
   uint64_t floor() const;         // of the newest record; 0 when there is none
 
  private:
-  bool ApplyDrop(const Record& record, DeadRecords* dead);
+  bool ApplyDrop(const Record& record, DeadRecords* dead, const PlaceOrder* order);
   void ReleaseSlot(uint32_t index, DeadRecords* dead);
   void ReleaseMarker(DeadRecords* dead);
   void Insert(const Record& record);

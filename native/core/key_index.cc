@@ -78,12 +78,12 @@ void KeyIndex::Count(Shard* shard, const KeyEntry& entry, uint64_t by) {
   if (entry.corrupt()) shard->corrupt_keys += by;
 }
 
-bool KeyIndex::Apply(const Record& record, uint64_t hash, bool cache, DeadRecords* dead) {
+bool KeyIndex::Apply(const Record& record, uint64_t hash, bool cache, DeadRecords* dead, const PlaceOrder* order) {
   Shard& shard = ShardOf(hash);
   const std::lock_guard<std::mutex> lock(shard.mutex);
   KeyEntry* entry = FindOrAdd(&shard, AsBytes(record.key), hash);
   Count(&shard, *entry, ~uint64_t{0});
-  const bool lives = entry->Apply(record, dead);
+  const bool lives = entry->Apply(record, dead, order);
   shard.cached_bytes -= dead->cached_bytes;
   dead->cached_bytes = 0;
   if (lives && record.kind == RecordKind::kPut) {
@@ -114,7 +114,7 @@ void KeyIndex::Evict(Shard* shard) const {
 }
 
 void KeyIndex::SetHeader(std::span<const uint8_t> key, uint64_t hash, uint64_t position,
-                         std::span<const uint8_t> header) {
+                         std::span<const uint8_t> header, bool decided) {
   Shard& shard = ShardOf(hash);
   const std::lock_guard<std::mutex> lock(shard.mutex);
   KeyEntry* entry = Find(shard, key, hash);
@@ -122,7 +122,71 @@ void KeyIndex::SetHeader(std::span<const uint8_t> key, uint64_t hash, uint64_t p
   if (slot == nullptr || slot->corrupt) return;
   Count(&shard, *entry, ~uint64_t{0});
   std::memcpy(slot->header.data(), header.data(), slot->header.size());
+  slot->decided |= decided;
   Count(&shard, *entry, 1);
+}
+
+RecordVerdict KeyIndex::Judge(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace place) const {
+  const Shard& shard = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(shard.mutex);
+  RecordVerdict verdict;
+  const KeyEntry* entry = Find(shard, key, hash);
+  if (entry == nullptr) return verdict;
+  if (entry->marker && entry->erased_below == lsn && entry->marker_place == place) {
+    verdict.live = !entry->marker_corrupt;
+    verdict.marker = true;
+    verdict.head_bytes = entry->marker_head_bytes;
+    return verdict;
+  }
+  for (uint32_t i = 0; i < entry->slots; ++i) {
+    const Slot& slot = entry->slot[i];
+    if (slot.lsn != lsn || slot.place != place || slot.corrupt) continue;
+    verdict.live = true;
+    verdict.decided = slot.decided && i == 1;
+    verdict.head_bytes = slot.head_bytes;
+    verdict.header = slot.header;
+  }
+  return verdict;
+}
+
+bool KeyIndex::Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from, RecordPlace to) {
+  Shard& shard = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(shard.mutex);
+  KeyEntry* entry = Find(shard, key, hash);
+  if (entry == nullptr) return false;
+  if (entry->marker && entry->erased_below == lsn && entry->marker_place == from) {
+    entry->marker_place = to;
+    return true;
+  }
+  for (uint32_t i = 0; i < entry->slots; ++i) {
+    Slot& slot = entry->slot[i];
+    if (slot.lsn != lsn || slot.place != from) continue;
+    slot.place = to;
+    return true;
+  }
+  return false;
+}
+
+bool KeyIndex::EraseMarker(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, DeadRecords* dead) {
+  Shard& shard = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(shard.mutex);
+  KeyEntry* entry = Find(shard, key, hash);
+  if (entry == nullptr || !entry->marker || entry->erased_below != lsn || entry->slots > 0) return false;
+  dead->Add(entry->marker_place, RecordBytes(entry->marker_head_bytes, key.size(), 0));
+  Erase(&shard, entry);
+  return true;
+}
+
+bool KeyIndex::MarkCorrupt(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn) {
+  {
+    const Shard& shard = ShardOf(hash);
+    const std::lock_guard<std::mutex> lock(shard.mutex);
+    KeyEntry* entry = Find(shard, key, hash);
+    const Slot* slot = entry == nullptr ? nullptr : entry->Find(position);
+    if (slot == nullptr || slot->lsn != lsn || slot->corrupt) return false;
+  }
+  AfterRead(key, hash, position, lsn, nullptr);
+  return true;
 }
 
 KeyState KeyIndex::StateOf(std::span<const uint8_t> key, uint64_t hash) const {
@@ -177,6 +241,22 @@ ReadPlan KeyIndex::PlanRead(std::span<const uint8_t> key, uint64_t hash, uint64_
   plan.place = slot->place;
   // Under the shard's lock: the writer changes the entry under it before it lets the extent go.
   if (!plan.corrupt && !plan.value.present()) extents->PinForRead(plan.place.block);
+  return plan;
+}
+
+ReadPlan KeyIndex::PlanCheck(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents) {
+  Shard& shard = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(shard.mutex);
+  ReadPlan plan;
+  KeyEntry* entry = Find(shard, key, hash);
+  const Slot* slot = entry == nullptr ? nullptr : entry->Find(position);
+  if (slot == nullptr || slot->corrupt) return plan;
+  plan.found = true;
+  plan.lsn = slot->lsn;
+  plan.value_bytes = slot->value_bytes;
+  plan.head_bytes = slot->head_bytes;
+  plan.place = slot->place;
+  extents->PinForRead(plan.place.block);
   return plan;
 }
 

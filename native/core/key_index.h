@@ -37,21 +37,43 @@ struct ReadPlan {
   RecordPlace place;
 };
 
+// What merge must know of a record that it found on the disk.
+struct RecordVerdict {
+  bool live = false;
+  bool marker = false;    // of a deletion
+  bool decided = false;   // live, marked as decided, and something below it lives
+  uint32_t head_bytes = 0;
+  std::array<uint8_t, 64> header{};  // as it is in memory
+};
+
 // Any thread.
 class KeyIndex {
  public:
   explicit KeyIndex(uint64_t cache_bytes);
 
   // Returns true when the record lives. With `cache` its value is kept within the budget.
-  bool Apply(const Record& record, uint64_t hash, bool cache, DeadRecords* dead);
+  bool Apply(const Record& record, uint64_t hash, bool cache, DeadRecords* dead, const PlaceOrder* order = nullptr);
 
-  void SetHeader(std::span<const uint8_t> key, uint64_t hash, uint64_t position, std::span<const uint8_t> header);
+  // `decided`: what lies below is no longer needed; remembered until the next opening.
+  void SetHeader(std::span<const uint8_t> key, uint64_t hash, uint64_t position, std::span<const uint8_t> header,
+                 bool decided);
+
+  // Is the record with this LSN, at this place, live?
+  RecordVerdict Judge(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace place) const;
+  // A copy of the record is durable at `to`. False: the record no longer lives at `from`.
+  bool Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from, RecordPlace to);
+  // Forgets a deletion; false when the key was written since, or the marker is another one.
+  bool EraseMarker(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, DeadRecords* dead);
+  // D16. True when that was news.
+  bool MarkCorrupt(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn);
 
   KeyState StateOf(std::span<const uint8_t> key, uint64_t hash) const;
   void Load(std::span<const uint8_t> key, uint64_t hash, LoadedKey* out);
 
   // Pins the record's extent in `extents` when it must be read from disk.
   ReadPlan PlanRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents);
+  // As PlanRead for what must be read from disk whatever is cached; found is false when the record is gone or corrupt.
+  ReadPlan PlanCheck(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents);
   void AfterRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn, const ValueRef* value);
 
   // Visits every entry, shard by shard under its lock.

@@ -85,7 +85,11 @@ void Reader::Serve(std::vector<ReadRequest> requests, AlignedBuffer* buffer) {
     if (request.plan.lsn != last_lsn) {
       last_lsn = request.plan.lsn;
       last_good = ReadRecord(request, buffer, &last_value);
-      index_->AfterRead(key, request.hash, request.position, request.plan.lsn, last_good ? &last_value : nullptr);
+      if (last_good) {
+        index_->AfterRead(key, request.hash, request.position, request.plan.lsn, &last_value);
+      } else {
+        ReportDamage(request);
+      }
     }
     volumes_[request.volume].extents->UnpinForRead(request.plan.place.block);
     Completion completion;
@@ -96,6 +100,24 @@ void Reader::Serve(std::vector<ReadRequest> requests, AlignedBuffer* buffer) {
     if (last_good) completion.value = last_value;
     completions_->Push(std::move(completion));
   }
+}
+
+// D16, D19: said once per record.
+void Reader::ReportDamage(const ReadRequest& request) {
+  if (!index_->MarkCorrupt(AsBytes(request.key), request.hash, request.position, request.plan.lsn)) return;
+  damaged_.fetch_add(1, std::memory_order_relaxed);
+  Completion completion;
+  completion.kind = CompletionKind::kDamaged;
+  completion.status = StatusCode::kCorrupt;
+  completion.token = request.position;
+  completion.message = request.key;
+  completions_->Push(std::move(completion));
+}
+
+void Reader::Check(const ReadRequest& request) {
+  AlignedBuffer buffer;
+  ValueRef value;
+  if (!ReadRecord(request, &buffer, &value)) ReportDamage(request);
 }
 
 bool Reader::ReadRecord(const ReadRequest& request, AlignedBuffer* buffer, ValueRef* value) {

@@ -47,12 +47,17 @@ class Reader {
   // Stepped mode: serves what waits. False when there was nothing.
   bool Step();
 
+  // Reads the record as a request would, but answers nobody: a broken one is reported. Any thread.
+  void Check(const ReadRequest& request);
+
+  uint64_t damaged() const { return damaged_.load(std::memory_order_relaxed); }
   uint64_t disk_reads() const { return disk_reads_.load(std::memory_order_relaxed); }
 
  private:
   void Loop();
   std::vector<ReadRequest> Take(size_t share);
   void Serve(std::vector<ReadRequest> requests, AlignedBuffer* buffer);
+  void ReportDamage(const ReadRequest& request);
   bool ReadRecord(const ReadRequest& request, AlignedBuffer* buffer, ValueRef* value);
 
   const StoreId store_id_;
@@ -60,6 +65,7 @@ class Reader {
   KeyIndex* const index_;
   CompletionQueue* const completions_;
   std::atomic<uint64_t> disk_reads_{0};  // relaxed: only counted
+  std::atomic<uint64_t> damaged_{0};     // relaxed: only counted
 
   std::mutex mutex_;  // guards waiting_ and stop_
   std::condition_variable wake_;

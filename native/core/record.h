@@ -16,6 +16,15 @@ namespace plogdb {
 struct RecordPlace {
   uint32_t block = 0;
   uint16_t offset = 0;
+
+  bool operator==(const RecordPlace&) const = default;
+};
+
+// Which of two copies of one record was written later. Recovery alone must ask: everybody else knows one place of each.
+class PlaceOrder {
+ public:
+  virtual ~PlaceOrder() = default;
+  virtual bool Later(RecordPlace a, RecordPlace b) const = 0;
 };
 
 struct Record {

@@ -46,11 +46,27 @@ std::span<const uint8_t> Recovery::ReadExtent(uint32_t volume, uint32_t extent, 
   return buffer_.first(got);
 }
 
+// Of two copies of a record the one in the extent whose life began later: merge copies forward.
+class Recovery::LifeOrder : public PlaceOrder {
+ public:
+  LifeOrder(const Geometry& geometry, const VolumeFacts& facts) : geometry_(geometry), facts_(facts) {}
+
+  bool Later(RecordPlace a, RecordPlace b) const override { return LifeOf(a) >= LifeOf(b); }
+
+ private:
+  uint64_t LifeOf(RecordPlace place) const { return facts_.extents[geometry_.extent_of(place.block)].life; }
+
+  const Geometry& geometry_;
+  const VolumeFacts& facts_;
+};
+
 void Recovery::ApplyRecord(Record record) {
   result_.watermark = std::max(result_.watermark, record.lsn);
   DeadRecords dead;
   const uint64_t hash = KeyHash(AsBytes(record.key));
-  index_->Apply(record, hash, false, &dead);
+  const uint32_t volume = VolumeOfKey(hash, volumes_.size());
+  const LifeOrder order(volumes_[volume].geometry, facts_[volume]);
+  index_->Apply(record, hash, false, &dead, &order);
 }
 
 void Recovery::NoteReference(RunReference reference) {

@@ -65,6 +65,8 @@ class Recovery {
     RunReference newest_known;  // the newest durable run, found or only known by reference
   };
 
+  class LifeOrder;
+
   std::span<const uint8_t> ReadExtent(uint32_t volume, uint32_t extent, bool whole);
   void ScanExtent(uint32_t volume, uint32_t extent, bool whole);
   void ReadOn();

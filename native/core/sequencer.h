@@ -4,6 +4,7 @@
 #define PLOGDB_CORE_SEQUENCER_H_
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <mutex>
 #include <vector>
@@ -21,7 +22,7 @@ struct RunTicket {
   std::vector<RunMark> marks;  // per volume
 };
 
-// Any thread; each volume has at most one run on its way.
+// Any thread; each volume has at most one run on its way, and one composed behind it.
 class Sequencer {
  public:
   // `recovered` is the highest LSN that was found; those between it and `next_lsn` were never given to anything
@@ -32,22 +33,25 @@ class Sequencer {
         next_id_(next_id),
         next_lsn_(next_lsn),
         marks_(std::move(marks)),
-        in_flight_(marks_.size(), 0) {}
+        in_flight_(marks_.size(), {0, 0}) {}
 
-  RunTicket Begin(uint32_t volume, uint32_t blocks, uint32_t records) {
+  // `lsns`: how many new LSNs the run's records take.
+  RunTicket Begin(uint32_t volume, uint32_t blocks, uint32_t lsns) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    PLOGDB_ASSERT(in_flight_[volume] == 0, "D6");
+    auto& in_flight = in_flight_[volume];
+    PLOGDB_ASSERT(in_flight[1] == 0, "D6");
     RunTicket ticket{next_id_, next_lsn_, LowestLocked() - 1, marks_};
-    in_flight_[volume] = next_lsn_;
+    in_flight[in_flight[0] == 0 ? 0 : 1] = next_lsn_;
     next_id_ += blocks;
-    next_lsn_ += records;
+    next_lsn_ += lsns;
     return ticket;
   }
 
   void Durable(uint32_t volume, const RunMark& mark) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    PLOGDB_ASSERT(in_flight_[volume] != 0 && mark.first_id > marks_[volume].first_id, "D2");
-    in_flight_[volume] = 0;
+    auto& in_flight = in_flight_[volume];
+    PLOGDB_ASSERT(in_flight[0] != 0 && mark.first_id > marks_[volume].first_id, "D2");
+    in_flight = {in_flight[1], 0};
     marks_[volume] = mark;
   }
 
@@ -63,8 +67,8 @@ class Sequencer {
   // The lowest LSN that is not durable.
   uint64_t LowestLocked() const {
     uint64_t lowest = next_lsn_;
-    for (const uint64_t first_lsn : in_flight_) {
-      if (first_lsn != 0) lowest = std::min(lowest, first_lsn);
+    for (const auto& in_flight : in_flight_) {
+      if (in_flight[0] != 0) lowest = std::min(lowest, in_flight[0]);
     }
     return lowest;
   }
@@ -75,7 +79,8 @@ class Sequencer {
   uint64_t next_id_;
   uint64_t next_lsn_;
   std::vector<RunMark> marks_;
-  std::vector<uint64_t> in_flight_;  // first LSN of the volume's run on its way, or 0
+  // First LSNs of the volume's run on its way and of the one composed behind it, or 0.
+  std::vector<std::array<uint64_t, 2>> in_flight_;
 };
 
 }  // namespace plogdb

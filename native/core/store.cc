@@ -1,5 +1,5 @@
-// The store at work: batches are cut into units (D6), room is promised before anything is taken (D12), threads drive
-// the writers, and one failure ends writing for good (D8).
+// The store at work: room is promised before anything is taken (D12), batches wait for merge rather than be refused,
+// threads drive the writers, and one failure ends writing for good (D8). How a batch is cut, store_split.cc says.
 #include "store.h"
 
 #include <algorithm>
@@ -11,144 +11,17 @@
 #include "store_impl.h"
 
 namespace plogdb {
-namespace {
-
-// A unit of many keys stays small, so that little is left over at the end of an extent.
-uint64_t MaxSharedUnitBytes(const Geometry& geometry) { return geometry.extent_bytes / 8; }
-// One key's operations of a batch: two of the largest values and a bit.
-uint64_t MaxKeyUnitBytes(const Geometry& geometry) { return geometry.extent_bytes / 8 * 5; }
-
-bool Writes(const BatchOp& op) { return op.kind != OpKind::kMark; }
-
-}  // namespace
-
-struct StoreImpl::Split {
-  std::vector<std::vector<BatchUnit>> units;  // per volume
-  std::vector<SpaceNeed> need;                // per volume
-};
 
 StoreImpl::~StoreImpl() { Close(); }
 
-uint64_t StoreImpl::MaxValueBytes(uint32_t volume) const {
-  return std::min<uint64_t>(options_.max_value_bytes, volumes_[volume]->geometry.extent_bytes / 4);
-}
-
-Status StoreImpl::CheckOp(const BatchOp& op) const {
-  const auto refuse = [](const char* why) { return Status(StatusCode::kInvalidArgument, why); };
-  if (op.key.empty() || op.key.size() > kMaxKeyBytes) return refuse("a key has 1 to 65535 bytes");
-  if (op.kind == OpKind::kDrop) return Status::Ok();
-  if (op.header.size() != kHeaderBytes) return refuse("a record header has 64 bytes");
-  if (op.kind == OpKind::kMark) return Status::Ok();
-  if (op.kind != OpKind::kPut) return refuse("unknown operation");
-  if (op.floor > op.position || op.position - op.floor > 1)
-    return refuse("the floor is the position or one below (D5)");
-  return Status::Ok();
-}
-
-void StoreImpl::AddToUnit(const BatchOp& op, uint64_t hash, BatchUnit* unit) const {
-  UnitOp copy;
-  copy.kind = op.kind;
-  copy.key_offset = static_cast<uint32_t>(unit->keys.size());
-  copy.key_bytes = static_cast<uint32_t>(op.key.size());
-  copy.hash = hash;
-  copy.position = op.kind == OpKind::kDrop ? 0 : op.position;
-  copy.floor = op.kind == OpKind::kPut ? op.floor : 0;
-  if (op.kind != OpKind::kDrop) std::copy(op.header.begin(), op.header.end(), copy.header.begin());
-  unit->keys.insert(unit->keys.end(), op.key.begin(), op.key.end());
-  if (op.kind == OpKind::kPut) copy.value = ValueRef::Copy(op.value);
-  if (Writes(op)) {
-    unit->writes = true;
-    unit->record_bytes += RecordBound(op.key.size(), copy.value.size());
-    unit->directory_bytes += DirectoryEntryBound(op.key.size());
-  }
-  unit->ops.push_back(std::move(copy));
-}
-
-// Too much for one unit: one per key, as many keys together as fit.
-StatusCode StoreImpl::GroupByKey(std::span<const BatchOp> ops, const std::vector<uint64_t>& hashes, uint32_t volume,
-                                 Split* split) const {
-  const Geometry& geometry = volumes_[volume]->geometry;
-  std::vector<std::vector<size_t>> groups;
-  std::unordered_map<std::string_view, size_t> group_of;
-  for (size_t i = 0; i < ops.size(); ++i) {
-    if (VolumeOfKey(hashes[i], volumes_.size()) != volume) continue;
-    const auto [found, added] = group_of.try_emplace(AsText(ops[i].key), groups.size());
-    if (added) groups.emplace_back();
-    groups[found->second].push_back(i);
-  }
-  std::vector<BatchUnit>& units = split->units[volume];
-  units.clear();
-  for (const std::vector<size_t>& group : groups) {
-    uint64_t bytes = 0;
-    uint64_t directory = 0;
-    for (const size_t i : group) {
-      if (!Writes(ops[i])) continue;
-      bytes += RecordBound(ops[i].key.size(), ops[i].value.size());
-      directory += DirectoryEntryBound(ops[i].key.size());
-    }
-    if (bytes > MaxKeyUnitBytes(geometry) || directory > MaxSharedUnitBytes(geometry)) return StatusCode::kTooLarge;
-    if (units.empty() || units.back().record_bytes + bytes > MaxSharedUnitBytes(geometry)) units.emplace_back();
-    for (const size_t i : group) AddToUnit(ops[i], hashes[i], &units.back());
-  }
-  return StatusCode::kOk;
-}
-
-StatusCode StoreImpl::SplitBatch(std::span<const BatchOp> ops, Split* split) const {
-  split->units.resize(volumes_.size());
-  split->need.resize(volumes_.size());
-  std::vector<uint64_t> hashes;
-  std::vector<uint64_t> bytes(volumes_.size(), 0);
-  uint64_t total = 0;
-  hashes.reserve(ops.size());
-  for (const BatchOp& op : ops) {
-    hashes.push_back(KeyHash(op.key));
-    const uint32_t volume = VolumeOfKey(hashes.back(), volumes_.size());
-    if (op.kind == OpKind::kPut && op.value.size() > MaxValueBytes(volume)) return StatusCode::kTooLarge;
-    const uint64_t record = RecordBound(op.key.size(), op.value.size());
-    bytes[volume] += record;
-    total += record;
-  }
-  if (total > kMaxBatchBytes) return StatusCode::kTooLarge;
-  for (size_t i = 0; i < ops.size(); ++i) {
-    const uint32_t volume = VolumeOfKey(hashes[i], volumes_.size());
-    if (bytes[volume] > MaxSharedUnitBytes(volumes_[volume]->geometry)) continue;
-    if (split->units[volume].empty()) split->units[volume].emplace_back();
-    AddToUnit(ops[i], hashes[i], &split->units[volume].back());
-  }
-  for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
-    if (bytes[volume] <= MaxSharedUnitBytes(volumes_[volume]->geometry)) continue;
-    const StatusCode code = GroupByKey(ops, hashes, volume, split);
-    if (code != StatusCode::kOk) return code;
-  }
-  const bool only_deletions = std::none_of(ops.begin(), ops.end(), [](const BatchOp& op) {
-    return op.kind == OpKind::kPut && op.value.size() > kSmallValueBytes;
-  });
-  for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
-    SpaceNeed& sum = split->need[volume];
-    sum = SpaceNeed{0, 0, 0, 0, only_deletions};
-    for (BatchUnit& unit : split->units[volume]) {
-      if (!unit.writes) continue;
-      const uint64_t blocks = BlocksForStream(unit.record_bytes + unit.directory_bytes) + 1;
-      unit.need = SpaceNeed{blocks, blocks, unit.directory_bytes, 1, only_deletions};
-      sum.blocks += blocks;
-      sum.largest_unit_blocks = std::max(sum.largest_unit_blocks, blocks);
-      sum.directory_bytes += unit.directory_bytes;
-      ++sum.units;
-    }
-  }
-  return StatusCode::kOk;
-}
-
-// D12: all volumes or none.
-bool StoreImpl::ReserveAll(Split* split) {
+void StoreImpl::Queue(Split* split, const std::shared_ptr<BatchState>& batch) {
   for (size_t volume = 0; volume < volumes_.size(); ++volume) {
-    if (split->need[volume].units == 0 || volumes_[volume]->extents->Reserve(split->need[volume])) continue;
-    for (size_t undo = 0; undo < volume; ++undo) {
-      if (split->need[undo].units > 0) volumes_[undo]->extents->Unreserve(split->need[undo]);
+    for (BatchUnit& unit : split->units[volume]) {
+      unit.batch = batch;
+      if (!volumes_[volume]->writer->Enqueue(std::move(unit))) completions_.EndParts({batch}, StatusCode::kFailed);
     }
-    return false;
+    if (!split->units[volume].empty()) Kick(volumes_[volume].get());
   }
-  return true;
 }
 
 Status StoreImpl::SubmitBatch(std::span<const BatchOp> ops, uint64_t token) {
@@ -163,20 +36,70 @@ Status StoreImpl::SubmitBatch(std::span<const BatchOp> ops, uint64_t token) {
   if (state_ == StoreState::kClosed) return Status(StatusCode::kClosed, "the store is closed");
   last_token_ = token;
   if (code == StatusCode::kOk && state_ == StoreState::kFailed) code = StatusCode::kFailed;
-  if (code == StatusCode::kOk && !ReserveAll(&split)) code = StatusCode::kDiskFull;
+  const bool room = code == StatusCode::kOk && stalled_.empty() && ReserveAll(&split);
+  const bool waits = code == StatusCode::kOk && !room && MayWait(split);
+  if (code == StatusCode::kOk && !room && !waits) code = StatusCode::kDiskFull;
   uint32_t parts = 1;  // one for this call, so that the batch cannot end before all its units are queued
   for (const auto& units : split.units) parts += static_cast<uint32_t>(units.size());
   if (code != StatusCode::kOk) parts = 1;
   const std::shared_ptr<BatchState> batch = completions_.Begin(token, parts);
-  for (size_t volume = 0; volume < volumes_.size() && code == StatusCode::kOk; ++volume) {
-    for (BatchUnit& unit : split.units[volume]) {
-      unit.batch = batch;
-      if (!volumes_[volume]->writer->Enqueue(std::move(unit))) completions_.EndParts({batch}, StatusCode::kFailed);
-    }
-    if (!split.units[volume].empty()) Kick(volumes_[volume].get());
+  if (waits) {
+    stalled_.push_back({std::move(split), batch});
+    ++stalls_;
+    any_stalled_ = true;
+    keeper_->SetWaiting(true);
+    return Status::Ok();
   }
+  if (room) Queue(&split, batch);
   completions_.EndParts({batch}, code);
   return Status::Ok();
+}
+
+// Batches behind one that waits keep their order; else it takes dead space that merge can win back on every volume that
+// has no room.
+bool StoreImpl::MayWait(const Split& split) const {
+  for (size_t volume = 0; volume < volumes_.size(); ++volume) {
+    if (split.need[volume].units == 0) continue;
+    if (!volumes_[volume]->extents->CouldFit(split.need[volume])) return false;
+  }
+  return true;
+}
+
+// Lets go on what waits for room, in order, and ends what waits in vain.
+void StoreImpl::ServeStalled() {
+  const std::lock_guard<std::mutex> lock(submit_mutex_);
+  while (!stalled_.empty()) {
+    Stalled& first = stalled_.front();
+    StatusCode code = StatusCode::kOk;
+    if (state_ == StoreState::kFailed) code = StatusCode::kFailed;
+    if (code == StatusCode::kOk && !ReserveAll(&first.split)) {
+      if (MayWait(first.split)) return;
+      code = StatusCode::kDiskFull;
+    }
+    EndStalled(code);
+  }
+  any_stalled_ = false;
+  keeper_->SetWaiting(false);
+}
+
+void StoreImpl::EndStalled(StatusCode code) {
+  Stalled first = std::move(stalled_.front());
+  stalled_.pop_front();
+  if (code == StatusCode::kOk) {
+    Queue(&first.split, first.batch);
+  } else {
+    uint32_t units = 0;
+    for (const auto& it : first.split.units) units += static_cast<uint32_t>(it.size());
+    for (; units > 0; --units) completions_.EndParts({first.batch}, code);
+  }
+  completions_.EndParts({first.batch}, code);
+}
+
+void StoreImpl::AfterRun(void* context, bool room) {
+  auto* store = static_cast<StoreImpl*>(context);
+  if (store->keeper_ == nullptr) return;
+  if (store->any_stalled_) store->ServeStalled();
+  if (room || store->keeper_->awaits_copies()) store->keeper_->Kick();
 }
 
 Status StoreImpl::Read(std::span<const uint8_t> key, uint64_t position, uint64_t tag) {
@@ -248,6 +171,7 @@ void StoreImpl::DriveWriter(Volume* volume) {
 bool StoreImpl::Step(uint64_t* due_us) {
   bool worked = reader_->Step();
   uint64_t earliest = UINT64_MAX;
+  worked |= keeper_->Step(&earliest);
   for (const auto& volume : volumes_) {
     uint64_t due = UINT64_MAX;
     worked |= volume->writer->Step(&due);
@@ -261,21 +185,49 @@ void StoreImpl::Stats(StoreStats* out) const {
   *out = StoreStats{};
   index_.AddStats(out);
   for (const auto& volume : volumes_) {
-    const WriterStats writer = volume->writer->stats();
-    const ExtentTotals extents = volume->extents->Totals();
-    out->flushes += writer.flushes;
-    out->runs += writer.runs;
-    out->mark_runs += writer.mark_runs;
-    out->records_written += writer.records;
-    out->bytes_written += writer.bytes;
-    out->flush_us = std::max(out->flush_us, writer.flush_us);
-    out->bytes_used += extents.used_extents * volume->geometry.extent_bytes;
-    out->bytes_total += volume->geometry.volume_bytes;
-    out->live_bytes += extents.live_bytes;
-    out->extents_freed += extents.freed;
+    AddWriterStats(volume->writer->stats(), out);
+    AddSpaceStats(*volume, out);
   }
+  const KeeperTotals keeper = keeper_->Totals();
+  out->merge_bytes_read = keeper.merge.bytes_read;
+  out->merge_extents = keeper.merge.extents;
+  out->merge_rate = keeper.merge_rate;
+  out->scrub_passes = keeper.scrub.passes;
+  out->scrub_bytes = keeper.scrub.bytes;
+  out->scrub_records = keeper.scrub.records;
   out->disk_reads = reader_->disk_reads();
+  out->damaged_records = reader_->damaged();
+  const uint64_t room = out->bytes_usable - std::min(out->bytes_usable, out->live_bytes);
+  out->seconds_to_full = keeper.live_growth_rate == 0 ? UINT64_MAX : room / keeper.live_growth_rate;
   out->state = state_;
+  const std::lock_guard<std::mutex> lock(submit_mutex_);
+  out->stalled_batches = stalled_.size();
+  out->stalls = stalls_;
+}
+
+void StoreImpl::AddWriterStats(const WriterStats& writer, StoreStats* out) {
+  out->flushes += writer.flushes;
+  out->runs += writer.runs;
+  out->mark_runs += writer.mark_runs;
+  out->records_written += writer.records;
+  out->bytes_written += writer.bytes;
+  out->flush_us = std::max(out->flush_us, writer.flush_us);
+  out->merge_bytes_copied += writer.copied_bytes;
+  out->merge_records_copied += writer.copied_records;
+  out->zero_filled_bytes += writer.zero_filled_bytes;
+}
+
+void StoreImpl::AddSpaceStats(const Volume& volume, StoreStats* out) {
+  const ExtentTotals extents = volume.extents->Totals();
+  out->bytes_used += extents.used_extents * volume.geometry.extent_bytes;
+  out->bytes_total += volume.geometry.volume_bytes;
+  out->bytes_usable += extents.usable_bytes;
+  out->live_bytes += extents.live_bytes;
+  out->dead_bytes += extents.dead_bytes;
+  out->free_extents += extents.free_extents;
+  out->total_extents += volume.geometry.extents();
+  out->extents_freed += extents.freed;
+  out->space_level = std::max(out->space_level, extents.level);
 }
 
 bool StoreImpl::IsFull() const {
@@ -298,8 +250,8 @@ Status StoreImpl::Digests(uint32_t, std::span<uint64_t>) const {
   return Status(StatusCode::kInvalidArgument, "not built");
 }
 
-void StoreImpl::SetMerge(const MergeOptions&) {}
-void StoreImpl::SetScrub(const ScrubOptions&) {}
+void StoreImpl::SetMerge(const MergeOptions& options) { keeper_->SetMerge(options); }
+void StoreImpl::SetScrub(const ScrubOptions& options) { keeper_->SetScrub(options); }
 
 void StoreImpl::Close() {
   const std::lock_guard<std::mutex> closing(close_mutex_);
@@ -308,6 +260,7 @@ void StoreImpl::Close() {
     const std::lock_guard<std::mutex> lock(submit_mutex_);
     state_ = StoreState::kClosed;
   }
+  if (keeper_ != nullptr) keeper_->Stop();
   for (const auto& volume : volumes_) {
     if (volume->writer == nullptr) continue;
     if (volume->thread.joinable()) {
@@ -320,6 +273,10 @@ void StoreImpl::Close() {
     }
     volume->writer->Finish();
     volume->writer->RefuseAll(StatusCode::kClosed);
+  }
+  {
+    const std::lock_guard<std::mutex> lock(submit_mutex_);
+    while (!stalled_.empty()) EndStalled(StatusCode::kClosed);
   }
   if (reader_ != nullptr) reader_->Stop();
   for (const auto& volume : volumes_) volume->device.reset();

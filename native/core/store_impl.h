@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -14,6 +15,7 @@
 #include "batch_unit.h"
 #include "completion_queue.h"
 #include "direct_device.h"
+#include "keeper.h"
 #include "reader.h"
 #include "recovery.h"
 #include "store.h"
@@ -61,7 +63,16 @@ class StoreImpl : public Store {
     bool stop = false;
     std::thread thread;
   };
-  struct Split;  // a batch on its way into units
+  // A batch cut into units.
+  struct Split {
+    std::vector<std::vector<BatchUnit>> units;  // per volume
+    std::vector<SpaceNeed> need;                // per volume
+  };
+  // A batch that waits for merge to make room (D12).
+  struct Stalled {
+    Split split;
+    std::shared_ptr<BatchState> batch;
+  };
 
   Status OpenDevices();
   Status Identify(OpenReport* report);
@@ -72,10 +83,18 @@ class StoreImpl : public Store {
   void Report(const RecoveryResult& recovered, OpenReport* report) const;
 
   StatusCode SplitBatch(std::span<const BatchOp> ops, Split* split) const;
-  void AddToUnit(const BatchOp& op, uint64_t hash, BatchUnit* unit) const;
+  static void AddToUnit(const BatchOp& op, uint64_t hash, BatchUnit* unit);
   StatusCode GroupByKey(std::span<const BatchOp> ops, const std::vector<uint64_t>& hashes, uint32_t volume,
                         Split* split) const;
   bool ReserveAll(Split* split);
+  void Queue(Split* split, const std::shared_ptr<BatchState>& batch);
+  bool MayWait(const Split& split) const;
+  void ServeStalled();
+  void EndStalled(StatusCode code);
+  static void AfterRun(void* context, bool room);
+  static void OnMergeIdle(void* context) { static_cast<StoreImpl*>(context)->ServeStalled(); }
+  static void AddWriterStats(const WriterStats& writer, StoreStats* out);
+  static void AddSpaceStats(const Volume& volume, StoreStats* out);
   uint64_t MaxValueBytes(uint32_t volume) const;
   Status CheckOp(const BatchOp& op) const;
 
@@ -91,10 +110,14 @@ class StoreImpl : public Store {
   std::unique_ptr<Sequencer> sequencer_;
   std::vector<std::unique_ptr<Volume>> volumes_;
   std::unique_ptr<Reader> reader_;
+  std::unique_ptr<Keeper> keeper_;
   // Sequentially consistent: read and written rarely, compared with nothing else.
   std::atomic<StoreState> state_{StoreState::kOpen};
-  std::mutex submit_mutex_;  // tokens and queues in the same order; guards last_token_
+  mutable std::mutex submit_mutex_;  // tokens and queues in the same order; guards the three below
   uint64_t last_token_ = 0;
+  std::deque<Stalled> stalled_;
+  uint64_t stalls_ = 0;
+  std::atomic<bool> any_stalled_{false};  // changed under submit_mutex_; without it a hint
   std::mutex close_mutex_;
   bool closed_ = false;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "sim_device.h"
@@ -15,6 +16,13 @@ namespace {
 uint64_t SteadyMicroseconds(void*) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+}
+
+uint32_t LocalHour(void*) {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  return static_cast<uint32_t>(parts.tm_hour);
 }
 
 StoreId MakeStoreId(uint64_t seed) {
@@ -49,6 +57,8 @@ StoreImpl::StoreImpl(const StoreOptions& options)
   shared_.now_context = options.now_context;
   shared_.fail = OnFail;
   shared_.fail_context = this;
+  shared_.after_run = AfterRun;
+  shared_.after_run_context = this;
 }
 
 Status StoreImpl::CheckOptions() const {
@@ -185,6 +195,15 @@ Status StoreImpl::Recover(OpenReport* report) {
     if (!status.ok()) return status;
   }
   reader_ = std::make_unique<Reader>(store_id, std::move(read_volumes), &index_, &completions_);
+  std::vector<KeeperVolume> kept;
+  for (const auto& volume : volumes_) {
+    kept.push_back({volume->device.get(), volume->extents.get(), volume->writer.get()});
+  }
+  const Keeper::Clock clock{shared_.now_us, shared_.now_context, LocalHour, nullptr};
+  keeper_ = std::make_unique<Keeper>(store_id, std::move(kept), &index_, reader_.get(), clock,
+                                     Keeper::Idle{OnMergeIdle, this});
+  keeper_->SetMerge(options_.merge);
+  keeper_->SetScrub(options_.scrub);
   Report(recovered, report);
   return Status::Ok();
 }
@@ -215,8 +234,10 @@ Status StoreImpl::OpenVolumes(OpenReport* report) {
   reader_->Start(options_.reader_threads);
   for (const auto& volume : volumes_) {
     Volume* driven = volume.get();
+    driven->writer->UseLane();
     driven->thread = std::thread([this, driven] { DriveWriter(driven); });
   }
+  keeper_->Start();
   return Status::Ok();
 }
 

@@ -1,5 +1,5 @@
-// The writer's two steps: compose and write; flush, apply and report. What a run holds is decided here; how it lies in
-// memory, in run_builder.cc.
+// The writer's steps: compose; write; flush, apply and report. What a run holds is decided in writer_resolve.cc; how it
+// lies in memory, in run_builder.cc; what a durable run changes, in writer_apply.cc.
 #include "writer.h"
 
 #include <algorithm>
@@ -10,6 +10,15 @@
 #include "canary.h"
 
 namespace plogdb {
+namespace {
+
+// How long merge's copies wait for callers' records to ride with, in flushes and at the least and most.
+constexpr uint64_t kHoldFlushes = 4;
+constexpr uint64_t kMinHoldUs = 2'000;
+constexpr uint64_t kMaxHoldUs = 50'000;
+constexpr uint64_t kMinRideBytes = 16 << 10;
+
+}  // namespace
 
 VolumeWriter::VolumeWriter(const WriterShared* shared, uint32_t volume, BlockDevice* device, const Geometry& geometry,
                            ExtentMap* extents, WriterStart start)
@@ -33,7 +42,16 @@ VolumeWriter::VolumeWriter(const WriterShared* shared, uint32_t volume, BlockDev
 bool VolumeWriter::Enqueue(BatchUnit unit) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (refused_) return false;
+  queued_bytes_ += unit.record_bytes;
   queue_.push_back(std::move(unit));
+  return true;
+}
+
+bool VolumeWriter::EnqueueCopies(BatchUnit unit) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (refused_) return false;
+  copies_waiting_.fetch_add(unit.record_bytes, std::memory_order_relaxed);
+  copies_.push_back(std::move(unit));
   return true;
 }
 
@@ -44,7 +62,7 @@ void VolumeWriter::Finish() {
       const std::lock_guard<std::mutex> lock(mutex_);
       return !queue_.empty();
     }();
-    if (!queued && phase_ != Phase::kWritten) break;
+    if (!queued && !has_ahead_ && phase_ != Phase::kWritten && phase_ != Phase::kOnLane) break;
     if (!Step(&due)) break;
   }
   if (phase_ != Phase::kIdle || !mark_wanted_) return;
@@ -54,8 +72,11 @@ void VolumeWriter::Finish() {
 
 // A mark, or a seal where no mark fits any more.
 void VolumeWriter::WriteEmptyRun() {
-  run_records_ = 0;
-  WriteRun(FitsInExtent(EmptyRunBytes(directory_.size()), 0) ? RunKind::kMark : RunKind::kSeal);
+  run_->records = 0;
+  run_->lsns = 0;
+  const bool fits = FitsInExtent(EmptyRunBytes(directory_.size()), 0);
+  Compose(fits ? RunKind::kMark : RunKind::kSeal, run_);
+  Write(run_);
 }
 
 WriterStats VolumeWriter::stats() const {
@@ -65,10 +86,17 @@ WriterStats VolumeWriter::stats() const {
 
 void VolumeWriter::RefuseAll(StatusCode status) {
   std::deque<BatchUnit> refused;
+  std::deque<BatchUnit> copies;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     refused_ = true;
+    queued_bytes_ = 0;
     refused.swap(queue_);
+    copies.swap(copies_);
+  }
+  for (const BatchUnit& unit : copies) {
+    extents_->Unreserve(unit.need);
+    copies_waiting_.fetch_sub(unit.record_bytes, std::memory_order_release);
   }
   std::vector<std::shared_ptr<BatchState>> batches;
   for (BatchUnit& unit : refused) batches.push_back(std::move(unit.batch));
@@ -82,70 +110,59 @@ bool VolumeWriter::FitsInExtent(uint64_t stream_bytes, uint64_t directory_bytes)
   return BlocksForStream(stream_bytes) + BlocksForStream(EmptyRunBytes(directory_bytes)) <= Room();
 }
 
-VolumeWriter::Taken VolumeWriter::TakeUnits() {
-  PLOGDB_ASSERT(units_.empty(), "D6");
+// Moves units from `queue` into the run until it has about `max_bytes`. False: the next one wants another extent.
+bool VolumeWriter::TakeFrom(std::deque<BatchUnit>* queue, uint64_t max_bytes, uint64_t* stream, uint64_t* directory,
+                            Run* run) {
+  while (!queue->empty()) {
+    BatchUnit& unit = queue->front();
+    if (unit.writes) {
+      const uint64_t more_stream = *stream + unit.record_bytes;
+      const uint64_t more_directory = *directory + unit.directory_bytes;
+      if (!FitsInExtent(more_stream, more_directory)) return false;
+      const bool first = *directory == 0;
+      if (!first && (more_stream > max_bytes || more_directory > geometry_.extent_bytes / 8)) return true;
+      *stream = more_stream;
+      *directory = more_directory;
+    }
+    run->units.push_back(std::move(unit));
+    queue->pop_front();
+  }
+  return true;
+}
+
+bool VolumeWriter::CopiesMayGo() const {
+  if (urgent_.load(std::memory_order_relaxed)) return true;
+  const uint64_t hold = std::clamp(kHoldFlushes * stats_.flush_us, kMinHoldUs, kMaxHoldUs);
+  return last_caller_us_ == 0 || Now() >= last_caller_us_ + hold;
+}
+
+VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
+  PLOGDB_ASSERT(run->units.empty(), "D6");
   const std::lock_guard<std::mutex> lock(mutex_);
   uint64_t stream = EmptyRunBytes(directory_.size());
   uint64_t directory = 0;
-  while (!queue_.empty()) {
-    BatchUnit& unit = queue_.front();
-    if (unit.writes) {
-      const uint64_t more_stream = stream + unit.record_bytes;
-      const uint64_t more_directory = directory + unit.directory_bytes;
-      const bool first = directory == 0;
-      if (!FitsInExtent(more_stream, more_directory)) {
-        if (units_.empty()) return Taken::kNeedsRoom;
-        break;
-      }
-      if (!first && (more_stream > kMaxRunBytes || more_directory > geometry_.extent_bytes / 8)) break;
-      stream = more_stream;
-      directory = more_directory;
-    }
-    units_.push_back(std::move(unit));
-    queue_.pop_front();
+  const bool fits = TakeFrom(&queue_, kMaxRunBytes, &stream, &directory, run);
+  if (run->units.empty() && !fits) return Taken::kNeedsRoom;
+  const bool callers = !run->units.empty();
+  if (callers) {
+    last_caller_us_ = Now();
+    queued_bytes_ = 0;
+    for (const BatchUnit& unit : queue_) queued_bytes_ += unit.record_bytes;
   }
-  return units_.empty() ? Taken::kNothing : Taken::kUnits;
+  if (copies_.empty()) return callers ? Taken::kUnits : Taken::kNothing;
+  if (!callers && !CopiesMayGo()) return Taken::kHeld;
+  // They take no more of the time of callers than the callers themselves, unless these wait for what merge frees.
+  const bool urgent = urgent_.load(std::memory_order_relaxed);
+  const uint64_t ride = std::clamp(2 * stream, kMinRideBytes, kRideBytes);
+  const uint64_t most = callers && !urgent ? stream + ride : std::max(stream, kMergeRunBytes);
+  const bool copies_fit = TakeFrom(&copies_, most, &stream, &directory, run);
+  if (!run->units.empty()) return Taken::kUnits;
+  return copies_fit ? Taken::kNothing : Taken::kNeedsRoom;
 }
 
-// Decides what of an operation reaches the disk. Floors never fall (D5) and erasures never shrink (D13), whatever the
-// order in which they were asked for.
-void VolumeWriter::ResolveOp(UnitOp* op, KeyState* state) {
-  if (op->kind == OpKind::kDrop) {
-    op->written = state->present && !state->marker_only;
-    if (!op->written) return;
-    *state = KeyState{true, 0, 0, true, 0};
-    state->erased_in_run = ++run_records_;
-    return;
-  }
-  op->floor = std::max(op->floor, state->floor);
-  op->written = op->position >= op->floor;
-  if (!op->written) return;
-  op->erased_below = state->erased_below;
-  op->erased_in_run = state->erased_in_run;
-  ++run_records_;
-  state->present = true;
-  state->marker_only = false;
-  state->floor = op->floor;
-}
-
-void VolumeWriter::ResolveOps() {
-  run_records_ = 0;
-  run_keys_.clear();
-  const bool alone = units_.size() == 1 && units_[0].ops.size() == 1;
-  for (BatchUnit& unit : units_) {
-    for (UnitOp& op : unit.ops) {
-      if (op.kind == OpKind::kMark) continue;
-      const auto key = unit.KeyOf(op);
-      if (alone) {
-        KeyState state = shared_->index->StateOf(key, op.hash);
-        ResolveOp(&op, &state);
-        continue;
-      }
-      const auto [found, added] = run_keys_.try_emplace(AsText(key));
-      if (added) found->second = shared_->index->StateOf(key, op.hash);
-      ResolveOp(&op, &found->second);
-    }
-  }
+bool VolumeWriter::FullRunWaits() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return queued_bytes_ >= kMaxRunBytes;
 }
 
 // The next extent was announced by a durable run, so that recovery takes whatever it holds for dead (D17).
@@ -163,191 +180,199 @@ Status VolumeWriter::OpenNextExtent() {
   return Status::Ok();
 }
 
-namespace {
-
-RecordFields FieldsOf(const UnitOp& op) {
-  const RecordKind kind = op.kind == OpKind::kDrop ? RecordKind::kDrop : RecordKind::kPut;
-  return {kind, op.lsn, op.position, op.floor, op.erased_below, op.header};
-}
-
-}  // namespace
-
-void VolumeWriter::AppendRecords(uint64_t first_lsn) {
+void VolumeWriter::AppendRecords(uint64_t first_lsn, Run* run) {
   uint64_t lsn = first_lsn;
-  for (BatchUnit& unit : units_) {
+  for (BatchUnit& unit : run->units) {
     for (UnitOp& op : unit.ops) {
       if (!op.written) continue;
       if (op.erased_in_run != 0) op.erased_below = first_lsn + op.erased_in_run - 1;
-      op.lsn = lsn++;
+      if (op.kind != UnitOpKind::kCopy) op.lsn = lsn++;
       const auto key = unit.KeyOf(op);
-      op.payload_crc = PayloadCrc(key, op.value.bytes());
-      const RecordFields fields = FieldsOf(op);
-      const EncodedRecordHead head = EncodeRecordHead(fields, key.size(), op.value.size(), op.payload_crc);
+      const EncodedRecordHead head = EncodeRecordHead(FieldsOf(unit, op), key.size(), op.value.size(), op.payload_crc);
       op.head_bytes = static_cast<uint32_t>(head.size);
-      op.place = builder_.Append(head, key, op.value.bytes());
-      AppendDirectoryEntry({fields.kind, op.lsn, op.position, op.floor, op.erased_below, AsText(key)}, &run_directory_);
-      ++run_directory_entries_;
+      op.place = run->builder.Append(head, key, op.value.bytes());
+      AppendDirectoryEntry({op.record, op.lsn, op.position, op.floor, op.erased_below, AsText(key)}, &next_directory_);
+      if (op.kind == UnitOpKind::kPut || op.kind == UnitOpKind::kDrop) continue;
+      ++run->copied_records;
+      run->copied_bytes += RecordBytes(op.head_bytes, op.key_bytes, op.value.size());
     }
   }
+  // Whoever composes the next run meanwhile must see LSNs, not places in this one.
+  run->keys.ForEach([first_lsn](KeyState* state) {
+    if (state->erased_in_run != 0) state->erased_below = first_lsn + state->erased_in_run - 1;
+    state->erased_in_run = 0;
+  });
 }
 
-// Composes the run from units_ (none for marks and seals) and writes it.
-void VolumeWriter::WriteRun(RunKind kind) {
+// Lays the run out from its units (none for marks and seals), behind the one before it.
+void VolumeWriter::Compose(RunKind kind, Run* run) {
   if (announced_ == kNoExtent) {
     announced_ = extents_->Announce();
     announced_durable_ = CanaryOn(Canary::kAnnouncementSkipped) && announced_ != kNoExtent;
   }
   uint64_t stream = EmptyRunBytes(directory_.size());
-  for (const BatchUnit& unit : units_) {
+  for (const BatchUnit& unit : run->units) {
     for (const UnitOp& op : unit.ops) {
       if (!op.written) continue;
-      RecordFields fields = FieldsOf(op);
+      RecordFields fields = FieldsOf(unit, op);
       if (op.erased_in_run != 0) fields.erased_below = 1;  // some LSN
       stream += RecordBytes(RecordHeadBytes(fields), op.key_bytes, op.value.size());
     }
   }
   const uint32_t blocks = BlocksForStream(stream);
   PLOGDB_ASSERT(blocks <= Room(), "D3");
-  run_kind_ = kind;
-  run_directory_.clear();
-  run_directory_entries_ = 0;
-  run_started_us_ = Now();
-  const RunTicket ticket = shared_->sequencer->Begin(volume_, blocks, run_records_);
-  if (std::exchange(fresh_extent_, false)) life_ = ticket.first_id;
-  run_ = {ticket.first_id, next_block_, static_cast<uint16_t>(blocks), static_cast<uint16_t>(run_records_ > 0 ? 1 : 0)};
+  run->kind = kind;
+  run->started_us = Now();
+  run->copied_records = 0;
+  run->copied_bytes = 0;
+  RunTicket ticket = shared_->sequencer->Begin(volume_, blocks, run->lsns);
+  // The run before it is durable when this one is written, though perhaps not yet.
+  if (last_mark_.first_id != 0) ticket.marks[volume_] = last_mark_;
+  run->first_of_life = std::exchange(fresh_extent_, false);
+  if (run->first_of_life) life_ = ticket.first_id;
+  run->watermark = ticket.watermark;
+  run->announced = announced_;
+  run->mark = {ticket.first_id, next_block_, static_cast<uint16_t>(blocks),
+               static_cast<uint16_t>(run->records > 0 ? 1 : 0)};
   RunHead head{};
   head.kind = static_cast<uint8_t>(kind);
   head.directory_entries = directory_entries_;
   head.directory_complete = directory_complete_ ? 1 : 0;
   head.announced = CanaryOn(Canary::kAnnouncementSkipped) ? kNoExtent : announced_;
-  builder_.Begin(head, ticket, directory_, stream, run_records_, next_block_);
-  AppendRecords(ticket.first_lsn);
-  const auto run = builder_.Finish(shared_->store_id, volume_, life_);
+  run->builder.Begin(head, ticket, directory_, stream, run->records, next_block_);
+  next_directory_.clear();
+  AppendRecords(ticket.first_lsn, run);
+  run->bytes = run->builder.Finish(shared_->store_id, volume_, life_);
   const bool stepped_back = CanaryOn(Canary::kTailBlockRewritten) && next_block_ > geometry_.first_data_block(extent_);
-  const uint64_t offset = uint64_t{next_block_ - (stepped_back ? 1 : 0)} * kBlockBytes;
-  const Status status = device_->Write(offset, run);
+  run->offset = uint64_t{next_block_ - (stepped_back ? 1 : 0)} * kBlockBytes;
+  last_mark_ = run->mark;
+  next_block_ = run->mark.end();
+  std::swap(directory_, next_directory_);
+  directory_entries_ = run->records;
+  directory_complete_ = true;
+  run->room_after = Room();
+  run->directory_bytes_after = directory_.size();
+}
+
+void VolumeWriter::Write(Run* run) {
+  if (lane_ != nullptr && run->bytes.size() >= kLaneBytes && FullRunWaits()) {
+    lane_->Post(run->offset, run->bytes, shared_->durability == Durability::kFlush);
+    phase_ = Phase::kOnLane;
+    return;
+  }
+  const Status status = device_->Write(run->offset, run->bytes);
   if (!status.ok()) return Fail(status);
   phase_ = Phase::kWritten;
-  if (CanaryOn(Canary::kCompleteBeforeFlush)) EndUnits(StatusCode::kOk);
+  if (CanaryOn(Canary::kCompleteBeforeFlush)) EndUnits(run, StatusCode::kOk);
 }
 
 // D5, D6: memory and callers learn of a run when it is durable, not before.
 void VolumeWriter::FinishRun() {
-  if (shared_->durability == Durability::kFlush) {
-    Status status = device_->Flush();
+  Run* run = run_;
+  Status status;
+  if (phase_ == Phase::kOnLane) {
+    status = lane_->Wait();
+  } else if (shared_->durability == Durability::kFlush) {
+    status = device_->Flush();
     if (!status.ok() && CanaryOn(Canary::kFlushRetried)) status = device_->Flush();
-    if (!status.ok()) return Fail(status);
   }
-  next_block_ = run_.end();
-  announced_durable_ = announced_ != kNoExtent;
-  std::swap(directory_, run_directory_);
-  directory_entries_ = run_directory_entries_;
-  directory_complete_ = true;
+  if (!status.ok()) return Fail(status);
+  if (run->announced == announced_) announced_durable_ = announced_ != kNoExtent;
   const uint64_t now = Now();
   last_run_us_ = now;
-  mark_wanted_ = run_records_ > 0;
-  if (run_kind_ == RunKind::kSeal) {
-    extents_->Seal(extent_);
+  mark_wanted_ = run->records > 0;
+  const uint32_t extent = geometry_.extent_of(run->mark.block);
+  if (run->first_of_life) extents_->SetLife(extent, run->mark.first_id, run->watermark);
+  if (run->kind == RunKind::kSeal) {
+    extents_->Seal(extent);
     extent_ = kNoExtent;
+    run->room_after = 0;
   }
-  extents_->SetRoom(Room(), directory_.size());
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (shared_->durability == Durability::kFlush) ++stats_.flushes;
-    ++stats_.runs;
-    if (run_records_ == 0) ++stats_.mark_runs;
-    stats_.records += run_records_;
-    stats_.bytes += uint64_t{run_.blocks} * kBlockBytes;
-    const uint64_t took = now - run_started_us_;
-    stats_.flush_us = stats_.flush_us == 0 ? took : (stats_.flush_us * 15 + took) / 16;
-  }
-  ApplyUnits();
-  shared_->sequencer->Durable(volume_, run_);
+  extents_->SetRoom(run->room_after, run->directory_bytes_after);
+  CountRun(*run, now);
+  ApplyUnits(run);
+  shared_->sequencer->Durable(volume_, run->mark);
   phase_ = Phase::kIdle;
-  EndUnits(StatusCode::kOk);
+  EndUnits(run, StatusCode::kOk);
   ZeroFill(false);
+  const bool room = run->first_of_life || std::exchange(room_changed_, false);
+  if (shared_->after_run != nullptr) shared_->after_run(shared_->after_run_context, room);
 }
 
-void VolumeWriter::ApplyUnits() {
-  for (BatchUnit& unit : units_) {
-    for (UnitOp& op : unit.ops) {
-      const auto key = unit.KeyOf(op);
-      if (op.kind == OpKind::kMark) {
-        shared_->index->SetHeader(key, op.hash, op.position, op.header);
-        continue;
-      }
-      if (!op.written) continue;
-      Record record;
-      record.kind = op.kind == OpKind::kDrop ? RecordKind::kDrop : RecordKind::kPut;
-      record.key = AsText(key);
-      record.lsn = op.lsn;
-      record.position = op.position;
-      record.floor = op.floor;
-      record.erased_below = op.erased_below;
-      record.header = op.header;
-      record.value_bytes = static_cast<uint32_t>(op.value.size());
-      record.value = std::move(op.value);
-      record.place = op.place;
-      record.head_bytes = op.head_bytes;
-      record.payload_crc = op.payload_crc;
-      extents_->AddLive(record.place.block, RecordBytes(record));
-      DeadRecords dead;
-      shared_->index->Apply(record, op.hash, true, &dead);
-      for (uint32_t i = 0; i < dead.count; ++i) {
-        extents_->ReleaseLive(dead.record[i].place.block, dead.record[i].bytes);
-      }
-    }
-  }
-}
-
-void VolumeWriter::EndUnits(StatusCode status) {
-  std::vector<std::shared_ptr<BatchState>> batches;
-  batches.reserve(units_.size());
-  for (BatchUnit& unit : units_) {
-    if (unit.writes) extents_->Unreserve(unit.need);
-    batches.push_back(std::move(unit.batch));
-  }
-  run_keys_.clear();
-  units_.clear();
-  if (!batches.empty()) shared_->completions->EndParts(batches, status);
+void VolumeWriter::CountRun(const Run& run, uint64_t now) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (shared_->durability == Durability::kFlush) ++stats_.flushes;
+  ++stats_.runs;
+  if (run.records == 0) ++stats_.mark_runs;
+  stats_.records += run.records;
+  stats_.bytes += uint64_t{run.mark.blocks} * kBlockBytes;
+  stats_.copied_records += run.copied_records;
+  stats_.copied_bytes += run.copied_bytes;
+  const uint64_t took = now - run.started_us;
+  stats_.flush_us = stats_.flush_us == 0 ? took : (stats_.flush_us * 15 + took) / 16;
 }
 
 void VolumeWriter::Fail(const Status& status) {
   phase_ = Phase::kFailed;
   shared_->fail(shared_->fail_context, status.message());
-  EndUnits(StatusCode::kFailed);
+  EndUnits(run_, StatusCode::kFailed);
+  if (std::exchange(has_ahead_, false)) EndUnits(ahead_, StatusCode::kFailed);
+  if (shared_->after_run != nullptr) shared_->after_run(shared_->after_run_context, true);
 }
 
-// Units were taken: a run for what they write, or, for marks alone, no I/O at all.
-bool VolumeWriter::StartUnits() {
-  ResolveOps();
-  if (run_records_ > 0) {
-    WriteRun(RunKind::kData);
+// Composed, or taken for marks alone: a run for what is written, or no I/O at all.
+bool VolumeWriter::StartUnits(Run* run) {
+  if (run->records > 0) {
+    Write(run);
     return true;
   }
-  ApplyUnits();
-  EndUnits(StatusCode::kOk);
+  ApplyUnits(run);
+  EndUnits(run, StatusCode::kOk);
+  return true;
+}
+
+// While one run is on its way the next one is composed, if it would be no larger later.
+bool VolumeWriter::ComposeAhead() {
+  if (run_->kind == RunKind::kSeal || extent_ == kNoExtent || !FullRunWaits()) return false;
+  if (TakeUnits(ahead_) != Taken::kUnits) return false;
+  has_ahead_ = true;
+  ResolveOps(ahead_);
+  if (ahead_->records > 0) Compose(RunKind::kData, ahead_);
   return true;
 }
 
 bool VolumeWriter::Step(uint64_t* due_us) {
   *due_us = UINT64_MAX;
   if (phase_ == Phase::kFailed) return false;
-  if (phase_ == Phase::kWritten) {
+  if (phase_ != Phase::kIdle) {
+    if (!has_ahead_ && ComposeAhead()) return true;
     FinishRun();
     return true;
   }
-  switch (TakeUnits()) {
+  if (std::exchange(has_ahead_, false)) {
+    std::swap(run_, ahead_);
+    return StartUnits(run_);
+  }
+  switch (TakeUnits(run_)) {
     case Taken::kUnits:
-      return StartUnits();
+      ResolveOps(run_);
+      if (run_->records > 0) Compose(RunKind::kData, run_);
+      return StartUnits(run_);
     case Taken::kNothing:
       return Idle(due_us);
+    case Taken::kHeld: {
+      const bool worked = Idle(due_us);
+      *due_us = std::min(*due_us, Now() + kMinHoldUs / 2);
+      return worked;
+    }
     case Taken::kNeedsRoom:
       break;
   }
-  run_records_ = 0;
+  run_->records = 0;
+  run_->lsns = 0;
   if (extent_ != kNoExtent) {
-    WriteRun(RunKind::kSeal);
+    Compose(RunKind::kSeal, run_);
+    Write(run_);
     return true;
   }
   const Status status = OpenNextExtent();
@@ -389,6 +414,10 @@ bool VolumeWriter::ZeroFill(bool idle) {
     return false;
   }
   fill_offset_ += bytes;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stats_.zero_filled_bytes += bytes - skip;
+  }
   if (fill_offset_ == geometry_.extent_bytes) untouched_[announced_] = false;
   return true;
 }

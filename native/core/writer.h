@@ -1,22 +1,26 @@
 // One volume's writer: gathers what is queued into one run, writes it, flushes it, and only then changes memory and
-// reports (D5, D6). A state machine of two steps, driven by a thread or by the caller (D22); at most one run is on its
-// way. It knows nothing of other volumes but the shared sequencer.
+// reports (D5, D6). Records that merge copies forward ride in the same runs, behind the callers' own (D11). A state
+// machine of small steps, driven by a thread or by the caller (D22). One run is on its way at a time; a second one is
+// composed meanwhile when more waits than fits in one. It knows nothing of other volumes but the shared sequencer.
 #ifndef PLOGDB_CORE_WRITER_H_
 #define PLOGDB_CORE_WRITER_H_
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "batch_unit.h"
 #include "block_device.h"
 #include "completion_queue.h"
 #include "extent_map.h"
+#include "io_lane.h"
 #include "key_index.h"
+#include "key_table.h"
 #include "run_builder.h"
 #include "sequencer.h"
 
@@ -25,6 +29,9 @@ namespace plogdb {
 inline constexpr uint64_t kIdleMarkUs = 50'000;              // D17 asks for 100 ms at most
 inline constexpr uint64_t kMaxRunBytes = uint64_t{4} << 20;  // a run gathers no more than this (one unit may be larger)
 inline constexpr uint64_t kZeroFillBytes = 256 << 10;        // one step of the filler
+inline constexpr uint64_t kRideBytes = 256 << 10;            // of merge's copies in a run with callers' records
+inline constexpr uint64_t kMergeRunBytes = uint64_t{1} << 20;  // of merge's copies in a run of their own
+inline constexpr uint64_t kLaneBytes = uint64_t{1} << 20;    // runs of at least this are worth another thread
 
 // Where a volume's writing goes on; found by recovery.
 struct WriterStart {
@@ -47,6 +54,9 @@ struct WriterStats {
   uint64_t records = 0;
   uint64_t bytes = 0;
   uint64_t flush_us = 0;
+  uint64_t copied_records = 0;  // by merge
+  uint64_t copied_bytes = 0;
+  uint64_t zero_filled_bytes = 0;
 };
 
 // What all volumes share. Outlives the writers.
@@ -60,16 +70,32 @@ struct WriterShared {
   void* now_context = nullptr;
   void (*fail)(void* context, const std::string& why) = nullptr;  // the store becomes FAILED (D8)
   void* fail_context = nullptr;
+  // A run ended: copies may have been taken, and, with `room`, room may have come or gone. Any thread; must be quick.
+  void (*after_run)(void* context, bool room) = nullptr;
+  void* after_run_context = nullptr;
 };
 
-// Enqueue, QueueBytes and stats: any thread. Everything else: one thread, the one that drives the writer.
+RecordFields FieldsOf(const BatchUnit& unit, const UnitOp& op);
+
+// Enqueue, EnqueueCopies, copies_waiting, SetUrgent and stats: any thread. Everything else: one thread, the one that
+// drives the writer.
 class VolumeWriter {
  public:
   VolumeWriter(const WriterShared* shared, uint32_t volume, BlockDevice* device, const Geometry& geometry,
                ExtentMap* extents, WriterStart start);
 
+  // From now on large runs are written by a thread of their own, so that the next one is composed meanwhile.
+  void UseLane() { lane_ = std::make_unique<IoLane>(device_); }
+
   // False when the store has failed: the unit was not taken.
   bool Enqueue(BatchUnit unit);
+
+  // Merge's copies. They ride with callers' records, or make a run when no caller came for a while. False as above.
+  bool EnqueueCopies(BatchUnit unit);
+  // Bytes of copies that are not durable yet.
+  uint64_t copies_waiting() const { return copies_waiting_.load(std::memory_order_acquire); }
+  // Callers wait for what merge frees: copies wait for nobody.
+  void SetUrgent(bool urgent) { urgent_.store(urgent, std::memory_order_relaxed); }
 
   // Writes the run that covers what recovery found, and flushes it. A store without any room does without.
   Status WriteOpeningRun();
@@ -87,24 +113,61 @@ class VolumeWriter {
   const Geometry& geometry() const { return geometry_; }
 
  private:
-  enum class Phase : uint8_t { kIdle, kWritten, kFailed };
+  enum class Phase : uint8_t { kIdle, kWritten, kOnLane, kFailed };
+  enum class Taken : uint8_t { kNothing, kUnits, kNeedsRoom, kHeld };
+
+  // A run from its composition until it is durable.
+  struct Run {
+    RunBuilder builder;
+    std::vector<BatchUnit> units;
+    KeyTable keys;
+    RunMark mark;
+    RunKind kind = RunKind::kData;
+    uint32_t records = 0;
+    uint32_t lsns = 0;  // records that are no copies
+    uint64_t copied_records = 0;
+    uint64_t copied_bytes = 0;
+    uint64_t watermark = 0;
+    bool first_of_life = false;
+    uint32_t announced = kNoExtent;
+    uint32_t room_after = 0;
+    uint64_t directory_bytes_after = 0;
+    std::span<const uint8_t> bytes;
+    uint64_t offset = 0;
+    uint64_t started_us = 0;
+  };
 
   uint64_t Now() const { return shared_->now_us(shared_->now_context); }
   uint64_t EmptyRunBytes(uint64_t directory_bytes) const { return RunHeadBytes(volumes_) + directory_bytes; }
   uint32_t Room() const;
   bool FitsInExtent(uint64_t stream_bytes, uint64_t directory_bytes) const;
-  enum class Taken : uint8_t { kNothing, kUnits, kNeedsRoom };
-  Taken TakeUnits();
-  void ResolveOps();
-  void ResolveOp(UnitOp* op, KeyState* state);
-  bool StartUnits();
+
+  Taken TakeUnits(Run* run);
+  bool TakeFrom(std::deque<BatchUnit>* queue, uint64_t max_bytes, uint64_t* stream, uint64_t* directory, Run* run);
+  bool CopiesMayGo() const;
+  bool FullRunWaits() const;
+  bool ComposeAhead();
+  bool StartUnits(Run* run);
+
+  // writer_resolve.cc: what of each operation reaches the disk.
+  void ResolveOps(Run* run);
+  void ResolveOp(UnitOp* op, KeyState* state, Run* run);
+  void ResolveMergeOp(BatchUnit* unit, UnitOp* op, Run* run);
+  KeyState* StateFor(const BatchUnit& unit, const UnitOp& op, Run* run);
+
   Status OpenNextExtent();
-  void WriteRun(RunKind kind);
+  void Compose(RunKind kind, Run* run);
+  void Write(Run* run);
   void WriteEmptyRun();
-  void AppendRecords(uint64_t first_lsn);
+  void AppendRecords(uint64_t first_lsn, Run* run);
   void FinishRun();
-  void ApplyUnits();
-  void EndUnits(StatusCode status);
+  void CountRun(const Run& run, uint64_t now);
+  // writer_apply.cc: memory and callers learn of a durable run.
+  void ApplyUnits(Run* run);
+  void ApplyOp(BatchUnit* unit, UnitOp* op);
+  void ApplyCopy(const BatchUnit& unit, const UnitOp& op);
+  void Released(RecordPlace place, uint64_t bytes);
+  void EndUnits(Run* run, StatusCode status);
   bool Idle(uint64_t* due_us);
   bool ZeroFill(bool idle);
   void Fail(const Status& status);
@@ -116,22 +179,25 @@ class VolumeWriter {
   ExtentMap* const extents_;
   const size_t volumes_;
 
-  mutable std::mutex mutex_;  // guards queue_, refused_ and stats_
+  mutable std::mutex mutex_;  // guards queue_, copies_, queued_bytes_, refused_ and stats_
   std::deque<BatchUnit> queue_;
+  std::deque<BatchUnit> copies_;
+  uint64_t queued_bytes_ = 0;
   bool refused_ = false;
   WriterStats stats_;
+  // Release when taken away, so that who reads it sees what the copies changed.
+  std::atomic<uint64_t> copies_waiting_{0};
+  std::atomic<bool> urgent_{false};  // relaxed: a hint
 
   // The driving thread's own.
   Phase phase_ = Phase::kIdle;
-  std::vector<BatchUnit> units_;  // of the run on its way
-  RunBuilder builder_;
-  RunMark run_;  // on its way
-  RunKind run_kind_ = RunKind::kData;
-  uint32_t run_records_ = 0;
-  uint64_t run_started_us_ = 0;
-  std::vector<uint8_t> run_directory_;  // becomes directory_ when the run is durable
-  uint32_t run_directory_entries_ = 0;
-  std::unordered_map<std::string_view, KeyState> run_keys_;
+  std::unique_ptr<IoLane> lane_;
+  std::array<Run, 2> runs_;
+  Run* run_ = &runs_[0];    // on its way, or the next one
+  Run* ahead_ = &runs_[1];  // composed while that is on its way
+  bool has_ahead_ = false;
+  bool room_changed_ = false;
+  std::vector<LiveChange> released_;
 
   uint32_t extent_;
   uint32_t next_block_;
@@ -139,12 +205,15 @@ class VolumeWriter {
   bool fresh_extent_ = false;  // the next run is the extent's first: its id is the life
   uint32_t announced_;
   bool announced_durable_;
-  std::vector<uint8_t> directory_;
+  RunMark last_mark_;              // of the newest run that was composed in this life of the store
+  std::vector<uint8_t> directory_;  // of that run
+  std::vector<uint8_t> next_directory_;
   uint32_t directory_entries_;
   bool directory_complete_;
   const bool keep_first_extent_;
   bool mark_wanted_ = false;
   uint64_t last_run_us_ = 0;
+  uint64_t last_caller_us_ = 0;
   std::vector<bool> untouched_;
   uint64_t fill_offset_ = 0;
   AlignedBuffer zeros_;

@@ -169,30 +169,6 @@ CASE("small hot keys never fill the disk beside cold ones, and the accounts stay
   CHECK(after.live_bytes == before.live_bytes && after.keys == before.keys && after.bytes_used <= before.bytes_used);
 }
 
-CASE("cold keys in every extent end as disk full, never as a failure, and room comes back when they move (D12)") {
-  Fixture fixture;
-  fixture.options.cache_bytes = 0;
-  REQUIRE(fixture.Open().ok());
-  StatusCode status = StatusCode::kOk;
-  uint64_t position = 0;
-  uint64_t cold = 0;
-  while (status == StatusCode::kOk && position < 1'000) {
-    ++position;
-    status = fixture.Put("hot", position, position, MakeValue(position, 200'000));
-    if (status == StatusCode::kOk && position % 4 == 0) {
-      CHECK(fixture.Put("cold" + std::to_string(cold++), 1, 1, "cold") == StatusCode::kOk);
-    }
-  }
-  CHECK(status == StatusCode::kDiskFull && fixture.store->IsFull());
-  REQUIRE(fixture.Open().ok());
-  CHECK(fixture.Put("hot", position, position, MakeValue(1, 200'000)) == StatusCode::kDiskFull);
-  for (uint64_t i = 0; i < cold; ++i) {
-    CHECK(fixture.Put("cold" + std::to_string(i), 2, 2, "small values may use the reserve") == StatusCode::kOk);
-  }
-  CHECK(!fixture.store->IsFull() && fixture.Stats().state == StoreState::kOpen);
-  CHECK(fixture.Put("hot", position, position, MakeValue(1, 200'000)) == StatusCode::kOk);
-}
-
 // Fills the disk until it is refused; what was taken must be durable, and room must come back.
 std::string FillDisk(uint64_t seed) {
   Fixture fixture;

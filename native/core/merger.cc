@@ -1,0 +1,198 @@
+// Merge, step by step.
+#include "merger.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "assert.h"
+#include "canary.h"
+
+namespace plogdb {
+namespace {
+
+constexpr uint64_t kUnitBytes = 64 << 10;  // copies handed to the writer in one piece
+constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
+// On a disk that seeks, reading more at once costs callers less in all: they wait for fewer seeks.
+constexpr uint64_t kSeekingChunkBytes = uint64_t{8} << 20;
+constexpr uint64_t kSeekingFlushUs = 2'000;
+constexpr uint64_t kIdleUs = 100'000;  // callers that wrote nothing for so long are idle
+constexpr uint64_t kPollUs = 5'000;
+
+}  // namespace
+
+void Merger::SetOptions(const MergeOptions& options, uint64_t now_us) {
+  bytes_.SetRate(options.bytes_per_second);
+  operations_.SetRate(options.operations_per_second);
+  if (last_caller_us_ == 0) last_caller_us_ = now_us;
+}
+
+uint64_t Merger::ChunkBytes() const {
+  const bool seeks = writer_->stats().flush_us > kSeekingFlushUs;
+  return std::min(seeks ? kSeekingChunkBytes : kChunkBytes, geometry_.extent_bytes / 4);
+}
+
+// Callers' bytes pay for the reading that makes as much room again, and more the less room is left.
+void Merger::Earn(uint64_t now_us) {
+  const WriterStats writer = writer_->stats();
+  const uint64_t callers = writer.bytes - std::min(writer.bytes, writer.copied_bytes);
+  if (callers > callers_bytes_) {
+    const double wrote = static_cast<double>(callers - callers_bytes_);
+    const double missing = static_cast<double>(extents_->Deficit()) / extents_->wanted_free();
+    earned_ += wrote / std::max(1.0 / 16, 1 - source_.live) * (1 + 2 * missing);
+    last_caller_us_ = now_us;
+  }
+  callers_bytes_ = callers;
+  earned_ = std::min(earned_, 4 * static_cast<double>(ChunkBytes()));
+}
+
+bool Merger::MayGo(uint64_t now_us, bool urgent, uint64_t* due_us) {
+  const uint64_t chunk = ChunkBytes();
+  Earn(now_us);
+  if (urgent) {
+    bytes_.Charge(chunk);
+    operations_.Charge(1);
+    return true;
+  }
+  const bool idle = now_us >= last_caller_us_ + kIdleUs;
+  if (!idle && earned_ < static_cast<double>(chunk)) {
+    *due_us = now_us + kPollUs;
+    return false;
+  }
+  if (!operations_.Take(1, now_us, due_us) || !bytes_.Take(chunk, now_us, due_us)) return false;
+  return true;
+}
+
+// What lives goes to the writer: as it is, or, when it was marked as decided, anew and without what lies below (D5). A
+// deletion that hides nothing any more is forgotten (D13).
+void Merger::Take(const ParsedRecord& record, RecordPlace place) {
+  if (!record.intact || geometry_.extent_of(place.block) != source_.extent) return;
+  const uint64_t hash = KeyHash(record.key);
+  const RecordVerdict verdict = index_->Judge(record.key, hash, record.fields.lsn, place);
+  if (!verdict.live) return;
+  if (verdict.marker && record.fields.lsn <= oldest_watermark_) {
+    DeadRecords dead;
+    if (!index_->EraseMarker(record.key, hash, record.fields.lsn, &dead)) return;
+    for (uint32_t i = 0; i < dead.count; ++i) extents_->ReleaseLive(dead.record[i].place.block, dead.record[i].bytes);
+    ++stats_.markers;
+    return;
+  }
+  if (found_.empty() || found_.back().record_bytes > kUnitBytes) found_.emplace_back();
+  BatchUnit& unit = found_.back();
+  const UnitOpKind kind = verdict.decided ? UnitOpKind::kRewrite : UnitOpKind::kCopy;
+  UnitOp* op = unit.Add(kind, record.key, hash, record.fields.header);
+  op->record = record.fields.kind;
+  op->payload_crc = record.payload_crc;
+  op->from = place;
+  op->position = record.fields.position;
+  op->floor = record.fields.floor;
+  op->erased_below = record.fields.erased_below;
+  op->lsn = record.fields.lsn;
+  op->value = ValueRef::Copy(record.value);
+  unit.CountWritten(*op);
+}
+
+void Merger::ReadChunk() {
+  const uint32_t end = geometry_.end_block(source_.extent);
+  const uint32_t blocks = std::min(static_cast<uint32_t>(ChunkBytes() / kBlockBytes), end - next_block_);
+  const size_t bytes = size_t{blocks} * kBlockBytes;
+  buffer_.Reserve(bytes);
+  const uint64_t offset = uint64_t{next_block_} * kBlockBytes;
+  stats_.bytes_read += bytes;
+  earned_ = std::max(0.0, earned_ - static_cast<double>(bytes));
+  oldest_watermark_ = extents_->OldestWatermark();
+  if (CanaryOn(Canary::kMarkerDroppedEarly)) oldest_watermark_ = UINT64_MAX;
+  if (!device_->Read(offset, buffer_.first(bytes)).ok() && !device_->Read(offset, buffer_.first(bytes)).ok()) {
+    walker_.Forget();
+    next_block_ += blocks;
+    return;
+  }
+  for (uint32_t i = 0; i < blocks; ++i) {
+    const auto block = std::span<const uint8_t>(buffer_.first(bytes)).subspan(size_t{i} * kBlockBytes, kBlockBytes);
+    walker_.Take(next_block_ + i, block,
+                 [this](const ParsedRecord& record, RecordPlace place) { Take(record, place); });
+  }
+  next_block_ += blocks;
+}
+
+// False when the writer takes no more: for want of room, or because the store failed.
+bool Merger::HandOver() {
+  for (BatchUnit& unit : found_) {
+    const uint64_t blocks = BlocksForStream(unit.record_bytes + unit.directory_bytes) + 1;
+    unit.need = SpaceNeed{blocks, blocks, unit.directory_bytes, 1, SpaceClass::kMerge};
+    const SpaceNeed need = unit.need;
+    if (!extents_->Reserve(need)) return false;
+    if (!writer_->EnqueueCopies(std::move(unit))) {
+      extents_->Unreserve(need);
+      return false;
+    }
+  }
+  found_.clear();
+  return true;
+}
+
+// Everything was read, and every copy is durable. What still lives here was written meanwhile, or could not be moved.
+void Merger::End() {
+  const uint32_t extent = source_.extent;
+  const bool left = extents_->LiveRecords(extent) > 0;
+  if (left && !second_look_) {
+    second_look_ = true;
+    next_block_ = geometry_.first_data_block(extent);
+    walker_.Forget();
+    return;
+  }
+  ++(left ? stats_.stuck : stats_.extents);
+  if (left) damaged_ = extent;
+  source_ = Victim{};
+  extents_->EndVictim(extent, left);
+}
+
+void Merger::Abandon() {
+  found_.clear();
+  ++stats_.stuck;
+  extents_->EndVictim(std::exchange(source_, Victim{}).extent, true);
+}
+
+void Merger::Stop() {
+  found_.clear();
+  if (source_.extent == kNoExtent) return;
+  extents_->EndVictim(std::exchange(source_, Victim{}).extent, false);
+}
+
+bool Merger::Step(uint64_t now_us, bool allowed, bool waiting, uint64_t* due_us) {
+  *due_us = UINT64_MAX;
+  if (!found_.empty()) {
+    if (HandOver()) return true;
+    // What is on its way may make room; if nothing is, this victim needs more than there is.
+    if (writer_->copies_waiting() == 0) Abandon();
+    return source_.extent == kNoExtent;
+  }
+  const SpaceLevel level = extents_->Level();
+  const bool urgent = waiting || level == SpaceLevel::kHard;
+  if (!allowed && !urgent) return false;
+  if (source_.extent == kNoExtent) {
+    if (extents_->Deficit() == 0 && !waiting) return false;
+    source_ = extents_->PickVictim();
+    if (source_.extent == kNoExtent) return false;
+    next_block_ = geometry_.first_data_block(source_.extent);
+    second_look_ = false;
+    walker_.Forget();
+  }
+  const bool all_read = next_block_ == geometry_.end_block(source_.extent);
+  const uint64_t waiting_bytes = writer_->copies_waiting();
+  if (all_read || waiting_bytes > ChunkBytes()) {
+    // The writer says when it took them.
+    if (waiting_bytes > 0) return false;
+    End();
+    return true;
+  }
+  if (extents_->LiveRecords(source_.extent) == 0) {
+    next_block_ = geometry_.end_block(source_.extent);
+    return true;
+  }
+  if (!MayGo(now_us, urgent, due_us)) return false;
+  ReadChunk();
+  (void)HandOver();
+  return true;
+}
+
+}  // namespace plogdb
