@@ -179,7 +179,7 @@ CASE("paused merge waits until callers would be refused, and then goes on all th
     if (stalled_from == 0 && fixture.Stats().merge_bytes_read > 0) stalled_from = i;
     if (stalled_from == 0) CHECK(fixture.Stats().space_level != SpaceLevel::kFull);
   }
-  CHECK(stalled_from > 30);
+  CHECK(stalled_from > 20);
   CHECK(fixture.Stats().state == StoreState::kOpen);
 }
 
