@@ -85,7 +85,11 @@ void Reader::Serve(std::vector<ReadRequest> requests, AlignedBuffer* buffer) {
     if (request.plan.lsn != last_lsn) {
       last_lsn = request.plan.lsn;
       last_good = ReadRecord(request, buffer, &last_value);
-      index_->AfterRead(key, request.hash, request.position, request.plan.lsn, last_good ? &last_value : nullptr);
+      if (last_good) {
+        index_->AfterRead(key, request.hash, request.position, request.plan.lsn, last_value);
+      } else {
+        index_->MarkCorrupt(key, request.hash, request.position, request.plan.lsn);
+      }
     }
     volumes_[request.volume].extents->UnpinForRead(request.plan.place.block);
     Completion completion;

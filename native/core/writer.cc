@@ -273,7 +273,7 @@ void VolumeWriter::ApplyUnits() {
     for (UnitOp& op : unit.ops) {
       const auto key = unit.KeyOf(op);
       if (op.kind == OpKind::kMark) {
-        shared_->index->SetHeader(key, op.hash, op.position, op.header);
+        shared_->index->SetHeader(key, op.hash, op.position, op.header, op.floor == op.position);
         continue;
       }
       if (!op.written) continue;
