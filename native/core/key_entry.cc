@@ -1,14 +1,26 @@
 // The rule: live are, for every position at or above the floor of the newest record, the record with the highest LSN;
 // what a deletion erased is never live; a deletion's marker lives until a later record carries its LSN on
-// (erased_below).
+// (erased_below). Of two copies of one record a whole one lives rather than a broken one, else the one that was written
+// later, as whoever asks knows, or, where nobody does, the one that lies lower.
 #include "key_entry.h"
-
-#include <utility>
 
 #include "assert.h"
 #include "canary.h"
 
 namespace plogdb {
+namespace {
+
+bool Lower(const RecordPlace& one, const RecordPlace& other) {
+  return one.block != other.block ? one.block < other.block : one.offset < other.offset;
+}
+
+// Of two copies of a record: is the new one to be kept?
+bool Prefers(const Record& record, bool kept_corrupt, const RecordPlace& kept_place, const PlaceOrder* order) {
+  if (record.corrupt != kept_corrupt) return kept_corrupt;
+  return order == nullptr ? Lower(record.place, kept_place) : order->Later(record.place, kept_place);
+}
+
+}  // namespace
 
 bool KeyEntry::corrupt() const {
   if (marker && marker_corrupt) return true;
@@ -38,74 +50,54 @@ Slot* KeyEntry::Find(uint64_t position) {
 
 void KeyEntry::ReleaseSlot(uint32_t index, DeadRecords* dead) {
   PLOGDB_ASSERT(index < slots, "D5");
-  dead->Add(slot[index].place, RecordBytes(slot[index].head_bytes, key.size(), slot[index].value_bytes));
-  dead->cached_bytes += slot[index].value.size();
-  if (index == 0 && slots == 2) slot[0] = std::move(slot[1]);
+  dead->Add(slot[index].place, BytesOf(slot[index]));
+  if (slot[index].cached != nullptr) released[released_count++] = slot[index].cached;
+  if (index == 0 && slots == 2) slot[0] = slot[1];
   --slots;
-  slot[slots] = Slot{};
 }
 
 void KeyEntry::ReleaseMarker(DeadRecords* dead) {
   PLOGDB_ASSERT(marker, "D13");
-  dead->Add(marker_place, RecordBytes(marker_head_bytes, key.size(), 0));
+  dead->Add(marker_place, MarkerBytes());
   marker = false;
   marker_corrupt = false;
 }
 
 void KeyEntry::Insert(const Record& record) {
   PLOGDB_ASSERT(slots < 2, "D5");
-  Slot fresh;
+  const uint32_t at = slots == 1 && slot[0].position > record.position ? 0 : slots;
+  if (at < slots) slot[1] = slot[0];
+  Slot& fresh = slot[at];
   fresh.position = record.position;
   fresh.floor = record.floor;
   fresh.lsn = record.lsn;
   fresh.place = record.place;
   fresh.corrupt = record.corrupt;
+  fresh.decided = false;
   fresh.value_bytes = record.value_bytes;
   fresh.head_bytes = record.head_bytes;
-  fresh.value = record.value;
+  fresh.payload_crc = record.payload_crc;
+  fresh.cached = nullptr;
   fresh.header = record.header;
-  if (slots == 1 && slot[0].position > fresh.position) {
-    slot[1] = std::move(slot[0]);
-    slot[0] = std::move(fresh);
-  } else {
-    slot[slots] = std::move(fresh);
-  }
   ++slots;
 }
 
-namespace {
-
-// Is `record` the better one of two copies?
-bool BetterCopy(const Record& record, bool known_corrupt, RecordPlace known, const PlaceOrder* order) {
-  if (record.corrupt != known_corrupt) return known_corrupt;
-  return order == nullptr || order->Later(record.place, known);
-}
-
-}  // namespace
-
 bool KeyEntry::ApplyDrop(const Record& record, DeadRecords* dead, const PlaceOrder* order) {
-  if (marker && record.lsn == erased_below && BetterCopy(record, marker_corrupt, marker_place, order)) {
-    ReleaseMarker(dead);
-    marker = true;
-    marker_corrupt = record.corrupt;
-    marker_place = record.place;
-    marker_head_bytes = record.head_bytes;
-    return true;
-  }
-  if (record.lsn <= erased_below) {
+  const bool twin = marker && record.lsn == erased_below;
+  if (record.lsn < erased_below || (record.lsn == erased_below && !twin)) {
     dead->Add(record.place, RecordBytes(record));
     return false;
   }
-  erased_below = record.lsn;
+  if (twin && record.place == marker_place && record.corrupt == marker_corrupt) return false;  // the very same
+  if (twin && !Prefers(record, marker_corrupt, marker_place, order)) {
+    dead->Add(record.place, RecordBytes(record), true);
+    return false;
+  }
+  Erase(record.lsn, dead);
   if (marker) ReleaseMarker(dead);
-  for (uint32_t i = slots; i-- > 0;) {
-    if (slot[i].lsn < record.lsn) ReleaseSlot(i, dead);
-  }
-  if (slots > 0) {  // a later record carries the deletion on
-    dead->Add(record.place, RecordBytes(record));
-    return false;
-  }
-  if (CanaryOn(Canary::kMarkerDroppedEarly)) {
+  if (twin) dead->record[dead->count - 1].twin = true;
+  // A later record carries the deletion on.
+  if (slots > 0 || CanaryOn(Canary::kMarkerDroppedEarly)) {
     dead->Add(record.place, RecordBytes(record));
     return false;
   }
@@ -116,30 +108,43 @@ bool KeyEntry::ApplyDrop(const Record& record, DeadRecords* dead, const PlaceOrd
   return true;
 }
 
+// What lies below the LSN of a deletion is erased.
+void KeyEntry::Erase(uint64_t below, DeadRecords* dead) {
+  if (below <= erased_below) return;
+  erased_below = below;
+  for (uint32_t i = slots; i-- > 0;) {
+    if (slot[i].lsn < below) ReleaseSlot(i, dead);
+  }
+}
+
+// The record is there already: merge copied it, and both copies were found.
+bool KeyEntry::ApplyTwin(const Record& record, Slot* same, DeadRecords* dead, const PlaceOrder* order) {
+  if (record.place == same->place && record.corrupt == same->corrupt) return false;  // the very same
+  if (!Prefers(record, same->corrupt, same->place, order)) {
+    dead->Add(record.place, RecordBytes(record), true);
+    return false;
+  }
+  ReleaseSlot(static_cast<uint32_t>(same - slot.data()), dead);
+  dead->record[dead->count - 1].twin = true;
+  Insert(record);
+  return true;
+}
+
 bool KeyEntry::Apply(const Record& record, DeadRecords* dead, const PlaceOrder* order) {
   if (record.kind == RecordKind::kDrop) return ApplyDrop(record, dead, order);
-  const uint64_t bytes = RecordBytes(record);
   if (record.lsn < erased_below) {
-    dead->Add(record.place, bytes);
+    dead->Add(record.place, RecordBytes(record));
     return false;
   }
-  if (record.erased_below > erased_below) {
-    erased_below = record.erased_below;
-    for (uint32_t i = slots; i-- > 0;) {
-      if (slot[i].lsn < erased_below) ReleaseSlot(i, dead);
-    }
-  }
+  Erase(record.erased_below, dead);
   if (marker) ReleaseMarker(dead);
   const Slot* newest = Newest();
-  const Slot* same = Find(record.position);
-  if (same != nullptr && same->lsn == record.lsn && !BetterCopy(record, same->corrupt, same->place, order)) {
-    dead->Add(record.place, bytes);
-    return false;
-  }
+  Slot* same = Find(record.position);
   const bool by_place = CanaryOn(Canary::kRecoveryByPlace);
+  if (same != nullptr && same->lsn == record.lsn && !by_place) return ApplyTwin(record, same, dead, order);
   const bool older = newest != nullptr && newest->lsn > record.lsn && !by_place;
   if (older && (record.position < newest->floor || (same != nullptr && same->lsn > record.lsn))) {
-    dead->Add(record.place, bytes);
+    dead->Add(record.place, RecordBytes(record));
     return false;
   }
   const uint64_t floor = older ? newest->floor : record.floor;

@@ -1,11 +1,12 @@
-// One key in memory and the rule of D5 and D13 that says which of its records live. Records may come in any order
-// (recovery) or in LSN order (writer): the outcome is the same. No lock, no disk.
+// One key in memory, unpacked, and the rule of D5 and D13 that says which of its records live. Records may come in any
+// order (recovery) or in LSN order (writer): the outcome is the same. No lock, no disk; how a key is kept small, the entry
+// codec knows.
 #ifndef PLOGDB_CORE_KEY_ENTRY_H_
 #define PLOGDB_CORE_KEY_ENTRY_H_
 
 #include <array>
 #include <cstdint>
-#include <string>
+#include <string_view>
 
 #include "record.h"
 
@@ -13,46 +14,51 @@ namespace plogdb {
 
 struct Slot {
   uint64_t position = 0;
-  uint64_t floor = 0;
+  uint64_t floor = 0;  // the position, or one below
   uint64_t lsn = 0;
   RecordPlace place;
   bool corrupt = false;
-  bool decided = false;
+  bool decided = false;  // the caller said so (D5): what lies below is no longer needed. Forgotten at the end of the store
   uint32_t value_bytes = 0;
-  uint32_t head_bytes = 0;
-  ValueRef value;  // cached
-  std::array<uint8_t, 64> header{};
+  uint32_t head_bytes = 0;       // on disk, whatever became of the header in memory
+  uint32_t payload_crc = 0;      // kept only where digests need it (D20)
+  ValueBlock* cached = nullptr;  // the cache holds the reference
+  std::array<uint8_t, kCallerHeaderBytes> header{};
 };
 
 // A record that no longer lives: its bytes are dead where they lie.
 struct DeadRecord {
   RecordPlace place;
   uint64_t bytes = 0;
+  // The record itself lives: this was one of two copies of it (merge makes them), and the other one was kept.
+  bool twin = false;
 };
 
 // At most: both slots and a deletion marker, or the record itself.
 struct DeadRecords {
   std::array<DeadRecord, 3> record;
   uint32_t count = 0;
-  uint64_t cached_bytes = 0;  // what their values held of the cache
 
-  void Add(RecordPlace place, uint64_t bytes) { record[count++] = {place, bytes}; }
+  void Add(RecordPlace place, uint64_t bytes, bool twin = false) { record[count++] = {place, bytes, twin}; }
 };
 
 struct KeyEntry {
-  std::string key;
+  std::string_view key;
   uint64_t hash = 0;
   uint64_t erased_below = 0;  // LSN of the latest deletion (D13)
   uint32_t slots = 0;         // in rising position
-  bool marker = false;        // the deletion itself is a live record, at marker_place
+  bool marker = false;        // the deletion itself is a live record, at marker_place; there are no slots then
   bool marker_corrupt = false;
-  bool recently_used = false;  // CLOCK
   RecordPlace marker_place;
   uint32_t marker_head_bytes = 0;
   std::array<Slot, 2> slot;
 
-  // Takes the record in, or finds it dead. Returns true when it lives now. Of two copies of one record (merge makes them,
-  // with the same LSN) a whole one wins over a broken one, then the later one by `order`.
+  // Cached values of slots that are gone: the cache must let them go.
+  std::array<ValueBlock*, 2> released{};
+  uint32_t released_count = 0;
+
+  // Takes the record in, or finds it dead. Returns true when it lives now (without a cached value). Of two copies of one
+  // record (merge makes them, with the same LSN) a whole one wins over a broken one, then the later one by `order`.
   bool Apply(const Record& record, DeadRecords* dead, const PlaceOrder* order = nullptr);
 
   bool empty() const { return slots == 0 && !marker; }
@@ -60,11 +66,16 @@ struct KeyEntry {
   const Slot* Newest() const;     // null when there is none
   Slot* Find(uint64_t position);  // null when there is none
   uint64_t floor() const;         // of the newest record; 0 when there is none
+  uint64_t BytesOf(const Slot& of) const { return RecordBytes(of.head_bytes, key.size(), of.value_bytes); }
+  uint64_t MarkerBytes() const { return RecordBytes(marker_head_bytes, key.size(), 0); }
+
+  void ReleaseMarker(DeadRecords* dead);
 
  private:
   bool ApplyDrop(const Record& record, DeadRecords* dead, const PlaceOrder* order);
+  bool ApplyTwin(const Record& record, Slot* same, DeadRecords* dead, const PlaceOrder* order);
   void ReleaseSlot(uint32_t index, DeadRecords* dead);
-  void ReleaseMarker(DeadRecords* dead);
+  void Erase(uint64_t below, DeadRecords* dead);
   void Insert(const Record& record);
 };
 

@@ -1,213 +1,107 @@
-// Shards of the key index, their statistics and their share of the value cache.
+// The operations, each under its shard's lock.
 #include "key_index.h"
 
+#include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "assert.h"
-#include "store.h"
+#include "digest.h"
 
 namespace plogdb {
 namespace {
 
-constexpr size_t kFirstTable = 64;
+constexpr int kEvictionsPerVisit = 8;  // of another shard's values, under one hold of its lock
+
+bool SamePlace(const RecordPlace& one, const RecordPlace& other) {
+  return one.block == other.block && one.offset == other.offset;
+}
 
 }  // namespace
 
-KeyIndex::KeyIndex(uint64_t cache_bytes) : shard_budget_(cache_bytes / kShards) {
-  for (Shard& shard : shards_) shard.table.resize(kFirstTable);
+KeyIndex::KeyIndex(uint64_t cache_bytes, uint32_t digest_offset)
+    : digest_offset_(digest_offset), budget_(cache_bytes, kShards) {
+  PLOGDB_ASSERT(digest_offset == kNoDigestOffset || digest_offset <= kCallerHeaderBytes - 8, "D20");
+  for (auto& shard : shards_) shard = std::make_unique<LockedShard>(&budget_, digest_offset);
 }
 
-KeyEntry* KeyIndex::Find(const Shard& shard, std::span<const uint8_t> key, uint64_t hash) {
-  const size_t mask = shard.table.size() - 1;
-  for (size_t at = hash & mask; shard.table[at] != nullptr; at = (at + 1) & mask) {
-    KeyEntry* entry = shard.table[at].get();
-    if (entry->hash == hash && entry->key == AsText(key)) return entry;
-  }
-  return nullptr;
-}
+KeyIndex::~KeyIndex() = default;
 
-void KeyIndex::Grow(Shard* shard) {
-  std::vector<std::unique_ptr<KeyEntry>> old(shard->table.size() * 2);
-  std::swap(old, shard->table);
-  const size_t mask = shard->table.size() - 1;
-  for (auto& entry : old) {
-    if (entry == nullptr) continue;
-    size_t at = entry->hash & mask;
-    while (shard->table[at] != nullptr) at = (at + 1) & mask;
-    shard->table[at] = std::move(entry);
-  }
-  shard->clock_hand = 0;
-}
-
-KeyEntry* KeyIndex::FindOrAdd(Shard* shard, std::span<const uint8_t> key, uint64_t hash) {
-  KeyEntry* found = Find(*shard, key, hash);
-  if (found != nullptr) return found;
-  if ((shard->count + 1) * 4 > shard->table.size() * 3) Grow(shard);
-  const size_t mask = shard->table.size() - 1;
-  size_t at = hash & mask;
-  while (shard->table[at] != nullptr) at = (at + 1) & mask;
-  shard->table[at] = std::make_unique<KeyEntry>();
-  shard->table[at]->key = AsText(key);
-  shard->table[at]->hash = hash;
-  ++shard->count;
-  return shard->table[at].get();
-}
-
-void KeyIndex::Erase(Shard* shard, const KeyEntry* entry) {
-  const size_t mask = shard->table.size() - 1;
-  size_t hole = entry->hash & mask;
-  while (shard->table[hole].get() != entry) hole = (hole + 1) & mask;
-  shard->table[hole] = nullptr;
-  --shard->count;
-  for (size_t at = (hole + 1) & mask; shard->table[at] != nullptr; at = (at + 1) & mask) {
-    const size_t home = shard->table[at]->hash & mask;
-    if (((at - home) & mask) < ((at - hole) & mask)) continue;  // it may stay behind the hole
-    shard->table[hole] = std::move(shard->table[at]);
-    hole = at;
+void KeyIndex::Reserve(uint64_t keys) {
+  const uint64_t mean = keys / kShards;
+  for (const auto& shard : shards_) {
+    const std::lock_guard<std::mutex> lock(shard->mutex);
+    shard->shard.Reserve(mean + mean / 50 + 8);  // shards differ by chance
   }
 }
 
-// Adds (by = 1) or takes away (by = -1 modulo 2^64) what the entry contributes to the statistics.
-void KeyIndex::Count(Shard* shard, const KeyEntry& entry, uint64_t by) {
-  const Slot* newest = entry.Newest();
-  if (newest != nullptr) {
-    shard->live_keys += by;
-    shard->by_class[newest->header[0]] += by;
-  }
-  if (entry.corrupt()) shard->corrupt_keys += by;
+void KeyIndex::Prefetch(uint64_t hash) const { ShardOf(hash).shard.table().Prefetch(TagOfHash(hash)); }
+
+void KeyIndex::PrefetchEntry(uint64_t hash) const {
+  const LockedShard& locked = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(locked.mutex);
+  locked.shard.PrefetchEntry(TagOfHash(hash));
 }
 
-bool KeyIndex::Apply(const Record& record, uint64_t hash, bool cache, DeadRecords* dead, const PlaceOrder* order) {
-  Shard& shard = ShardOf(hash);
-  const std::lock_guard<std::mutex> lock(shard.mutex);
-  KeyEntry* entry = FindOrAdd(&shard, AsBytes(record.key), hash);
-  Count(&shard, *entry, ~uint64_t{0});
-  const bool lives = entry->Apply(record, dead, order);
-  shard.cached_bytes -= dead->cached_bytes;
-  dead->cached_bytes = 0;
-  if (lives && record.kind == RecordKind::kPut) {
-    Slot* slot = entry->Find(record.position);
-    const bool fits = shard.cached_bytes + slot->value.size() <= shard_budget_;
-    if (slot->value.size() > shard_budget_ || (!cache && !fits)) slot->value = ValueRef();
-    shard.cached_bytes += slot->value.size();
-    entry->recently_used = cache;
+bool KeyIndex::Apply(const Record& record, uint64_t hash, bool push, DeadRecords* dead, const PlaceOrder* order) {
+  LockedShard& locked = ShardOf(hash);
+  bool lives = false;
+  {
+    const std::lock_guard<std::mutex> lock(locked.mutex);
+    KeyShard::Edit edit;
+    locked.shard.Begin(record.key, hash, &edit);
+    lives = edit.entry.Apply(record, dead, order);
+    Slot* fresh = lives && record.kind == RecordKind::kPut ? edit.entry.Find(record.position) : nullptr;
+    locked.shard.End(&edit, fresh, record.value, push);
+    if (budget_.over() && CacheCharge(record.value.size()) <= budget_.share() / 4) locked.shard.EvictOwn();
+    locked.shard.Compact();
   }
-  Count(&shard, *entry, 1);
-  if (entry->empty()) Erase(&shard, entry);
-  if (shard.cached_bytes > shard_budget_) Evict(&shard);
+  if (budget_.over()) EvictAnywhere();
   return lives;
 }
 
-// CLOCK: one pass takes the mark of use away, the next one the values. Bounded by two rounds.
-void KeyIndex::Evict(Shard* shard) const {
-  for (size_t looked = 0; looked < 2 * shard->table.size() && shard->cached_bytes > shard_budget_; ++looked) {
-    shard->clock_hand = (shard->clock_hand + 1) & (shard->table.size() - 1);
-    KeyEntry* entry = shard->table[shard->clock_hand].get();
-    if (entry == nullptr) continue;
-    if (std::exchange(entry->recently_used, false)) continue;
-    for (uint32_t i = 0; i < entry->slots; ++i) {
-      shard->cached_bytes -= entry->slot[i].value.size();
-      entry->slot[i].value = ValueRef();
-    }
+// Where one shard cannot or should not give all: all give in turn.
+void KeyIndex::EvictAnywhere() {
+  for (size_t idle = 0; budget_.over() && idle < kShards; ++idle) {
+    LockedShard& locked = *shards_[next_to_evict_.fetch_add(1, std::memory_order_relaxed) % kShards];
+    const std::lock_guard<std::mutex> lock(locked.mutex);
+    for (int i = 0; i < kEvictionsPerVisit && budget_.over() && locked.shard.EvictOne(); ++i) idle = 0;
+    locked.shard.Compact();
   }
 }
 
 void KeyIndex::SetHeader(std::span<const uint8_t> key, uint64_t hash, uint64_t position,
-                         std::span<const uint8_t> header, bool decided) {
-  Shard& shard = ShardOf(hash);
-  const std::lock_guard<std::mutex> lock(shard.mutex);
-  KeyEntry* entry = Find(shard, key, hash);
-  Slot* slot = entry == nullptr ? nullptr : entry->Find(position);
-  if (slot == nullptr || slot->corrupt) return;
-  Count(&shard, *entry, ~uint64_t{0});
-  std::memcpy(slot->header.data(), header.data(), slot->header.size());
-  slot->decided |= decided;
-  Count(&shard, *entry, 1);
-}
-
-RecordVerdict KeyIndex::Judge(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace place) const {
-  const Shard& shard = ShardOf(hash);
-  const std::lock_guard<std::mutex> lock(shard.mutex);
-  RecordVerdict verdict;
-  const KeyEntry* entry = Find(shard, key, hash);
-  if (entry == nullptr) return verdict;
-  if (entry->marker && entry->erased_below == lsn && entry->marker_place == place) {
-    verdict.live = !entry->marker_corrupt;
-    verdict.marker = true;
-    verdict.head_bytes = entry->marker_head_bytes;
-    return verdict;
+                         std::span<const uint8_t, kCallerHeaderBytes> header, bool decided) {
+  LockedShard& locked = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(locked.mutex);
+  KeyShard::Edit edit;
+  if (!locked.shard.Begin(AsText(key), hash, &edit)) return;
+  Slot* slot = edit.entry.Find(position);
+  if (slot != nullptr && !slot->corrupt) {
+    std::copy(header.begin(), header.end(), slot->header.begin());
+    slot->decided |= decided;
   }
-  for (uint32_t i = 0; i < entry->slots; ++i) {
-    const Slot& slot = entry->slot[i];
-    if (slot.lsn != lsn || slot.place != place || slot.corrupt) continue;
-    verdict.live = true;
-    verdict.decided = slot.decided && i == 1;
-    verdict.head_bytes = slot.head_bytes;
-    verdict.header = slot.header;
-  }
-  return verdict;
-}
-
-bool KeyIndex::Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from, RecordPlace to) {
-  Shard& shard = ShardOf(hash);
-  const std::lock_guard<std::mutex> lock(shard.mutex);
-  KeyEntry* entry = Find(shard, key, hash);
-  if (entry == nullptr) return false;
-  if (entry->marker && entry->erased_below == lsn && entry->marker_place == from) {
-    entry->marker_place = to;
-    return true;
-  }
-  for (uint32_t i = 0; i < entry->slots; ++i) {
-    Slot& slot = entry->slot[i];
-    if (slot.lsn != lsn || slot.place != from) continue;
-    slot.place = to;
-    return true;
-  }
-  return false;
-}
-
-bool KeyIndex::EraseMarker(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, DeadRecords* dead) {
-  Shard& shard = ShardOf(hash);
-  const std::lock_guard<std::mutex> lock(shard.mutex);
-  KeyEntry* entry = Find(shard, key, hash);
-  if (entry == nullptr || !entry->marker || entry->erased_below != lsn || entry->slots > 0) return false;
-  dead->Add(entry->marker_place, RecordBytes(entry->marker_head_bytes, key.size(), 0));
-  Erase(&shard, entry);
-  return true;
-}
-
-bool KeyIndex::MarkCorrupt(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn) {
-  {
-    const Shard& shard = ShardOf(hash);
-    const std::lock_guard<std::mutex> lock(shard.mutex);
-    KeyEntry* entry = Find(shard, key, hash);
-    const Slot* slot = entry == nullptr ? nullptr : entry->Find(position);
-    if (slot == nullptr || slot->lsn != lsn || slot->corrupt) return false;
-  }
-  AfterRead(key, hash, position, lsn, nullptr);
-  return true;
+  locked.shard.End(&edit);
+  locked.shard.Compact();
 }
 
 KeyState KeyIndex::StateOf(std::span<const uint8_t> key, uint64_t hash) const {
-  const Shard& shard = ShardOf(hash);
-  const std::lock_guard<std::mutex> lock(shard.mutex);
-  const KeyEntry* entry = Find(shard, key, hash);
-  if (entry == nullptr) return {};
-  return {true, entry->floor(), entry->erased_below, entry->slots == 0, 0};
+  const LockedShard& locked = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(locked.mutex);
+  KeyShard::Edit edit;
+  if (!locked.shard.Get(AsText(key), hash, &edit)) return {};
+  return {true, edit.entry.floor(), edit.entry.erased_below, edit.entry.slots == 0, 0};
 }
 
 void KeyIndex::Load(std::span<const uint8_t> key, uint64_t hash, LoadedKey* out) {
-  Shard& shard = ShardOf(hash);
-  const std::lock_guard<std::mutex> lock(shard.mutex);
+  LockedShard& locked = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(locked.mutex);
   out->slots = 0;
   out->corrupt = false;
-  KeyEntry* entry = Find(shard, key, hash);
-  if (entry == nullptr) return;
-  out->corrupt = entry->corrupt();
-  entry->recently_used = true;
-  for (uint32_t i = 0; i < entry->slots; ++i) {
-    const Slot& slot = entry->slot[i];
+  KeyShard::Edit edit;
+  if (!locked.shard.Get(AsText(key), hash, &edit)) return;
+  out->corrupt = edit.entry.corrupt();
+  for (uint32_t i = 0; i < edit.entry.slots; ++i) {
+    const Slot& slot = edit.entry.slot[i];
     if (slot.corrupt) continue;
     SlotView& view = out->slot[out->slots++];
     view.position = slot.position;
@@ -215,41 +109,51 @@ void KeyIndex::Load(std::span<const uint8_t> key, uint64_t hash, LoadedKey* out)
     view.lsn = slot.lsn;
     view.value_bytes = slot.value_bytes;
     view.header = slot.header;
-    view.value = slot.value;
+    view.value = ValueRef::Of(slot.cached);
+    if (slot.cached != nullptr) slot.cached->visited = true;
   }
+  if (out->slots > 0 && out->slot[out->slots - 1].value.present()) ++locked.shard.sums().hits;
 }
 
 ReadPlan KeyIndex::PlanRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents) {
-  Shard& shard = ShardOf(hash);
-  const std::lock_guard<std::mutex> lock(shard.mutex);
+  LockedShard& locked = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(locked.mutex);
   ReadPlan plan;
-  KeyEntry* entry = Find(shard, key, hash);
-  if (entry == nullptr) return plan;
-  entry->recently_used = true;
-  const Slot* slot = entry->Find(position);
+  KeyShard::Edit edit;
+  if (!locked.shard.Get(AsText(key), hash, &edit)) return plan;
+  const Slot* slot = edit.entry.Find(position);
   if (slot == nullptr) {
-    plan.corrupt = entry->marker && entry->marker_corrupt;
+    plan.corrupt = edit.entry.marker && edit.entry.marker_corrupt;
     plan.found = plan.corrupt;
     return plan;
   }
   plan.found = true;
   plan.corrupt = slot->corrupt;
-  plan.value = slot->value;
+  plan.value = ValueRef::Of(slot->cached);
   plan.lsn = slot->lsn;
   plan.value_bytes = slot->value_bytes;
   plan.head_bytes = slot->head_bytes;
   plan.place = slot->place;
+  if (plan.corrupt) return plan;
+  if (slot->cached != nullptr) {
+    slot->cached->visited = true;
+    ++locked.shard.sums().hits;
+    return plan;
+  }
   // Under the shard's lock: the writer changes the entry under it before it lets the extent go.
-  if (!plan.corrupt && !plan.value.present()) extents->PinForRead(plan.place.block);
+  extents->PinForRead(plan.place.block);
+  ++locked.shard.sums().misses;
   return plan;
 }
 
-ReadPlan KeyIndex::PlanCheck(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents) {
-  Shard& shard = ShardOf(hash);
-  const std::lock_guard<std::mutex> lock(shard.mutex);
+ReadPlan KeyIndex::PlanCheck(std::span<const uint8_t> key, uint64_t hash, uint64_t position,
+                             ExtentMap* extents) const {
+  const LockedShard& locked = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(locked.mutex);
   ReadPlan plan;
-  KeyEntry* entry = Find(shard, key, hash);
-  const Slot* slot = entry == nullptr ? nullptr : entry->Find(position);
+  KeyShard::Edit edit;
+  if (!locked.shard.Get(AsText(key), hash, &edit)) return plan;
+  const Slot* slot = edit.entry.Find(position);
   if (slot == nullptr || slot->corrupt) return plan;
   plan.found = true;
   plan.lsn = slot->lsn;
@@ -260,35 +164,144 @@ ReadPlan KeyIndex::PlanCheck(std::span<const uint8_t> key, uint64_t hash, uint64
   return plan;
 }
 
-// A value that was read is cached; without one (null) the record is broken, and said to be from now on (D16).
 void KeyIndex::AfterRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn,
-                         const ValueRef* value) {
-  Shard& shard = ShardOf(hash);
-  const std::lock_guard<std::mutex> lock(shard.mutex);
-  KeyEntry* entry = Find(shard, key, hash);
-  Slot* slot = entry == nullptr ? nullptr : entry->Find(position);
-  if (slot == nullptr || slot->lsn != lsn) return;
-  if (value == nullptr) {
-    shard.cached_bytes -= slot->value.size();
-    slot->value = ValueRef();
-    Count(&shard, *entry, ~uint64_t{0});
-    slot->corrupt = true;
-    Count(&shard, *entry, 1);
-    return;
+                         const ValueRef& value) {
+  LockedShard& locked = ShardOf(hash);
+  {
+    const std::lock_guard<std::mutex> lock(locked.mutex);
+    KeyShard::Edit edit;
+    if (!locked.shard.Begin(AsText(key), hash, &edit)) return;
+    Slot* slot = edit.entry.Find(position);
+    const bool fits = slot != nullptr && slot->lsn == lsn && !slot->corrupt && slot->cached == nullptr;
+    locked.shard.End(&edit, fits ? slot : nullptr, value, true);
+    if (budget_.over() && CacheCharge(value.size()) <= budget_.share() / 4) locked.shard.EvictOwn();
+    locked.shard.Compact();
   }
-  if (slot->value.present() || value->size() > shard_budget_) return;
-  slot->value = *value;
-  shard.cached_bytes += value->size();
-  if (shard.cached_bytes > shard_budget_) Evict(&shard);
+  if (budget_.over()) EvictAnywhere();
+}
+
+bool KeyIndex::MarkCorrupt(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn) {
+  LockedShard& locked = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(locked.mutex);
+  KeyShard::Edit edit;
+  if (!locked.shard.Begin(AsText(key), hash, &edit)) return false;
+  KeyEntry& entry = edit.entry;
+  bool news = false;
+  Slot* slot = entry.Find(position);
+  if (entry.marker && entry.erased_below == lsn) {
+    news = !std::exchange(entry.marker_corrupt, true);
+  } else if (slot != nullptr && slot->lsn == lsn) {
+    news = !std::exchange(slot->corrupt, true);
+    ValueBlock* cached = std::exchange(slot->cached, nullptr);
+    if (cached != nullptr) entry.released[entry.released_count++] = cached;
+  }
+  locked.shard.End(&edit);
+  locked.shard.Compact();
+  return news;
+}
+
+bool KeyIndex::Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from, RecordPlace to) {
+  LockedShard& locked = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(locked.mutex);
+  KeyShard::Edit edit;
+  if (!locked.shard.Begin(AsText(key), hash, &edit)) return false;
+  KeyEntry& entry = edit.entry;
+  bool moved = false;
+  if (entry.marker && entry.erased_below == lsn && !entry.marker_corrupt && SamePlace(entry.marker_place, from)) {
+    entry.marker_place = to;
+    moved = true;
+  }
+  for (uint32_t i = 0; i < entry.slots; ++i) {
+    Slot& slot = entry.slot[i];
+    if (slot.lsn != lsn || slot.corrupt || !SamePlace(slot.place, from)) continue;
+    slot.place = to;
+    moved = true;
+  }
+  locked.shard.End(&edit);
+  return moved;
+}
+
+Verdict KeyIndex::Judge(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace place,
+                        bool want_value) const {
+  const LockedShard& locked = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(locked.mutex);
+  Verdict verdict;
+  KeyShard::Edit edit;
+  if (!locked.shard.Get(AsText(key), hash, &edit)) return verdict;
+  const KeyEntry& entry = edit.entry;
+  verdict.erased_below = entry.erased_below;
+  if (entry.marker) {
+    verdict.live = entry.erased_below == lsn && SamePlace(entry.marker_place, place);
+    verdict.marker = verdict.live;
+    verdict.corrupt = verdict.live && entry.marker_corrupt;
+    verdict.slot.place = entry.marker_place;
+    verdict.slot.lsn = entry.erased_below;
+    verdict.slot.head_bytes = entry.marker_head_bytes;
+    verdict.slot.corrupt = entry.marker_corrupt;
+    return verdict;
+  }
+  for (uint32_t i = 0; i < entry.slots; ++i) {
+    const Slot& slot = entry.slot[i];
+    if (slot.lsn != lsn || !SamePlace(slot.place, place)) continue;
+    verdict.live = true;
+    verdict.corrupt = slot.corrupt;
+    verdict.slot = slot;
+    verdict.lower = i + 1 < entry.slots;
+    verdict.above = i > 0;
+    if (!verdict.lower) continue;
+    verdict.upper = entry.slot[i + 1];
+    if (want_value) verdict.upper_value = ValueRef::Of(verdict.upper.cached);
+  }
+  verdict.slot.cached = nullptr;
+  verdict.upper.cached = nullptr;
+  return verdict;
+}
+
+bool KeyIndex::EraseMarker(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, DeadRecords* dead) {
+  LockedShard& locked = ShardOf(hash);
+  const std::lock_guard<std::mutex> lock(locked.mutex);
+  KeyShard::Edit edit;
+  if (!locked.shard.Begin(AsText(key), hash, &edit)) return false;
+  const bool fits = edit.entry.marker && edit.entry.erased_below == lsn;
+  if (fits) edit.entry.ReleaseMarker(dead);
+  locked.shard.End(&edit);
+  locked.shard.Compact();
+  return fits;
+}
+
+uint64_t KeyIndex::Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const {
+  if (cursor == kIterationEnd || limit == 0) return cursor;
+  return Walk(cursor, limit, [visit, context](const KeyEntry& entry) {
+    const Slot* newest = entry.Newest();
+    if (newest != nullptr) visit(context, AsBytes(entry.key), newest->position, newest->header);
+    return newest != nullptr;
+  });
+}
+
+void KeyIndex::Digests(uint32_t first, std::span<uint64_t> out) const {
+  constexpr uint32_t kShardBuckets = kDigestBuckets / kShards;
+  PLOGDB_ASSERT(first + out.size() <= kDigestBuckets, "D20");
+  for (size_t i = 0; i < out.size();) {
+    const uint32_t bucket = first + static_cast<uint32_t>(i);
+    const LockedShard& locked = *shards_[bucket / kShardBuckets];
+    const std::lock_guard<std::mutex> lock(locked.mutex);
+    const size_t end = std::min<size_t>(out.size(), i + kShardBuckets - bucket % kShardBuckets);
+    for (uint32_t at = bucket % kShardBuckets; i < end; ++i, ++at) out[i] = locked.shard.Digest(at);
+  }
 }
 
 void KeyIndex::AddStats(StoreStats* stats) const {
-  for (const Shard& shard : shards_) {
-    const std::lock_guard<std::mutex> lock(shard.mutex);
-    stats->keys += shard.live_keys;
-    stats->cache_bytes += shard.cached_bytes;
-    stats->corrupt_keys += shard.corrupt_keys;
-    for (size_t i = 0; i < shard.by_class.size(); ++i) stats->keys_by_class[i] += shard.by_class[i];
+  stats->index_bytes += sizeof(*this);
+  for (const auto& locked : shards_) {
+    const std::lock_guard<std::mutex> lock(locked->mutex);
+    const KeyShard::Sums& sums = locked->shard.sums();
+    stats->keys += sums.live_keys;
+    stats->corrupt_keys += sums.corrupt_keys;
+    stats->cache_hits += sums.hits;
+    stats->cache_misses += sums.misses;
+    stats->cache_bytes += locked->shard.cache_bytes();
+    stats->index_bytes += HeapBytes(sizeof(LockedShard)) + locked->shard.index_bytes();
+    for (size_t i = 0; i < sums.by_class.size(); ++i) stats->keys_by_class[i] += sums.by_class[i];
   }
 }
 

@@ -1,22 +1,23 @@
-// The map from keys to what is durable of them, in shards with a lock each, together with the budget for cached values
-// (CLOCK, per shard). Memory only. The writer changes it when a flush completed, never before (D5).
+// The map from keys to what is durable of them, in shards with a lock each, together with the cache of values. Memory
+// only. The writer changes it when a flush completed, never before (D5). Rules about records are the key entry's, how a
+// key is kept the shard's; here are the operations that others need, and the locks.
 #ifndef PLOGDB_CORE_KEY_INDEX_H_
 #define PLOGDB_CORE_KEY_INDEX_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <span>
-#include <vector>
+#include <utility>
 
 #include "extent_map.h"
 #include "key_entry.h"
+#include "key_shard.h"
+#include "store.h"
 
 namespace plogdb {
-
-struct LoadedKey;
-struct StoreStats;
 
 // What the writer must know of a key before it writes.
 struct KeyState {
@@ -37,84 +38,122 @@ struct ReadPlan {
   RecordPlace place;
 };
 
-// What merge must know of a record that it found on the disk.
-struct RecordVerdict {
-  bool live = false;
-  bool marker = false;    // of a deletion
-  bool decided = false;   // live, marked as decided, and something below it lives
-  uint32_t head_bytes = 0;
-  std::array<uint8_t, 64> header{};  // as it is in memory
+// What merge must know of a record that it met. `slot.cached` and `upper.cached` mean nothing here.
+struct Verdict {
+  bool live = false;     // this very record, at this place
+  bool marker = false;   // a deletion's; then `slot` is empty but for place, LSN, head bytes, and corrupt
+  bool corrupt = false;  // known to be broken: there is nothing to copy
+  bool lower = false;    // the lower of two: `upper` is the other one
+  bool above = false;    // the upper of two
+  Slot slot;             // with the header of now; decided: the caller needs nothing below it
+  Slot upper;
+  ValueRef upper_value;  // when it was asked for and is cached
+  uint64_t erased_below = 0;
+
+  // Not needed any more once the upper one is durable with its own position as floor.
+  bool undercut() const { return lower && upper.decided && !upper.corrupt; }
+  // Of the two, this one alone is needed.
+  bool decided() const { return above && slot.decided && !corrupt; }
 };
 
 // Any thread.
 class KeyIndex {
  public:
-  explicit KeyIndex(uint64_t cache_bytes);
+  explicit KeyIndex(uint64_t cache_bytes, uint32_t digest_offset = kNoDigestOffset);
+  ~KeyIndex();
 
-  // Returns true when the record lives. With `cache` its value is kept within the budget.
-  bool Apply(const Record& record, uint64_t hash, bool cache, DeadRecords* dead, const PlaceOrder* order = nullptr);
+  // Hints for what comes soon: room for so many keys in all; the key's place in the table; then, a few operations
+  // later, its entry.
+  void Reserve(uint64_t keys);
+  void Prefetch(uint64_t hash) const;
+  void PrefetchEntry(uint64_t hash) const;
 
-  // `decided`: what lies below is no longer needed; remembered until the next opening.
-  void SetHeader(std::span<const uint8_t> key, uint64_t hash, uint64_t position, std::span<const uint8_t> header,
-                 bool decided);
+  // Returns true when the record lives. With `push` its value is cached, whoever must go for it; else if there is room.
+  // `order`: see KeyEntry::Apply.
+  bool Apply(const Record& record, uint64_t hash, bool push, DeadRecords* dead, const PlaceOrder* order = nullptr);
 
-  // Is the record with this LSN, at this place, live?
-  RecordVerdict Judge(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace place) const;
-  // A copy of the record is durable at `to`. False: the record no longer lives at `from`.
-  bool Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from, RecordPlace to);
-  // Forgets a deletion; false when the key was written since, or the marker is another one.
-  bool EraseMarker(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, DeadRecords* dead);
-  // D16. True when that was news.
-  bool MarkCorrupt(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn);
+  // A mark (D5): the header in memory, and, for good, that what lies below is not needed.
+  void SetHeader(std::span<const uint8_t> key, uint64_t hash, uint64_t position,
+                 std::span<const uint8_t, kCallerHeaderBytes> header, bool decided);
 
   KeyState StateOf(std::span<const uint8_t> key, uint64_t hash) const;
   void Load(std::span<const uint8_t> key, uint64_t hash, LoadedKey* out);
 
   // Pins the record's extent in `extents` when it must be read from disk.
   ReadPlan PlanRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents);
-  // As PlanRead for what must be read from disk whatever is cached; found is false when the record is gone or corrupt.
-  ReadPlan PlanCheck(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents);
-  void AfterRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn, const ValueRef* value);
+  // A value that was read, for the cache.
+  void AfterRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn, const ValueRef& value);
+  // As PlanRead, for what must be read from the disk whatever is cached; nothing is found when the record is gone or known
+  // to be broken.
+  ReadPlan PlanCheck(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents) const;
+  // The record (for a marker: its LSN, any position) is broken and said to be from now on (D16). True when that is news.
+  bool MarkCorrupt(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn);
 
-  // Visits every entry, shard by shard under its lock.
+  // Merge (D10). A copy became durable: the record that lies at `from` lies at `to` from now on. False: it is dead, or
+  // broken, or lies elsewhere, and the copy is dead.
+  bool Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from, RecordPlace to);
+  Verdict Judge(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace place, bool want_value) const;
+  // D13: no older copy of the key can be found any more (the caller knows). False: no such marker lives.
+  bool EraseMarker(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, DeadRecords* dead);
+
+  // Visits every entry, in order of hash, under its shard's lock; the lock is let go now and then.
   template <typename Visit>
   void ForEach(Visit visit) const {
-    for (const auto& shard : shards_) {
-      const std::lock_guard<std::mutex> lock(shard.mutex);
-      for (const auto& entry : shard.table) {
-        if (entry != nullptr) visit(*entry);
-      }
-    }
+    Walk(0, UINT64_MAX, [&visit](const KeyEntry& entry) {
+      visit(entry);
+      return true;
+    });
   }
+  // As Store::Iterate.
+  uint64_t Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const;
+  // As Store::Digests; the range is the caller's to check.
+  void Digests(uint32_t first, std::span<uint64_t> out) const;
 
   void AddStats(StoreStats* stats) const;
 
  private:
-  static constexpr size_t kShards = 16;
-
-  // Open addressing, linear probing, backward-shift deletion; power of two.
-  struct Shard {
-    mutable std::mutex mutex;  // guards all below
-    std::vector<std::unique_ptr<KeyEntry>> table;
-    size_t count = 0;
-    size_t clock_hand = 0;
-    uint64_t cached_bytes = 0;
-    uint64_t corrupt_keys = 0;
-    uint64_t live_keys = 0;
-    std::array<uint64_t, 256> by_class{};
+  struct LockedShard {
+    LockedShard(CacheBudget* budget, uint32_t digest_offset) : shard(budget, digest_offset) {}
+    mutable std::mutex mutex;  // guards shard
+    KeyShard shard;
   };
 
-  Shard& ShardOf(uint64_t hash) { return shards_[hash >> 60]; }
-  const Shard& ShardOf(uint64_t hash) const { return shards_[hash >> 60]; }
-  static KeyEntry* Find(const Shard& shard, std::span<const uint8_t> key, uint64_t hash);
-  static KeyEntry* FindOrAdd(Shard* shard, std::span<const uint8_t> key, uint64_t hash);
-  static void Grow(Shard* shard);
-  static void Erase(Shard* shard, const KeyEntry* entry);
-  static void Count(Shard* shard, const KeyEntry& entry, uint64_t by);
-  void Evict(Shard* shard) const;
+  static constexpr uint64_t kWalkSlice = 128;  // entries visited under one hold of a lock
 
-  const uint64_t shard_budget_;
-  std::array<Shard, kShards> shards_;
+  LockedShard& ShardOf(uint64_t hash) const { return *shards_[ShardOfHash(hash)]; }
+  void EvictAnywhere();
+
+  // Visits entries from the cursor on, until `visit` has returned true `limit` times. Returns where to go on.
+  template <typename Visit>
+  uint64_t Walk(uint64_t cursor, uint64_t limit, Visit visit) const {
+    while (limit > 0 && cursor != kIterationEnd) cursor = WalkSlice(cursor, &limit, visit);
+    return cursor;
+  }
+
+  template <typename Visit>
+  uint64_t WalkSlice(uint64_t cursor, uint64_t* limit, Visit& visit) const {
+    const size_t number = ShardOfHash(cursor);
+    const LockedShard& locked = *shards_[number];
+    const std::lock_guard<std::mutex> lock(locked.mutex);
+    const KeyTable& table = locked.shard.table();
+    size_t at = table.NextFrom(table.Find(TagOfHash(cursor)));
+    for (uint64_t visited = 0; at < table.end(); ++visited) {
+      const uint32_t tag = table.Tag(at);
+      if (*limit == 0 || visited >= kWalkSlice) return uint64_t{number} << (64 - kShardBits) | uint64_t{tag} << kUnusedBits;
+      for (; table.Has(at, tag); ++at) {  // what has one tag is visited together: no cursor leads into its middle
+        KeyEntry entry;
+        locked.shard.UnpackAt(at, &entry);
+        if (visit(std::as_const(entry)) && *limit > 0) --*limit;
+      }
+      at = table.NextFrom(at);
+    }
+    return number + 1 == kShards ? kIterationEnd : uint64_t{number + 1} << (64 - kShardBits);
+  }
+
+  const uint32_t digest_offset_;
+  CacheBudget budget_;
+  std::array<std::unique_ptr<LockedShard>, kShards> shards_;
+  std::atomic<uint32_t> next_to_evict_{0};  // relaxed: any order of shards will do
 };
 
 }  // namespace plogdb

@@ -67,8 +67,8 @@ bool Merger::MayGo(uint64_t now_us, bool urgent, uint64_t* due_us) {
 void Merger::Take(const ParsedRecord& record, RecordPlace place) {
   if (!record.intact || geometry_.extent_of(place.block) != source_.extent) return;
   const uint64_t hash = KeyHash(record.key);
-  const RecordVerdict verdict = index_->Judge(record.key, hash, record.fields.lsn, place);
-  if (!verdict.live) return;
+  const Verdict verdict = index_->Judge(record.key, hash, record.fields.lsn, place, true);
+  if (!verdict.live || verdict.corrupt) return;
   if (verdict.marker && record.fields.lsn <= oldest_watermark_) {
     DeadRecords dead;
     if (!index_->EraseMarker(record.key, hash, record.fields.lsn, &dead)) return;
@@ -78,7 +78,19 @@ void Merger::Take(const ParsedRecord& record, RecordPlace place) {
   }
   if (found_.empty() || found_.back().record_bytes > kUnitBytes) found_.emplace_back();
   BatchUnit& unit = found_.back();
-  const UnitOpKind kind = verdict.decided ? UnitOpKind::kRewrite : UnitOpKind::kCopy;
+  if (verdict.undercut() && verdict.upper_value.present()) {
+    const Slot& upper = verdict.upper;
+    UnitOp* op = unit.Add(UnitOpKind::kRewrite, record.key, hash, upper.header);
+    op->payload_crc = PayloadCrc(record.key, verdict.upper_value.bytes());
+    op->from = upper.place;
+    op->position = upper.position;
+    op->floor = upper.position;
+    op->lsn = upper.lsn;
+    op->value = verdict.upper_value;
+    unit.CountWritten(*op);
+    return;
+  }
+  const UnitOpKind kind = verdict.decided() ? UnitOpKind::kRewrite : UnitOpKind::kCopy;
   UnitOp* op = unit.Add(kind, record.key, hash, record.fields.header);
   op->record = record.fields.kind;
   op->payload_crc = record.payload_crc;

@@ -86,7 +86,7 @@ void Reader::Serve(std::vector<ReadRequest> requests, AlignedBuffer* buffer) {
       last_lsn = request.plan.lsn;
       last_good = ReadRecord(request, buffer, &last_value);
       if (last_good) {
-        index_->AfterRead(key, request.hash, request.position, request.plan.lsn, &last_value);
+        index_->AfterRead(key, request.hash, request.position, request.plan.lsn, last_value);
       } else {
         ReportDamage(request);
       }

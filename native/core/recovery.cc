@@ -353,7 +353,7 @@ void Recovery::CondemnResurrected() {
   for (const auto& [key, slot] : resurrected) {
     const uint64_t hash = KeyHash(AsBytes(key));
     const uint32_t volume = VolumeOfKey(hash, volumes_.size());
-    index_->AfterRead(AsBytes(key), hash, slot.position, slot.lsn, nullptr);
+    index_->MarkCorrupt(AsBytes(key), hash, slot.position, slot.lsn);
     facts_[volume].extents[volumes_[volume].geometry.extent_of(slot.place.block)].evidence = true;
     ++result_.unknown_losses;
   }

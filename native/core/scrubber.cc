@@ -44,7 +44,7 @@ void Scrubber::ReadChunk() {
     const auto block = std::span<const uint8_t>(buffer_.first(bytes)).subspan(size_t{i} * kBlockBytes, kBlockBytes);
     // A block that fits no check may be one that is being written; what should live in it is missed in the end.
     (void)walker_.Take(next_block_ + i, block, [this](const ParsedRecord& record, RecordPlace place) {
-      if (!record.intact || !index_->Judge(record.key, KeyHash(record.key), record.fields.lsn, place).live) return;
+      if (!record.intact || !index_->Judge(record.key, KeyHash(record.key), record.fields.lsn, place, false).live) return;
       ++found_;
       ++stats_.records;
     });

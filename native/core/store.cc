@@ -235,19 +235,19 @@ bool StoreImpl::IsFull() const {
 }
 
 void StoreImpl::ForEachKey(KeyVisitor visit, void* context) const {
-  index_.ForEach([&](const KeyEntry& entry) {
-    const Slot* newest = entry.Newest();
-    if (newest != nullptr) visit(context, AsBytes(entry.key), newest->position, newest->header);
-  });
+  index_.Iterate(0, SIZE_MAX, visit, context);
 }
 
-uint64_t StoreImpl::Iterate(uint64_t cursor, size_t, KeyVisitor visit, void* context) const {
-  if (cursor == 0) ForEachKey(visit, context);
-  return kIterationEnd;
+uint64_t StoreImpl::Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const {
+  return index_.Iterate(cursor, limit, visit, context);
 }
 
-Status StoreImpl::Digests(uint32_t, std::span<uint64_t>) const {
-  return Status(StatusCode::kInvalidArgument, "not built");
+Status StoreImpl::Digests(uint32_t first, std::span<uint64_t> out) const {
+  if (first > kDigestBuckets || out.size() > kDigestBuckets - first) {
+    return Status(StatusCode::kInvalidArgument, "there are 65536 buckets (D20)");
+  }
+  index_.Digests(first, out);
+  return Status::Ok();
 }
 
 void StoreImpl::SetMerge(const MergeOptions& options) { keeper_->SetMerge(options); }

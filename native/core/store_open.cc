@@ -36,6 +36,12 @@ StoreId MakeStoreId(uint64_t seed) {
   return id;
 }
 
+// What the index is made with; options that say something else are refused at the open.
+uint32_t UsableDigestOffset(const StoreOptions& options) {
+  const bool usable = options.digest_offset % 8 == 0 && options.digest_offset < kHeaderBytes;
+  return usable ? options.digest_offset : kNoDigestOffset;
+}
+
 std::string NodeIdOf(const Superblock& super) { return {super.node_id.data(), super.node_id_bytes}; }
 
 }  // namespace
@@ -49,7 +55,7 @@ Status Store::Open(const StoreOptions& options, std::unique_ptr<Store>* out, Ope
 }
 
 StoreImpl::StoreImpl(const StoreOptions& options)
-    : options_(options), completions_(options.wake, options.wake_context), index_(options.cache_bytes) {
+    : options_(options), completions_(options.wake, options.wake_context), index_(options.cache_bytes, UsableDigestOffset(options)) {
   shared_.durability = options.durability;
   shared_.index = &index_;
   shared_.completions = &completions_;
@@ -66,6 +72,9 @@ Status StoreImpl::CheckOptions() const {
   if (options_.volumes.empty() || options_.volumes.size() > kMaxVolumes) return refuse("1 to 16 volumes are needed");
   if (options_.node_id.size() > kMaxNodeIdBytes) return refuse("the node id is longer than 64 bytes");
   if (!options_.stepped && options_.reader_threads == 0) return refuse("at least one reader thread is needed");
+  if (options_.digest_offset != UsableDigestOffset(options_)) {
+    return refuse("the digest offset is a multiple of 8 below 64, or none");
+  }
   for (const VolumeOptions& volume : options_.volumes) {
     if (volume.path.empty()) return refuse("a volume without a path");
     if (volume.bytes < kMinVolumeBytes) return refuse(volume.path + ": a volume needs at least 8 MiB");

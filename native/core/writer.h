@@ -20,8 +20,8 @@
 #include "extent_map.h"
 #include "io_lane.h"
 #include "key_index.h"
-#include "key_table.h"
 #include "run_builder.h"
+#include "run_keys.h"
 #include "sequencer.h"
 
 namespace plogdb {
@@ -120,7 +120,7 @@ class VolumeWriter {
   struct Run {
     RunBuilder builder;
     std::vector<BatchUnit> units;
-    KeyTable keys;
+    RunKeys keys;
     RunMark mark;
     RunKind kind = RunKind::kData;
     uint32_t records = 0;

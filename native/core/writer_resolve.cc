@@ -40,18 +40,18 @@ void VolumeWriter::ResolveOp(UnitOp* op, KeyState* state, Run* run) {
 // wrote the key meanwhile: it takes the header that it has now, its own position as its floor, and a new LSN.
 void VolumeWriter::ResolveMergeOp(BatchUnit* unit, UnitOp* op, Run* run) {
   const std::string_view key = AsText(unit->KeyOf(*op));
-  const RecordVerdict verdict = shared_->index->Judge(unit->KeyOf(*op), op->hash, op->lsn, op->from);
-  op->written = verdict.live;
+  const Verdict verdict = shared_->index->Judge(unit->KeyOf(*op), op->hash, op->lsn, op->from, false);
+  op->written = verdict.live && !verdict.corrupt;
   if (op->kind == UnitOpKind::kCopy) {
     if (op->written) ++run->records;
     return;
   }
   const bool touched =
       run->keys.Find(key, op->hash) != nullptr || (run == ahead_ && run_->keys.Find(key, op->hash) != nullptr);
-  op->written = verdict.live && verdict.decided && !touched;
+  op->written = verdict.live && verdict.decided() && !touched;
   if (!op->written) return;
   KeyState* state = StateFor(*unit, *op, run);
-  std::copy(verdict.header.begin(), verdict.header.end(), unit->MutableHeaderOf(*op).begin());
+  std::copy(verdict.slot.header.begin(), verdict.slot.header.end(), unit->MutableHeaderOf(*op).begin());
   op->floor = op->position;
   op->erased_below = state->erased_below;
   state->floor = op->floor;

@@ -1,0 +1,102 @@
+// One shard of the key index: table, entries, cached values, and the sums over its keys (statistics, digests), which every
+// change keeps up to date. A change is an Edit: the entry is unpacked, changed by whoever asked, and packed again. No lock
+// of its own: the index holds it.
+#ifndef PLOGDB_CORE_KEY_SHARD_H_
+#define PLOGDB_CORE_KEY_SHARD_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "entry_codec.h"
+#include "key_entry.h"
+#include "key_table.h"
+#include "slab_arena.h"
+#include "value_cache.h"
+
+namespace plogdb {
+
+// A hash from its top: shard, tag, and what the index does not look at.
+inline constexpr unsigned kShardBits = 5;
+inline constexpr unsigned kTagBits = 32;
+inline constexpr unsigned kUnusedBits = 64 - kShardBits - kTagBits;
+inline constexpr size_t kShards = size_t{1} << kShardBits;
+
+inline size_t ShardOfHash(uint64_t hash) { return hash >> (64 - kShardBits); }
+inline uint32_t TagOfHash(uint64_t hash) { return static_cast<uint32_t>(hash >> kUnusedBits); }
+
+// How a record is hashed for digests (D20).
+uint64_t DigestRecordHash(const Slot& slot, uint32_t digest_offset);
+// What a key contributes to its bucket.
+uint64_t DigestOfEntry(const KeyEntry& entry, uint32_t digest_offset);
+
+class KeyShard {
+ public:
+  struct Sums {
+    uint64_t live_keys = 0;
+    uint64_t corrupt_keys = 0;
+    std::array<uint64_t, 256> by_class{};
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+  };
+
+  // An entry on its way from one packed form to the next.
+  struct Edit {
+    KeyEntry entry;
+    uint32_t ref = 0;  // 0: not there yet
+    size_t bytes = 0;  // of the item
+    size_t at = 0;     // in the table
+  };
+
+  KeyShard(CacheBudget* budget, uint32_t digest_offset);
+
+  // Unpacks the key's entry. False: there is none; *out is an empty one with key and hash.
+  bool Get(std::string_view key, uint64_t hash, Edit* out) const;
+
+  // The same, and takes out of the sums what the entry contributes. End must follow.
+  bool Begin(std::string_view key, uint64_t hash, Edit* out);
+  // Puts the entry back, or away when it is empty; lets the values of released slots go, but for one that may be used for
+  // `fresh`. `value` becomes the cached one of `fresh` (or null) if the budget admits it; if not `push`, only into room.
+  void End(Edit* edit, Slot* fresh, const ValueRef& value, bool push);
+  void End(Edit* edit) { End(edit, nullptr, ValueRef(), false); }
+
+  // Throws one value out. False: there is none.
+  bool EvictOne();
+  // Evicts while the budget is exceeded and this shard has more than its share.
+  void EvictOwn();
+  // Moves entries so that little memory lies idle. Edits do not outlive it.
+  void Compact();
+
+  // Slots of the table in order, unpacked one by one.
+  const KeyTable& table() const { return table_; }
+  void UnpackAt(size_t at, KeyEntry* out) const;
+
+  void Reserve(size_t keys) { table_.Reserve(keys); }
+  void PrefetchEntry(uint32_t tag) const;
+
+  Sums& sums() { return sums_; }
+  const Sums& sums() const { return sums_; }
+  uint64_t cache_bytes() const { return cache_.bytes(); }
+  // Of table, entries, and digests; without what cached values are charged with.
+  uint64_t index_bytes() const;
+  // Of a bucket of this shard, counted from its first.
+  uint64_t Digest(uint32_t bucket) const { return digests_ == nullptr ? 0 : digests_[bucket]; }
+
+ private:
+  void Count(const KeyEntry& entry, uint64_t by);
+  void Store(Edit* edit);
+
+  const uint32_t digest_offset_;
+  CacheBudget* const budget_;
+  KeyTable table_;
+  SlabArena arena_;
+  SieveQueue cache_;
+  Sums sums_;
+  std::unique_ptr<uint64_t[]> digests_;  // made with the first key
+};
+
+}  // namespace plogdb
+
+#endif  // PLOGDB_CORE_KEY_SHARD_H_
