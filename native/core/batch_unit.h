@@ -40,6 +40,7 @@ struct BatchUnit {
   std::vector<uint8_t> keys;  // one after the other
   uint64_t record_bytes = 0;  // at most
   uint64_t directory_bytes = 0;
+  uint64_t summary_bytes = 0;  // at most
   bool writes = false;  // has a put or a deletion
   SpaceNeed need;       // what was reserved for it
 

@@ -61,6 +61,22 @@ void ExtentMap::FreeIfDead(uint32_t extent) {
   MaybeFree(&extents_[extent]);
 }
 
+bool ExtentMap::IsSealed(uint32_t extent, uint64_t life) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return extents_[extent].state == ExtentState::kSealed && extents_[extent].life.life == life;
+}
+
+void ExtentMap::SetLife(uint32_t extent, uint64_t life, uint64_t watermark) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  PLOGDB_ASSERT(life > extents_[extent].life.life, "D2");
+  extents_[extent].life = {life, watermark};
+}
+
+ExtentLife ExtentMap::Life(uint32_t extent) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return extents_[extent].life;
+}
+
 void ExtentMap::MaybeFree(Extent* extent) {
   const bool read = extent->reads > 0 && !CanaryOn(Canary::kFreedWhileRead);
   if (extent->state != ExtentState::kSealed || extent->live_records > 0 || read || extent->pinned) return;
@@ -88,6 +104,15 @@ void ExtentMap::ReleaseLive(uint32_t block, uint64_t bytes) {
   MaybeFree(&extent);
 }
 
+void ExtentMap::RestoreLive(uint32_t extent, uint64_t records, uint64_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Extent& it = extents_[extent];
+  PLOGDB_ASSERT(it.state == ExtentState::kOpen || it.state == ExtentState::kSealed, "D10");
+  it.live_records = static_cast<uint32_t>(records);
+  it.live_bytes = bytes;
+  live_bytes_ += bytes;
+}
+
 void ExtentMap::PinForRead(uint32_t block) {
   const std::lock_guard<std::mutex> lock(mutex_);
   ++extents_[geometry_.extent_of(block)].reads;
@@ -102,19 +127,21 @@ void ExtentMap::UnpinForRead(uint32_t block) {
 }
 
 // Each extent is filled until the next unit, with the directory that it carries along and the seal behind it, does not
-// fit: so at most `waste` blocks of an extent stay unused.
+// fit: so at most `waste` blocks of an extent stay unused. The summary's entries are promised in bytes; its trailer and
+// what its last block leaves empty are part of the waste.
 bool ExtentMap::Fits(const SpaceNeed& need) const {
   const uint64_t directory_cap = geometry_.extent_bytes / 8;
   const uint64_t directories =
       std::min(directory_cap, carried_directory_bytes_ + promised_directory_bytes_ + need.directory_bytes);
   const uint64_t waste =
-      std::max(largest_unit_blocks_, need.largest_unit_blocks) + 2 * uint64_t{BlocksForStream(directories)} + 4;
+      std::max(largest_unit_blocks_, need.largest_unit_blocks) + 2 * uint64_t{BlocksForStream(directories)} + 6;
   if (writable_ == 0) return false;
   const uint32_t reserved = need.only_deletions ? kReservedForDeletions : kReservedExtents;
   const uint64_t room = room_blocks_ > waste ? room_blocks_ - waste : 0;
   const uint64_t per_extent = geometry_.data_blocks() > waste ? geometry_.data_blocks() - waste : 0;
   const uint64_t capacity = free_ > reserved ? room + (free_ - reserved) * per_extent : 0;
-  return promised_blocks_ + need.blocks <= capacity;
+  const uint64_t summaries = BlocksForStream(promised_summary_bytes_ + need.summary_bytes);
+  return promised_blocks_ + need.blocks + summaries <= capacity;
 }
 
 bool ExtentMap::Reserve(const SpaceNeed& need) {
@@ -122,6 +149,7 @@ bool ExtentMap::Reserve(const SpaceNeed& need) {
   if (!Fits(need)) return false;
   promised_blocks_ += need.blocks;
   promised_directory_bytes_ += need.directory_bytes;
+  promised_summary_bytes_ += need.summary_bytes;
   promised_units_ += need.units;
   largest_unit_blocks_ = std::max(largest_unit_blocks_, need.largest_unit_blocks);
   return true;
@@ -132,6 +160,7 @@ void ExtentMap::Unreserve(const SpaceNeed& need) {
   PLOGDB_ASSERT(promised_units_ >= need.units && promised_blocks_ >= need.blocks, "D12");
   promised_blocks_ -= need.blocks;
   promised_directory_bytes_ -= need.directory_bytes;
+  promised_summary_bytes_ -= need.summary_bytes;
   promised_units_ -= need.units;
   if (promised_units_ == 0) largest_unit_blocks_ = 0;
 }
@@ -149,6 +178,7 @@ bool ExtentMap::IsFull() const {
   SpaceNeed ahead;
   ahead.largest_unit_blocks = geometry_.data_blocks() / 4;
   ahead.blocks = ahead.largest_unit_blocks + kAheadBytes / kBlockBytes;
+  ahead.summary_bytes = kAheadBytes / 4;
   return !Fits(ahead);
 }
 

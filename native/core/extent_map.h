@@ -26,6 +26,13 @@ struct SpaceNeed {
   uint64_t directory_bytes = 0;
   uint64_t units = 1;  // what the writer takes in one piece
   bool only_deletions = false;
+  uint64_t summary_bytes = 0;  // in the summaries of the extents it comes to lie in (D17)
+};
+
+// What an extent holds began with the run of id `life`; what was first written there has a higher LSN than `watermark`.
+struct ExtentLife {
+  uint64_t life = 0;  // 0: never written, as far as is known
+  uint64_t watermark = 0;
 };
 
 struct ExtentTotals {
@@ -46,16 +53,22 @@ class ExtentMap {
   void Seal(uint32_t extent);        // open -> sealed, or free when nothing lives there
   void Keep(uint32_t extent);        // never freed in this life of the store
   void FreeIfDead(uint32_t extent);  // after recovery: sealed and empty -> free
+  bool IsSealed(uint32_t extent, uint64_t life) const;  // in this life
+
+  // When the first run of a life is composed, and by recovery.
+  void SetLife(uint32_t extent, uint64_t life, uint64_t watermark);
+  ExtentLife Life(uint32_t extent) const;
 
   // Records: added when durable, released when what replaces them is durable (D5).
   void AddLive(uint32_t block, uint64_t bytes);
   void ReleaseLive(uint32_t block, uint64_t bytes);
+  void RestoreLive(uint32_t extent, uint64_t records, uint64_t bytes);  // recovery, once
 
   // Reads in flight hold their extent (D10).
   void PinForRead(uint32_t block);
   void UnpinForRead(uint32_t block);
 
-  // D12. `room_blocks` of the open extent is kept current by the writer.
+  // D12. `room_blocks` of the open extent, without what its summary needs, is kept current by the writer.
   bool Reserve(const SpaceNeed& need);
   void Unreserve(const SpaceNeed& need);
   void SetRoom(uint32_t room_blocks, uint64_t carried_directory_bytes);
@@ -70,6 +83,7 @@ class ExtentMap {
     uint32_t live_records = 0;
     uint32_t reads = 0;
     uint64_t live_bytes = 0;
+    ExtentLife life;
   };
 
   void MaybeFree(Extent* extent);
@@ -86,6 +100,7 @@ class ExtentMap {
   uint64_t carried_directory_bytes_ = 0;
   uint64_t promised_blocks_ = 0;
   uint64_t promised_directory_bytes_ = 0;
+  uint64_t promised_summary_bytes_ = 0;
   uint64_t promised_units_ = 0;
   uint64_t largest_unit_blocks_ = 0;
 };

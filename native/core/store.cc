@@ -60,6 +60,7 @@ void StoreImpl::AddToUnit(const BatchOp& op, uint64_t hash, BatchUnit* unit) con
     unit->writes = true;
     unit->record_bytes += RecordBound(op.key.size(), copy.value.size());
     unit->directory_bytes += DirectoryEntryBound(op.key.size());
+    unit->summary_bytes += SummaryEntryBound(op.key.size());
   }
   unit->ops.push_back(std::move(copy));
 }
@@ -81,12 +82,14 @@ StatusCode StoreImpl::GroupByKey(std::span<const BatchOp> ops, const std::vector
   for (const std::vector<size_t>& group : groups) {
     uint64_t bytes = 0;
     uint64_t directory = 0;
+    uint64_t summary = 0;
     for (const size_t i : group) {
       if (!Writes(ops[i])) continue;
       bytes += RecordBound(ops[i].key.size(), ops[i].value.size());
       directory += DirectoryEntryBound(ops[i].key.size());
+      summary += SummaryEntryBound(ops[i].key.size());
     }
-    if (bytes > MaxKeyUnitBytes(geometry) || directory > MaxSharedUnitBytes(geometry)) return StatusCode::kTooLarge;
+    if (bytes + summary > MaxKeyUnitBytes(geometry) || directory > MaxSharedUnitBytes(geometry)) return StatusCode::kTooLarge;
     if (units.empty() || units.back().record_bytes + bytes > MaxSharedUnitBytes(geometry)) units.emplace_back();
     for (const size_t i : group) AddToUnit(ops[i], hashes[i], &units.back());
   }
@@ -125,14 +128,16 @@ StatusCode StoreImpl::SplitBatch(std::span<const BatchOp> ops, Split* split) con
   });
   for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
     SpaceNeed& sum = split->need[volume];
-    sum = SpaceNeed{0, 0, 0, 0, only_deletions};
+    sum = SpaceNeed{0, 0, 0, 0, only_deletions, 0};
     for (BatchUnit& unit : split->units[volume]) {
       if (!unit.writes) continue;
       const uint64_t blocks = BlocksForStream(unit.record_bytes + unit.directory_bytes) + 1;
-      unit.need = SpaceNeed{blocks, blocks, unit.directory_bytes, 1, only_deletions};
+      const uint64_t with_summary = blocks + BlocksForStream(unit.summary_bytes) + 1;
+      unit.need = SpaceNeed{blocks, with_summary, unit.directory_bytes, 1, only_deletions, unit.summary_bytes};
       sum.blocks += blocks;
-      sum.largest_unit_blocks = std::max(sum.largest_unit_blocks, blocks);
+      sum.largest_unit_blocks = std::max(sum.largest_unit_blocks, with_summary);
       sum.directory_bytes += unit.directory_bytes;
+      sum.summary_bytes += unit.summary_bytes;
       ++sum.units;
     }
   }
@@ -268,6 +273,7 @@ void StoreImpl::Stats(StoreStats* out) const {
     out->mark_runs += writer.mark_runs;
     out->records_written += writer.records;
     out->bytes_written += writer.bytes;
+    out->summary_bytes += writer.summary_bytes;
     out->flush_us = std::max(out->flush_us, writer.flush_us);
     out->bytes_used += extents.used_extents * volume->geometry.extent_bytes;
     out->bytes_total += volume->geometry.volume_bytes;

@@ -28,6 +28,7 @@ VolumeWriter::VolumeWriter(const WriterShared* shared, uint32_t volume, BlockDev
       directory_entries_(start.directory_entries),
       directory_complete_(start.directory_complete),
       keep_first_extent_(start.keep_first_extent),
+      summaries_(&shared->store_id, volume, device, geometry, extents, std::move(start.summaries)),
       untouched_(std::move(start.untouched)) {}
 
 bool VolumeWriter::Enqueue(BatchUnit unit) {
@@ -47,6 +48,8 @@ void VolumeWriter::Finish() {
     if (!queued && phase_ != Phase::kWritten) break;
     if (!Step(&due)) break;
   }
+  while (phase_ == Phase::kIdle && WriteSummary()) {
+  }
   if (phase_ != Phase::kIdle || !mark_wanted_) return;
   WriteEmptyRun();
   if (phase_ == Phase::kWritten) FinishRun();
@@ -55,7 +58,7 @@ void VolumeWriter::Finish() {
 // A mark, or a seal where no mark fits any more.
 void VolumeWriter::WriteEmptyRun() {
   run_records_ = 0;
-  WriteRun(FitsInExtent(EmptyRunBytes(directory_.size()), 0) ? RunKind::kMark : RunKind::kSeal);
+  WriteRun(FitsInExtent(EmptyRunBytes(directory_.size()), 0, 0) ? RunKind::kMark : RunKind::kSeal);
 }
 
 WriterStats VolumeWriter::stats() const {
@@ -77,9 +80,10 @@ void VolumeWriter::RefuseAll(StatusCode status) {
 
 uint32_t VolumeWriter::Room() const { return extent_ == kNoExtent ? 0 : geometry_.end_block(extent_) - next_block_; }
 
-// A run fits when a seal with its directory still fits behind it.
-bool VolumeWriter::FitsInExtent(uint64_t stream_bytes, uint64_t directory_bytes) const {
-  return BlocksForStream(stream_bytes) + BlocksForStream(EmptyRunBytes(directory_bytes)) <= Room();
+// A run fits when a seal with its directory still fits behind it, and the extent's summary behind that.
+bool VolumeWriter::FitsInExtent(uint64_t stream_bytes, uint64_t directory_bytes, uint64_t summary_bytes) const {
+  const uint32_t seal = BlocksForStream(EmptyRunBytes(directory_bytes));
+  return BlocksForStream(stream_bytes) + seal + summaries_.blocks(summary_bytes) <= Room();
 }
 
 VolumeWriter::Taken VolumeWriter::TakeUnits() {
@@ -87,19 +91,22 @@ VolumeWriter::Taken VolumeWriter::TakeUnits() {
   const std::lock_guard<std::mutex> lock(mutex_);
   uint64_t stream = EmptyRunBytes(directory_.size());
   uint64_t directory = 0;
+  uint64_t summary = 0;
   while (!queue_.empty()) {
     BatchUnit& unit = queue_.front();
     if (unit.writes) {
       const uint64_t more_stream = stream + unit.record_bytes;
       const uint64_t more_directory = directory + unit.directory_bytes;
+      const uint64_t more_summary = summary + unit.summary_bytes;
       const bool first = directory == 0;
-      if (!FitsInExtent(more_stream, more_directory)) {
+      if (!FitsInExtent(more_stream, more_directory, more_summary)) {
         if (units_.empty()) return Taken::kNeedsRoom;
         break;
       }
       if (!first && (more_stream > kMaxRunBytes || more_directory > geometry_.extent_bytes / 8)) break;
       stream = more_stream;
       directory = more_directory;
+      summary = more_summary;
     }
     units_.push_back(std::move(unit));
     queue_.pop_front();
@@ -213,13 +220,17 @@ void VolumeWriter::WriteRun(RunKind kind) {
   run_directory_entries_ = 0;
   run_started_us_ = Now();
   const RunTicket ticket = shared_->sequencer->Begin(volume_, blocks, run_records_);
-  if (std::exchange(fresh_extent_, false)) life_ = ticket.first_id;
+  if (std::exchange(fresh_extent_, false)) {
+    life_ = ticket.first_id;
+    extents_->SetLife(extent_, life_, ticket.watermark);
+  }
   run_ = {ticket.first_id, next_block_, static_cast<uint16_t>(blocks), static_cast<uint16_t>(run_records_ > 0 ? 1 : 0)};
   RunHead head{};
   head.kind = static_cast<uint8_t>(kind);
   head.directory_entries = directory_entries_;
   head.directory_complete = directory_complete_ ? 1 : 0;
   head.announced = CanaryOn(Canary::kAnnouncementSkipped) ? kNoExtent : announced_;
+  run_found_ = {run_, kind, head.announced, ticket.watermark, ticket.marks};
   builder_.Begin(head, ticket, directory_, stream, run_records_, next_block_);
   AppendRecords(ticket.first_lsn);
   const auto run = builder_.Finish(shared_->store_id, volume_, life_);
@@ -246,11 +257,11 @@ void VolumeWriter::FinishRun() {
   const uint64_t now = Now();
   last_run_us_ = now;
   mark_wanted_ = run_records_ > 0;
+  summaries_.AddRun(run_found_, life_);
   if (run_kind_ == RunKind::kSeal) {
     extents_->Seal(extent_);
     extent_ = kNoExtent;
   }
-  extents_->SetRoom(Room(), directory_.size());
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (shared_->durability == Durability::kFlush) ++stats_.flushes;
@@ -262,10 +273,13 @@ void VolumeWriter::FinishRun() {
     stats_.flush_us = stats_.flush_us == 0 ? took : (stats_.flush_us * 15 + took) / 16;
   }
   ApplyUnits();
+  const uint32_t room = Room();
+  extents_->SetRoom(room - std::min(room, summaries_.blocks()), directory_.size());
   shared_->sequencer->Durable(volume_, run_);
   phase_ = Phase::kIdle;
   EndUnits(StatusCode::kOk);
-  ZeroFill(false);
+  WriteSummariesInStep();
+  if (phase_ == Phase::kIdle) ZeroFill(false);
 }
 
 void VolumeWriter::ApplyUnits() {
@@ -291,6 +305,7 @@ void VolumeWriter::ApplyUnits() {
       record.head_bytes = op.head_bytes;
       record.payload_crc = op.payload_crc;
       extents_->AddLive(record.place.block, RecordBytes(record));
+      summaries_.AddRecord(record);
       DeadRecords dead;
       shared_->index->Apply(record, op.hash, true, &dead);
       for (uint32_t i = 0; i < dead.count; ++i) {
@@ -365,7 +380,29 @@ bool VolumeWriter::Idle(uint64_t* due_us) {
     }
     *due_us = due;
   }
-  return ZeroFill(true);
+  return WriteSummary() || (phase_ == Phase::kIdle && ZeroFill(true));
+}
+
+// D17: a part of what waits. False when nothing does.
+bool VolumeWriter::WriteSummary() {
+  if (!summaries_.waiting()) return false;
+  uint64_t bytes = 0;
+  const Status status = summaries_.Step(&bytes);
+  if (!status.ok()) {
+    Fail(status);
+    return false;
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  stats_.summary_bytes += bytes;
+  return true;
+}
+
+// No faster than the open extent fills, so that callers wait for few parts; and done long before it is full.
+void VolumeWriter::WriteSummariesInStep() {
+  const uint64_t used = extent_ == kNoExtent ? 0 : geometry_.extent_bytes - uint64_t{Room()} * kBlockBytes;
+  while (summaries_.waiting() && summaries_.step_bytes_done() < used) {
+    if (!WriteSummary()) return;
+  }
 }
 
 // D1: ahead of use, at leisure when idle, else in step with what is written.

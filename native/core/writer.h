@@ -19,6 +19,7 @@
 #include "key_index.h"
 #include "run_builder.h"
 #include "sequencer.h"
+#include "summary_writer.h"
 
 namespace plogdb {
 
@@ -37,6 +38,7 @@ struct WriterStart {
   uint32_t directory_entries = 0;
   bool directory_complete = true;
   bool keep_first_extent = false;  // the opening run is the only witness of a loss: its extent is never freed
+  SummaryStart summaries;
   std::vector<bool> untouched;     // by extent: nothing was ever written there
 };
 
@@ -47,6 +49,7 @@ struct WriterStats {
   uint64_t records = 0;
   uint64_t bytes = 0;
   uint64_t flush_us = 0;
+  uint64_t summary_bytes = 0;
 };
 
 // What all volumes share. Outlives the writers.
@@ -92,7 +95,7 @@ class VolumeWriter {
   uint64_t Now() const { return shared_->now_us(shared_->now_context); }
   uint64_t EmptyRunBytes(uint64_t directory_bytes) const { return RunHeadBytes(volumes_) + directory_bytes; }
   uint32_t Room() const;
-  bool FitsInExtent(uint64_t stream_bytes, uint64_t directory_bytes) const;
+  bool FitsInExtent(uint64_t stream_bytes, uint64_t directory_bytes, uint64_t summary_bytes) const;
   enum class Taken : uint8_t { kNothing, kUnits, kNeedsRoom };
   Taken TakeUnits();
   void ResolveOps();
@@ -107,6 +110,8 @@ class VolumeWriter {
   void EndUnits(StatusCode status);
   bool Idle(uint64_t* due_us);
   bool ZeroFill(bool idle);
+  bool WriteSummary();
+  void WriteSummariesInStep();
   void Fail(const Status& status);
 
   const WriterShared* const shared_;
@@ -126,6 +131,7 @@ class VolumeWriter {
   std::vector<BatchUnit> units_;  // of the run on its way
   RunBuilder builder_;
   RunMark run_;  // on its way
+  FoundRun run_found_;  // the same, as the extent's summary tells it
   RunKind run_kind_ = RunKind::kData;
   uint32_t run_records_ = 0;
   uint64_t run_started_us_ = 0;
@@ -143,6 +149,7 @@ class VolumeWriter {
   uint32_t directory_entries_;
   bool directory_complete_;
   const bool keep_first_extent_;
+  SummaryWriter summaries_;
   bool mark_wanted_ = false;
   uint64_t last_run_us_ = 0;
   std::vector<bool> untouched_;
