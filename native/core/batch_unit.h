@@ -11,6 +11,7 @@
 #include "extent_map.h"
 #include "record.h"
 #include "store.h"
+#include "summary.h"
 
 namespace plogdb {
 
@@ -46,6 +47,7 @@ struct BatchUnit {
   std::vector<uint8_t> bytes;  // per operation a header of kHeaderBytes, then the key
   uint64_t record_bytes = 0;   // at most
   uint64_t directory_bytes = 0;
+  uint64_t summary_bytes = 0;
   bool writes = false;  // has anything but marks
   SpaceNeed need;       // what was reserved for it
 
@@ -73,11 +75,19 @@ struct BatchUnit {
     return &op;
   }
 
+  // What it needs of its volume in the worst case, its entries in the extent's summary included.
+  SpaceNeed Need(SpaceClass space_class) const {
+    const uint64_t blocks = BlocksForStream(record_bytes + directory_bytes) + 1;
+    const uint64_t with_summary = blocks + BlocksForStream(summary_bytes) + 1;
+    return {blocks, with_summary, directory_bytes, summary_bytes, 1, space_class};
+  }
+
   // Counts what the operation writes at most.
   void CountWritten(const UnitOp& op) {
     writes = true;
     record_bytes += RecordBound(op.key_bytes, op.value.size());
     directory_bytes += DirectoryEntryBound(op.key_bytes);
+    summary_bytes += SummaryEntryBound(op.key_bytes);
   }
 };
 

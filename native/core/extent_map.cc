@@ -51,6 +51,11 @@ void ExtentMap::SetLife(uint32_t extent, uint64_t life, uint64_t watermark) {
   extents_[extent].watermark = watermark;
 }
 
+bool ExtentMap::IsSealed(uint32_t extent, uint64_t life) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return extents_[extent].state == ExtentState::kSealed && extents_[extent].life == life;
+}
+
 // The oldest life first, so that old leftovers do not stay for ever (D13).
 uint32_t ExtentMap::Announce() {
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -138,13 +143,14 @@ void ExtentMap::UnpinForRead(uint32_t block) {
 }
 
 // Each extent is filled until the next unit, with the directory that it carries along and the seal behind it, does not
-// fit: so at most `waste` blocks of an extent stay unused.
+// fit: so at most `waste` blocks of an extent stay unused. The summary's entries are promised in bytes; its trailer and
+// what its last block leaves empty are part of the waste.
 bool ExtentMap::Fits(const SpaceNeed& need) const {
   const uint64_t directory_cap = geometry_.extent_bytes / 8;
   const uint64_t directories =
       std::min(directory_cap, carried_directory_bytes_ + promised_directory_bytes_ + need.directory_bytes);
   const uint64_t waste =
-      std::max(largest_unit_blocks_, need.largest_unit_blocks) + 2 * uint64_t{BlocksForStream(directories)} + 4;
+      std::max(largest_unit_blocks_, need.largest_unit_blocks) + 2 * uint64_t{BlocksForStream(directories)} + 6;
   if (writable_ == 0) return false;
   const uint32_t reserved = ReservedFor(need.space_class);
   const uint64_t room = room_blocks_ > waste ? room_blocks_ - waste : 0;
@@ -152,7 +158,8 @@ bool ExtentMap::Fits(const SpaceNeed& need) const {
   // Merge may fill the open extent to its end: what it empties is what comes next.
   if (free_ <= reserved && need.space_class != SpaceClass::kMerge) return false;
   const uint64_t capacity = room + (free_ - reserved) * per_extent;
-  return promised_blocks_ + need.blocks <= capacity;
+  const uint64_t summaries = BlocksForStream(promised_summary_bytes_ + need.summary_bytes);
+  return promised_blocks_ + need.blocks + summaries <= capacity;
 }
 
 bool ExtentMap::Reserve(const SpaceNeed& need) {
@@ -160,6 +167,7 @@ bool ExtentMap::Reserve(const SpaceNeed& need) {
   if (!Fits(need)) return false;
   promised_blocks_ += need.blocks;
   promised_directory_bytes_ += need.directory_bytes;
+  promised_summary_bytes_ += need.summary_bytes;
   promised_units_ += need.units;
   largest_unit_blocks_ = std::max(largest_unit_blocks_, need.largest_unit_blocks);
   return true;
@@ -170,6 +178,7 @@ void ExtentMap::Unreserve(const SpaceNeed& need) {
   PLOGDB_ASSERT(promised_units_ >= need.units && promised_blocks_ >= need.blocks, "D12");
   promised_blocks_ -= need.blocks;
   promised_directory_bytes_ -= need.directory_bytes;
+  promised_summary_bytes_ -= need.summary_bytes;
   promised_units_ -= need.units;
   if (promised_units_ == 0) largest_unit_blocks_ = 0;
 }
@@ -184,6 +193,7 @@ bool ExtentMap::FitsAhead() const {
   SpaceNeed ahead;
   ahead.largest_unit_blocks = geometry_.data_blocks() / 4;
   ahead.blocks = ahead.largest_unit_blocks + kAheadBytes / kBlockBytes;
+  ahead.summary_bytes = kAheadBytes / 4;
   return Fits(ahead);
 }
 

@@ -30,6 +30,7 @@ struct SpaceNeed {
   uint64_t blocks = 0;
   uint64_t largest_unit_blocks = 0;  // what must lie in one extent, and so may be left over at the end of another
   uint64_t directory_bytes = 0;
+  uint64_t summary_bytes = 0;  // in the summaries of the extents it comes to lie in (D17)
   uint64_t units = 1;  // what the writer takes in one piece
   SpaceClass space_class = SpaceClass::kOrdinary;
 };
@@ -67,6 +68,7 @@ class ExtentMap {
   // The life that an extent's content belongs to, and the watermark that its first run carries: every LSN first written
   // in it is above (D13).
   void SetLife(uint32_t extent, uint64_t life, uint64_t watermark);
+  bool IsSealed(uint32_t extent, uint64_t life) const;  // in this life
   uint32_t Announce();               // a free extent, or kNoExtent: the oldest life first, then what was never written
   void Open(uint32_t extent);        // announced -> open
   void Seal(uint32_t extent);        // open -> sealed, or free when nothing lives there
@@ -85,7 +87,7 @@ class ExtentMap {
   void PinForRead(uint32_t block);
   void UnpinForRead(uint32_t block);
 
-  // D12. `room_blocks` of the open extent is kept current by the writer.
+  // D12. `room_blocks` of the open extent, without what its summary needs, is kept current by the writer.
   bool Reserve(const SpaceNeed& need);
   void Unreserve(const SpaceNeed& need);
   void SetRoom(uint32_t room_blocks, uint64_t carried_directory_bytes);
@@ -143,6 +145,7 @@ class ExtentMap {
   uint64_t carried_directory_bytes_ = 0;
   uint64_t promised_blocks_ = 0;
   uint64_t promised_directory_bytes_ = 0;
+  uint64_t promised_summary_bytes_ = 0;
   uint64_t promised_units_ = 0;
   uint64_t largest_unit_blocks_ = 0;
 };

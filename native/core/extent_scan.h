@@ -10,29 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "extent_history.h"
 #include "format.h"
 #include "record.h"
 #include "run_parser.h"
 
 namespace plogdb {
-
-// A run known by what another one says of it: it was durable. With its directory when that can be read.
-struct RunReference {
-  uint32_t volume = 0;
-  RunMark mark;
-  uint32_t holder = kNoExtent;  // extent of the same volume in which this is said; kNoExtent: elsewhere
-  bool directory_known = false;
-  uint32_t directory_entries = 0;
-  std::vector<uint8_t> directory;
-};
-
-struct FoundRun {
-  RunMark mark;
-  RunKind kind = RunKind::kData;
-  uint32_t announced = kNoExtent;
-  uint64_t watermark = 0;
-  std::vector<RunMark> marks;
-};
 
 // A record told by or saved from a broken place; owns its key.
 struct ToldRecord {

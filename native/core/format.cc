@@ -7,29 +7,13 @@
 #include "assert.h"
 #include "canary.h"
 #include "crc32c.h"
+#include "varint.h"
 
 namespace plogdb {
 namespace {
 
 constexpr size_t kBlockCrcStart = 8;
 constexpr size_t kSuperCrcStart = 12;
-
-void AppendVarint(uint64_t value, std::vector<uint8_t>* out) {
-  for (; value >= 0x80; value >>= 7) out->push_back(static_cast<uint8_t>(value | 0x80));
-  out->push_back(static_cast<uint8_t>(value));
-}
-
-bool ReadVarint(std::span<const uint8_t>* bytes, uint64_t* value) {
-  *value = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    if (bytes->empty()) return false;
-    const uint8_t byte = bytes->front();
-    *bytes = bytes->subspan(1);
-    *value |= uint64_t{byte & 0x7fu} << shift;
-    if (byte < 0x80) return true;
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -68,11 +52,11 @@ void SealBlock(std::span<uint8_t> block) {
 }
 
 std::optional<BlockHeader> ReadBlockHeader(std::span<const uint8_t> block, const StoreId& store_id, uint32_t volume,
-                                           uint32_t number) {
+                                           uint32_t number, uint32_t magic) {
   PLOGDB_ASSERT(block.size() == kBlockBytes, "D2");
   BlockHeader header;
   std::memcpy(&header, block.data(), sizeof(header));
-  if (header.magic != kBlockMagic || header.version != kFormatVersion) return std::nullopt;
+  if (header.magic != magic || header.version != kFormatVersion) return std::nullopt;
   if (header.crc != Crc32c(block.subspan(kBlockCrcStart))) return std::nullopt;
   if (header.store_id != store_id) return std::nullopt;
   const bool address_fits = header.volume == volume && header.block == number;

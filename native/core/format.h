@@ -197,7 +197,7 @@ void SealBlock(std::span<uint8_t> block);
 
 // Checks magic, version, checksum, store id and own address. Empty when anything does not fit.
 std::optional<BlockHeader> ReadBlockHeader(std::span<const uint8_t> block, const StoreId& store_id, uint32_t volume,
-                                           uint32_t number);
+                                           uint32_t number, uint32_t magic = kBlockMagic);
 
 // CRC32C of key and value, which the head's own is built upon; also the engine's own hash of a record (D20).
 uint32_t PayloadCrc(std::span<const uint8_t> key, std::span<const uint8_t> value);

@@ -88,7 +88,6 @@ bool KeyEntry::ApplyDrop(const Record& record, DeadRecords* dead, const PlaceOrd
     dead->Add(record.place, RecordBytes(record));
     return false;
   }
-  if (twin && record.place == marker_place && record.corrupt == marker_corrupt) return false;  // the very same
   if (twin && !Prefers(record, marker_corrupt, marker_place, order)) {
     dead->Add(record.place, RecordBytes(record), true);
     return false;
@@ -119,7 +118,6 @@ void KeyEntry::Erase(uint64_t below, DeadRecords* dead) {
 
 // The record is there already: merge copied it, and both copies were found.
 bool KeyEntry::ApplyTwin(const Record& record, Slot* same, DeadRecords* dead, const PlaceOrder* order) {
-  if (record.place == same->place && record.corrupt == same->corrupt) return false;  // the very same
   if (!Prefers(record, same->corrupt, same->place, order)) {
     dead->Add(record.place, RecordBytes(record), true);
     return false;

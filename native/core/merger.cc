@@ -129,8 +129,7 @@ void Merger::ReadChunk() {
 // False when the writer takes no more: for want of room, or because the store failed.
 bool Merger::HandOver() {
   for (BatchUnit& unit : found_) {
-    const uint64_t blocks = BlocksForStream(unit.record_bytes + unit.directory_bytes) + 1;
-    unit.need = SpaceNeed{blocks, blocks, unit.directory_bytes, 1, SpaceClass::kMerge};
+    unit.need = unit.Need(SpaceClass::kMerge);
     const SpaceNeed need = unit.need;
     if (!extents_->Reserve(need)) return false;
     if (!writer_->EnqueueCopies(std::move(unit))) {

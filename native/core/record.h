@@ -24,6 +24,7 @@ struct RecordPlace {
 class PlaceOrder {
  public:
   virtual ~PlaceOrder() = default;
+  // False when they are one place.
   virtual bool Later(RecordPlace a, RecordPlace b) const = 0;
 };
 

@@ -1,9 +1,10 @@
-// The scan. Order of extents and volumes does not matter: the index decides by LSN alone (D4), and everything doubtful
-// is put off until all references are known.
+// The order of extents and volumes does not matter: the index decides by LSN alone (D4), and everything doubtful is put
+// off until all references are known. So several threads read extents, each for itself.
 #include "recovery.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <atomic>
+#include <thread>
 #include <utility>
 
 #include "assert.h"
@@ -12,61 +13,86 @@
 namespace plogdb {
 namespace {
 
-constexpr uint64_t kProbeBytes = 64 << 10;  // an extent that begins with so many zeros was never written
-constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
 constexpr uint64_t kLsnJump = uint64_t{1} << 24;  // beyond what unfinished runs may have used
+
+// Calls work(thread, index) for every index, by as many threads.
+template <typename Work>
+void InParallel(uint32_t threads, size_t count, const Work& work) {
+  std::atomic<size_t> next{0};  // relaxed: hands out numbers; joining orders the rest
+  const auto run = [&](uint32_t thread) {
+    for (size_t i = next.fetch_add(1, std::memory_order_relaxed); i < count;
+         i = next.fetch_add(1, std::memory_order_relaxed)) {
+      work(thread, i);
+    }
+  };
+  std::vector<std::thread> others;
+  for (uint32_t thread = 1; thread < threads && thread < count; ++thread) others.emplace_back(run, thread);
+  run(0);
+  for (std::thread& other : others) other.join();
+}
 
 }  // namespace
 
-Recovery::Recovery(const StoreId& store_id, std::vector<RecoveryVolume> volumes, KeyIndex* index)
-    : store_id_(store_id), volumes_(std::move(volumes)), index_(index), facts_(volumes_.size()) {
+Recovery::Recovery(const StoreId& store_id, std::vector<RecoveryVolume> volumes, KeyIndex* index,
+                   const RecoveryOptions& options)
+    : store_id_(store_id),
+      volumes_(std::move(volumes)),
+      index_(index),
+      threads_(options.threads),
+      lives_(volumes_),
+      sink_(index, &volumes_, &lives_),
+      reader_(&context_, &sink_),
+      facts_(volumes_.size()) {
+  PLOGDB_ASSERT(threads_ > 0, "threads");
+  context_.store_id = &store_id_;
+  context_.volumes = &volumes_;
+  context_.lives = &lives_;
+  context_.force_scan = options.force_scan;
   for (size_t i = 0; i < volumes_.size(); ++i) facts_[i].extents.resize(volumes_[i].geometry.extents());
 }
 
-// Reads to the end, or until a chunk of zeros. What cannot be read is broken: it becomes bytes that fit no checksum.
-std::span<const uint8_t> Recovery::ReadExtent(uint32_t volume, uint32_t extent, bool whole) {
-  const RecoveryVolume& from = volumes_[volume];
-  const uint64_t size = from.geometry.extent_bytes - kBlockBytes;
-  const uint64_t offset = uint64_t{from.geometry.first_data_block(extent)} * kBlockBytes;
-  buffer_.Reserve(size);
-  uint64_t got = 0;
-  bool zero = false;
-  while (got < size && (whole || !zero)) {
-    const uint64_t count = std::min(got == 0 ? kProbeBytes : kChunkBytes, size - got);
-    const auto part = buffer_.first(size).subspan(got, count);
-    if (!from.device->Read(offset + got, part).ok()) {
-      for (uint64_t at = 0; at < count; at += kBlockBytes) {
-        const auto block = part.subspan(at, kBlockBytes);
-        if (!from.device->Read(offset + got + at, block).ok()) std::fill(block.begin(), block.end(), uint8_t{0xff});
-      }
+// The one that was written last is read to its end, and takes longest: it comes first. Its life tells it; that is a
+// guess only, ReadOn knows.
+std::vector<Recovery::ExtentTask> Recovery::OrderTasks() {
+  std::vector<ExtentTask> tasks;
+  for (uint32_t volume = 0; volume < facts_.size(); ++volume) {
+    for (uint32_t extent = 0; extent < facts_[volume].extents.size(); ++extent) {
+      tasks.push_back({volume, extent, false});
     }
-    zero = IsZero(part);
-    got += count;
   }
-  return buffer_.first(got);
+  std::vector<uint64_t> life(tasks.size(), 0);
+  std::vector<std::unique_ptr<ExtentReader>> readers;
+  for (uint32_t i = 0; i < threads_; ++i) readers.push_back(std::make_unique<ExtentReader>(&context_, &sink_));
+  InParallel(threads_, tasks.size(), [&](uint32_t thread, size_t i) {
+    const ExtentEnds ends = readers[thread]->ReadEnds(tasks[i].volume, tasks[i].extent);
+    if (ends.first) life[i] = ends.first->life;
+  });
+  std::vector<size_t> newest(facts_.size(), tasks.size());
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    size_t* at = &newest[tasks[i].volume];
+    if (life[i] > 0 && (*at == tasks.size() || life[i] > life[*at])) *at = i;
+  }
+  for (const size_t i : newest) {
+    if (i < tasks.size()) tasks[i].whole = true;
+  }
+  std::stable_partition(tasks.begin(), tasks.end(), [](const ExtentTask& task) { return task.whole; });
+  return tasks;
 }
 
-// Of two copies of a record the one in the extent whose life began later: merge copies forward.
-class Recovery::LifeOrder : public PlaceOrder {
- public:
-  LifeOrder(const Geometry& geometry, const VolumeFacts& facts) : geometry_(geometry), facts_(facts) {}
-
-  bool Later(RecordPlace a, RecordPlace b) const override { return LifeOf(a) >= LifeOf(b); }
-
- private:
-  uint64_t LifeOf(RecordPlace place) const { return facts_.extents[geometry_.extent_of(place.block)].life; }
-
-  const Geometry& geometry_;
-  const VolumeFacts& facts_;
-};
-
-void Recovery::ApplyRecord(Record record) {
-  result_.watermark = std::max(result_.watermark, record.lsn);
-  DeadRecords dead;
-  const uint64_t hash = KeyHash(AsBytes(record.key));
-  const uint32_t volume = VolumeOfKey(hash, volumes_.size());
-  const LifeOrder order(volumes_[volume].geometry, facts_[volume]);
-  index_->Apply(record, hash, false, &dead, &order);
+void Recovery::ReadAll() {
+  const std::vector<ExtentTask> tasks = OrderTasks();
+  std::vector<ExtentFinding> found(tasks.size());
+  std::vector<std::unique_ptr<RecordSink>> sinks;
+  std::vector<std::unique_ptr<ExtentReader>> readers;
+  for (uint32_t i = 0; i < threads_; ++i) {
+    sinks.push_back(std::make_unique<RecordSink>(index_, &volumes_, &lives_));
+    readers.push_back(std::make_unique<ExtentReader>(&context_, sinks[i].get()));
+  }
+  InParallel(threads_, tasks.size(), [&](uint32_t thread, size_t i) {
+    found[i] = readers[thread]->Read(tasks[i].volume, tasks[i].extent, tasks[i].whole);
+  });
+  for (const auto& sink : sinks) sink_.Add(*sink);
+  for (size_t i = 0; i < tasks.size(); ++i) Take(tasks[i].volume, tasks[i].extent, std::move(found[i]));
 }
 
 void Recovery::NoteReference(RunReference reference) {
@@ -79,67 +105,39 @@ void Recovery::NoteReference(RunReference reference) {
   references_.push_back(std::move(reference));
 }
 
-void Recovery::TakeRuns(uint32_t volume, uint32_t extent, const ExtentScan& scan) {
-  for (const FoundRun& run : scan.runs()) {
-    max_seen_lsn_ = std::max(max_seen_lsn_, run.watermark);
-    if (run.announced < facts_[volume].extents.size()) {
-      uint64_t* at = &facts_[volume].extents[run.announced].announced_at;
-      *at = std::max(*at, run.mark.first_id);
-    }
-    if (run.mark.first_id > facts_[volume].newest_known.mark.first_id) {
-      facts_[volume].newest_known = {volume, run.mark, kNoExtent, false, 0, {}};
-    }
-    for (uint32_t other = 0; other < run.marks.size(); ++other) {
-      if (other == volume) continue;
-      if (run.marks[other].first_id > facts_[other].newest_known.mark.first_id) {
-        facts_[other].newest_known = {other, run.marks[other], kNoExtent, false, 0, {}};
-      }
-    }
+void Recovery::Take(uint32_t volume, uint32_t extent, ExtentFinding finding) {
+  ExtentFacts& facts = facts_[volume].extents[extent];
+  static_cast<ExtentFinding&>(facts) = std::move(finding);
+  const ExtentHistory& history = facts.history;
+  max_id_ = std::max(max_id_, facts.max_id);
+  max_seen_lsn_ = std::max(max_seen_lsn_, history.watermark);
+  result_.watermark = std::max(result_.watermark, facts.max_lsn);
+  for (const Announcement& announcement : history.announced) {
+    if (announcement.extent >= facts_[volume].extents.size()) continue;
+    uint64_t* at = &facts_[volume].extents[announcement.extent].announced_at;
+    *at = std::max(*at, announcement.id);
   }
-  if (!scan.runs().empty()) facts_[volume].extents[extent].newest = scan.runs().back();
-  if (!scan.before()) return;
-  RunReference before = *scan.before();
+  const auto note = [this](uint32_t of, const RunMark& mark) {
+    if (mark.first_id <= facts_[of].newest_known.mark.first_id) return;
+    facts_[of].newest_known = {of, mark, kNoExtent, false, 0, {}};
+  };
+  note(volume, history.newest.mark);
+  for (uint32_t other = 0; other < history.marks.size(); ++other) {
+    if (other != volume) note(other, history.marks[other]);
+  }
+  if (!facts.before) return;
+  RunReference before = *facts.before;
   before.holder = extent;
   NoteReference(std::move(before));
-}
-
-void Recovery::ScanExtent(uint32_t volume, uint32_t extent, bool whole) {
-  const std::span<const uint8_t> bytes = ReadExtent(volume, extent, whole);
-  const uint32_t first_block = volumes_[volume].geometry.first_data_block(extent);
-  ExtentFacts& facts = facts_[volume].extents[extent];
-  ExtentFacts fresh;
-  fresh.announced_at = facts.announced_at;
-  fresh.whole = whole;
-  fresh.read_end = first_block + static_cast<uint32_t>(bytes.size() / kBlockBytes);
-  fresh.end = first_block;
-  fresh.touched = !IsZero(bytes);
-  facts = std::move(fresh);
-  if (!facts.touched) return;
-  ExtentScan scan({&store_id_, volume, volumes_.size(), first_block, 0, bytes});
-  facts.life = scan.life();
-  facts.end = scan.end();
-  facts.unfinished = scan.unfinished();
-  max_id_ = std::max(max_id_, scan.max_id());
-  TakeRuns(volume, extent, scan);
-  scan.ForEachRecord([this](const ParsedRecord& parsed, RecordPlace place) {
-    Record record = parsed.ToRecord();
-    record.place = place;
-    if (parsed.intact) record.value = ValueRef::Copy(parsed.value);
-    ApplyRecord(std::move(record));
-  });
-  BrokenPlaces broken = scan.FindBroken({});
-  facts.broken = broken.places > 0;
-  facts.unknown = broken.unknown;
-  facts.told = std::move(broken.told);
 }
 
 uint32_t Recovery::NewestExtent(uint32_t volume) const {
   const auto& extents = facts_[volume].extents;
   uint32_t newest = kNoExtent;
   for (uint32_t extent = 0; extent < extents.size(); ++extent) {
-    if (extents[extent].newest.mark.first_id == 0 || extents[extent].dead()) continue;
+    if (extents[extent].newest().mark.first_id == 0 || extents[extent].dead()) continue;
     const bool newer =
-        newest == kNoExtent || extents[extent].newest.mark.first_id > extents[newest].newest.mark.first_id;
+        newest == kNoExtent || extents[extent].newest().mark.first_id > extents[newest].newest().mark.first_id;
     if (newer) newest = extent;
   }
   return newest;
@@ -149,7 +147,7 @@ uint32_t Recovery::NewestExtent(uint32_t volume) const {
 bool Recovery::WantsWholeRead(uint32_t volume, uint32_t extent) const {
   const ExtentFacts& facts = facts_[volume].extents[extent];
   if (facts.whole) return false;
-  if (facts.dead() || extent == NewestExtent(volume)) return true;
+  if (facts.dead() || (extent == NewestExtent(volume) && !facts.summarized)) return true;
   const Geometry& geometry = volumes_[volume].geometry;
   for (const RunReference& reference : references_) {
     if (reference.volume != volume || geometry.extent_of(reference.mark.block) != extent) continue;
@@ -165,7 +163,7 @@ void Recovery::ReadOn() {
     for (uint32_t volume = 0; volume < facts_.size(); ++volume) {
       for (uint32_t extent = 0; extent < facts_[volume].extents.size(); ++extent) {
         if (!WantsWholeRead(volume, extent)) continue;
-        ScanExtent(volume, extent, true);
+        Take(volume, extent, reader_.Scan(volume, extent, true));
         again = true;
       }
     }
@@ -174,10 +172,10 @@ void Recovery::ReadOn() {
 
 // A run of a later life than any that can be read: all of that life is gone, and what is left is of an earlier one.
 void Recovery::LoseLife(const Geometry& geometry, const RunMark& mark, ExtentFacts* facts) {
-  facts->life = std::min(std::max(facts->announced_at, facts->newest.mark.first_id + 1), mark.first_id);
+  facts->life = std::min(std::max(facts->announced_at, facts->newest().mark.first_id + 1), mark.first_id);
   facts->life_lost = true;
   facts->end = geometry.first_data_block(geometry.extent_of(mark.block));
-  facts->newest = FoundRun{};
+  facts->history = ExtentHistory{};
   facts->unfinished = false;
   facts->told.clear();
   facts->unknown = 0;
@@ -191,7 +189,7 @@ void Recovery::FollowReferences() {
     ExtentFacts& facts = extents[volumes_[reference.volume].geometry.extent_of(reference.mark.block)];
     // Written over since, in a later life or about to be: legitimately gone.
     if (reference.mark.first_id < std::max(facts.life, facts.announced_at)) continue;
-    const bool newer = reference.mark.first_id > facts.newest.mark.first_id && reference.mark.block < facts.end;
+    const bool newer = reference.mark.first_id > facts.newest().mark.first_id && reference.mark.block < facts.end;
     if (facts.dead() || newer) LoseLife(volumes_[reference.volume].geometry, reference.mark, &facts);
     if (reference.mark.end() <= facts.end) continue;
     if (reference.holder != kNoExtent) extents[reference.holder].evidence = true;
@@ -206,10 +204,7 @@ void Recovery::FollowReferences() {
 
 void Recovery::ScanTail(uint32_t volume, uint32_t extent) {
   ExtentFacts& facts = facts_[volume].extents[extent];
-  const uint32_t first_block = volumes_[volume].geometry.first_data_block(extent);
-  const uint64_t min_life = facts.life_lost ? facts.life : 0;
-  ExtentScan scan({&store_id_, volume, volumes_.size(), first_block, min_life, ReadExtent(volume, extent, true)});
-  BrokenPlaces broken = scan.FindBroken(facts.tail);
+  BrokenPlaces broken = reader_.ScanTail(volume, extent, facts.life_lost ? facts.life : 0, facts.tail);
   facts.broken = true;
   facts.unfinished = false;
   facts.unknown += broken.unknown;
@@ -224,7 +219,7 @@ void Recovery::ApplyTold() {
       if (facts.unfinished) ++result_.dropped_runs;
       for (ToldRecord& told : facts.told) {
         told.record.key = told.key;
-        ApplyRecord(std::move(told.record));
+        sink_.Apply(told.record);
       }
     }
   }
@@ -238,7 +233,7 @@ uint32_t Recovery::PickAnnounced(uint32_t volume, uint32_t wanted, bool must) co
   const auto usable = [&](uint32_t extent) {
     if (extent >= extents.size() || extents[extent].evidence) return false;
     // A broken place in what is dead is no loss: it may be the torn beginning of the life that comes.
-    return extents[extent].dead() || (!extents[extent].broken && extents[extent].newest.mark.first_id == 0);
+    return extents[extent].dead() || (!extents[extent].broken && extents[extent].newest().mark.first_id == 0);
   };
   if (usable(wanted)) return wanted;
   for (uint32_t extent = 0; must && extent < extents.size(); ++extent) {
@@ -249,20 +244,6 @@ uint32_t Recovery::PickAnnounced(uint32_t volume, uint32_t wanted, bool must) co
     if (!facts.live && !facts.broken && !facts.evidence) return extent;
   }
   return kNoExtent;
-}
-
-// What the next run tells about the newest one.
-void Recovery::ReadDirectory(uint32_t volume, const FoundRun& run, WriterStart* start) {
-  const uint32_t extent = volumes_[volume].geometry.extent_of(run.mark.block);
-  const uint32_t first_block = volumes_[volume].geometry.first_data_block(extent);
-  ExtentScan scan({&store_id_, volume, volumes_.size(), first_block, 0, ReadExtent(volume, extent, true)});
-  scan.ForEachRecord([&](const ParsedRecord& parsed, RecordPlace place) {
-    if (place.block < run.mark.block) return;
-    const Record record = parsed.ToRecord();
-    AppendDirectoryEntry({record.kind, record.lsn, record.position, record.floor, record.erased_below, record.key},
-                         &start->directory);
-    ++start->directory_entries;
-  });
 }
 
 void Recovery::FindStart(uint32_t volume, WriterStart* start, RunMark* mark) {
@@ -277,7 +258,7 @@ void Recovery::FindStart(uint32_t volume, WriterStart* start, RunMark* mark) {
     start->keep_first_extent = mark->first_id != 0;
     return;
   }
-  const FoundRun& run = extents[newest].newest;
+  const FoundRun& run = extents[newest].newest();
   const bool tail_lost = mark->first_id > run.mark.first_id || !extents[newest].tail.empty();
   if (tail_lost || run.kind == RunKind::kSeal) {
     start->announced = PickAnnounced(volume, run.announced, true);
@@ -290,7 +271,24 @@ void Recovery::FindStart(uint32_t volume, WriterStart* start, RunMark* mark) {
   const bool newest_found = mark->first_id == run.mark.first_id;
   start->directory_complete = newest_found || mark->records == 0;
   start->keep_first_extent = tail_lost;
-  if (newest_found) ReadDirectory(volume, run, start);
+  if (newest_found) {
+    start->directory = extents[newest].directory;
+    start->directory_entries = extents[newest].directory_entries;
+  }
+}
+
+// Summaries of extents with broken places are not written: an opening must find what is broken.
+void Recovery::GiveSummaries(uint32_t volume, WriterStart* start) {
+  auto& extents = facts_[volume].extents;
+  for (uint32_t extent = 0; extent < extents.size(); ++extent) {
+    ExtentFacts& facts = extents[extent];
+    if (facts.summarized) ++result_.summarized_extents;
+    const bool sound = facts.summary != nullptr && !facts.broken && !facts.life_lost && !facts.dead();
+    if (!sound) continue;
+    if (extent == start->extent) start->summaries.open = std::move(facts.summary);
+    if (extent == start->extent || facts.newest().kind != RunKind::kSeal) continue;
+    start->summaries.sealed.push_back(std::move(facts.summary));
+  }
 }
 
 void Recovery::RestoreExtents(uint32_t volume, const WriterStart& start) {
@@ -302,25 +300,34 @@ void Recovery::RestoreExtents(uint32_t volume, const WriterStart& start) {
       state = ExtentState::kOpen;
     } else if (extent == start.announced) {
       state = ExtentState::kAnnounced;
-    } else if (facts.newest.mark.first_id != 0 || facts.broken || facts.evidence) {
+    } else if (facts.newest().mark.first_id != 0 || facts.broken || facts.evidence) {
       state = ExtentState::kSealed;
     }
-    volumes_[volume].extents->Restore(extent, state, facts.evidence || (facts.broken && !facts.dead()));
+    ExtentMap* map = volumes_[volume].extents;
+    map->Restore(extent, state, facts.evidence || (facts.broken && !facts.dead()));
+    const bool from_start = facts.history.first_id == facts.life;
+    if (facts.life != 0) map->SetLife(extent, facts.life, from_start ? facts.history.first_watermark : 0);
   }
 }
 
-void Recovery::CountLive() {
-  index_->ForEach([this](const KeyEntry& entry) {
-    const uint32_t volume = VolumeOfKey(entry.hash, volumes_.size());
-    ExtentMap* extents = volumes_[volume].extents;
-    for (uint32_t i = 0; i < entry.slots; ++i) {
-      extents->AddLive(entry.slot[i].place.block, RecordBytes(entry.slot[i].head_bytes, entry.key.size(), entry.slot[i].value_bytes));
-    }
-    if (entry.marker) extents->AddLive(entry.marker_place.block, RecordBytes(entry.marker_head_bytes, entry.key.size(), 0));
-  });
+void Recovery::FindLive() {
   for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
     for (uint32_t extent = 0; extent < facts_[volume].extents.size(); ++extent) {
-      volumes_[volume].extents->FreeIfDead(extent);
+      facts_[volume].extents[extent].live = sink_.live(volume, extent).records > 0;
+    }
+  }
+}
+
+void Recovery::RestoreLive() {
+  for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
+    for (uint32_t extent = 0; extent < facts_[volume].extents.size(); ++extent) {
+      const LiveCount& live = sink_.live(volume, extent);
+      PLOGDB_ASSERT(live.records >= 0 && live.bytes >= 0, "D10");
+      ExtentMap* map = volumes_[volume].extents;
+      if (live.records > 0) {
+        map->AddLive(LiveChange{extent, static_cast<uint32_t>(live.records), static_cast<uint64_t>(live.bytes)});
+      }
+      map->FreeIfDead(extent);
     }
   }
 }
@@ -328,6 +335,11 @@ void Recovery::CountLive() {
 // What an announced extent holds is dead, because something newer was durable. When it wins all the same, that newer
 // record is lost and its run could not tell it: the key's state is not known.
 void Recovery::CondemnResurrected() {
+  bool any = false;
+  for (const VolumeFacts& volume : facts_) {
+    for (const ExtentFacts& facts : volume.extents) any |= facts.live && (facts.dead() || facts.life_lost);
+  }
+  if (!any) return;
   std::vector<std::pair<std::string, Slot>> resurrected;
   index_->ForEach([&](const KeyEntry& entry) {
     const uint32_t volume = VolumeOfKey(entry.hash, volumes_.size());
@@ -336,7 +348,6 @@ void Recovery::CondemnResurrected() {
     };
     if (entry.marker) {
       ExtentFacts& facts = facts_of(entry.marker_place);
-      facts.live = true;
       if (facts.dead() || facts.life_lost) {
         facts.evidence = true;
         ++result_.unknown_losses;
@@ -344,7 +355,6 @@ void Recovery::CondemnResurrected() {
     }
     for (uint32_t i = 0; i < entry.slots; ++i) {
       ExtentFacts& facts = facts_of(entry.slot[i].place);
-      facts.live = true;
       // What was saved from the lost life itself is no leftover.
       const bool leftover = facts.life_lost && !entry.slot[i].corrupt;
       if (facts.dead() || leftover) resurrected.emplace_back(entry.key, entry.slot[i]);
@@ -360,14 +370,13 @@ void Recovery::CondemnResurrected() {
 }
 
 void Recovery::Run(RecoveryResult* result) {
-  for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
-    for (uint32_t extent = 0; extent < facts_[volume].extents.size(); ++extent) ScanExtent(volume, extent, false);
-  }
+  ReadAll();
   for (const VolumeFacts& volume : facts_) NoteReference(volume.newest_known);
   ReadOn();
   for (const VolumeFacts& volume : facts_) NoteReference(volume.newest_known);
   FollowReferences();
   ApplyTold();
+  FindLive();
   CondemnResurrected();
   result_.start.resize(volumes_.size());
   result_.marks.resize(volumes_.size());
@@ -375,10 +384,12 @@ void Recovery::Run(RecoveryResult* result) {
   for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
     FindStart(volume, &result_.start[volume], &result_.marks[volume]);
     RestoreExtents(volume, result_.start[volume]);
+    GiveSummaries(volume, &result_.start[volume]);
     jump += 2 * volumes_[volume].geometry.extent_blocks();
     max_id_ = std::max(max_id_, result_.marks[volume].first_id + result_.marks[volume].blocks);
   }
-  CountLive();
+  RestoreLive();
+  result_.watermark = std::max(result_.watermark, sink_.max_lsn());
   // Beyond everything that may have been in flight.
   result_.next_id = max_id_ == 0 ? 1 : max_id_ + jump;
   const uint64_t last_lsn = std::max(result_.watermark, max_seen_lsn_);

@@ -215,6 +215,7 @@ void StoreImpl::AddWriterStats(const WriterStats& writer, StoreStats* out) {
   out->merge_bytes_copied += writer.copied_bytes;
   out->merge_records_copied += writer.copied_records;
   out->zero_filled_bytes += writer.zero_filled_bytes;
+  out->summary_bytes += writer.summary_bytes;
 }
 
 void StoreImpl::AddSpaceStats(const Volume& volume, StoreStats* out) {

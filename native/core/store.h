@@ -66,6 +66,8 @@ struct StoreOptions {
   uint32_t max_value_bytes = uint32_t{16} << 20;  // and never above a quarter of an extent (D1)
   std::string node_id;                            // <= kMaxNodeIdBytes; stored at format, checked at open (D9)
   uint32_t reader_threads = 2;
+  uint32_t recovery_threads = 0;            // that read extents when the store is opened; 0 = one per core, at most 4
+  bool force_scan = false;                  // tests: opens as if no extent had a summary
   bool stepped = false;                     // D22: no threads; the caller drives Step()
   MergeOptions merge;
   ScrubOptions scrub;
@@ -99,6 +101,7 @@ struct OpenReport {
   uint64_t unknown_losses = 0;  // broken places that held acknowledged data of keys that cannot be told
   uint64_t recovery_us = 0;
   uint64_t dropped_runs = 0;  // unfinished writes above the mark (D17)
+  uint64_t summarized_extents = 0;  // of which the summary served
 };
 
 enum class OpKind : uint8_t { kPut = 0, kMark = 1, kDrop = 2 };

@@ -186,7 +186,9 @@ Status StoreImpl::Recover(OpenReport* report) {
     read_volumes.push_back({volume->device.get(), volume->extents.get()});
   }
   RecoveryResult recovered;
-  Recovery(store_id, std::move(sources), &index_).Run(&recovered);
+  const uint32_t cores = std::min(4u, std::max(1u, std::thread::hardware_concurrency()));
+  const uint32_t threads = options_.stepped ? 1 : options_.recovery_threads == 0 ? cores : options_.recovery_threads;
+  Recovery(store_id, std::move(sources), &index_, {threads, options_.force_scan}).Run(&recovered);
   sequencer_ = std::make_unique<Sequencer>(recovered.next_id, recovered.next_lsn, recovered.watermark, recovered.marks);
   shared_.store_id = store_id;
   shared_.sequencer = sequencer_.get();
@@ -221,10 +223,11 @@ void StoreImpl::Report(const RecoveryResult& recovered, OpenReport* report) cons
   report->recovered_watermark = recovered.watermark;
   report->unknown_losses = recovered.unknown_losses;
   report->dropped_runs = recovered.dropped_runs;
-  index_.ForEach([report](const KeyEntry& entry) {
-    if (entry.slots > 0) ++report->recovered_keys;
-    if (entry.corrupt()) ++report->corrupt_keys;
-  });
+  report->summarized_extents = recovered.summarized_extents;
+  StoreStats stats;
+  index_.AddStats(&stats);
+  report->recovered_keys = stats.keys;
+  report->corrupt_keys = stats.corrupt_keys;
   for (const auto& volume : volumes_) {
     report->volumes.push_back({volume->path, volume->geometry.volume_bytes, volume->geometry.extent_bytes, kBlockBytes,
                                volume->device->io_mode()});

@@ -75,12 +75,14 @@ StatusCode StoreImpl::GroupByKey(std::span<const BatchOp> ops, const std::vector
   for (const std::vector<size_t>& group : groups) {
     uint64_t bytes = 0;
     uint64_t directory = 0;
+    uint64_t summary = 0;
     for (const size_t i : group) {
       if (!Writes(ops[i])) continue;
       bytes += RecordBound(ops[i].key.size(), ops[i].value.size());
       directory += DirectoryEntryBound(ops[i].key.size());
+      summary += SummaryEntryBound(ops[i].key.size());
     }
-    if (bytes > MaxKeyUnitBytes(geometry) || directory > MaxSharedUnitBytes(geometry)) return StatusCode::kTooLarge;
+    if (bytes + summary > MaxKeyUnitBytes(geometry) || directory > MaxSharedUnitBytes(geometry)) return StatusCode::kTooLarge;
     if (units.empty() || units.back().record_bytes + bytes > MaxSharedUnitBytes(geometry)) units.emplace_back();
     for (const size_t i : group) AddToUnit(ops[i], hashes[i], &units.back());
   }
@@ -123,14 +125,14 @@ StatusCode StoreImpl::SplitBatch(std::span<const BatchOp> ops, Split* split) con
   const SpaceClass space_class = only_deletions ? SpaceClass::kDeletions : SpaceClass::kOrdinary;
   for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
     SpaceNeed& sum = split->need[volume];
-    sum = SpaceNeed{0, 0, 0, 0, space_class};
+    sum = SpaceNeed{0, 0, 0, 0, 0, space_class};
     for (BatchUnit& unit : split->units[volume]) {
       if (!unit.writes) continue;
-      const uint64_t blocks = BlocksForStream(unit.record_bytes + unit.directory_bytes) + 1;
-      unit.need = SpaceNeed{blocks, blocks, unit.directory_bytes, 1, space_class};
-      sum.blocks += blocks;
-      sum.largest_unit_blocks = std::max(sum.largest_unit_blocks, blocks);
+      unit.need = unit.Need(space_class);
+      sum.blocks += unit.need.blocks;
+      sum.largest_unit_blocks = std::max(sum.largest_unit_blocks, unit.need.largest_unit_blocks);
       sum.directory_bytes += unit.directory_bytes;
+      sum.summary_bytes += unit.summary_bytes;
       ++sum.units;
     }
   }

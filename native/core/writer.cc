@@ -37,6 +37,7 @@ VolumeWriter::VolumeWriter(const WriterShared* shared, uint32_t volume, BlockDev
       directory_entries_(start.directory_entries),
       directory_complete_(start.directory_complete),
       keep_first_extent_(start.keep_first_extent),
+      summaries_(&shared->store_id, volume, device, geometry, extents, std::move(start.summaries)),
       untouched_(std::move(start.untouched)) {}
 
 bool VolumeWriter::Enqueue(BatchUnit unit) {
@@ -65,6 +66,8 @@ void VolumeWriter::Finish() {
     if (!queued && !has_ahead_ && phase_ != Phase::kWritten && phase_ != Phase::kOnLane) break;
     if (!Step(&due)) break;
   }
+  while (phase_ == Phase::kIdle && WriteSummary()) {
+  }
   if (phase_ != Phase::kIdle || !mark_wanted_) return;
   WriteEmptyRun();
   if (phase_ == Phase::kWritten) FinishRun();
@@ -74,7 +77,7 @@ void VolumeWriter::Finish() {
 void VolumeWriter::WriteEmptyRun() {
   run_->records = 0;
   run_->lsns = 0;
-  const bool fits = FitsInExtent(EmptyRunBytes(directory_.size()), 0);
+  const bool fits = FitsInExtent({EmptyRunBytes(directory_.size()), 0, 0});
   Compose(fits ? RunKind::kMark : RunKind::kSeal, run_);
   Write(run_);
 }
@@ -105,24 +108,23 @@ void VolumeWriter::RefuseAll(StatusCode status) {
 
 uint32_t VolumeWriter::Room() const { return extent_ == kNoExtent ? 0 : geometry_.end_block(extent_) - next_block_; }
 
-// A run fits when a seal with its directory still fits behind it.
-bool VolumeWriter::FitsInExtent(uint64_t stream_bytes, uint64_t directory_bytes) const {
-  return BlocksForStream(stream_bytes) + BlocksForStream(EmptyRunBytes(directory_bytes)) <= Room();
+// A run fits when a seal with its directory still fits behind it, and the extent's summary behind that.
+bool VolumeWriter::FitsInExtent(const Size& size) const {
+  const uint32_t seal = BlocksForStream(EmptyRunBytes(size.directory));
+  return BlocksForStream(size.stream) + seal + summaries_.blocks(composed_summary_bytes_ + size.summary) <= Room();
 }
 
 // Moves units from `queue` into the run until it has about `max_bytes`. False: the next one wants another extent.
-bool VolumeWriter::TakeFrom(std::deque<BatchUnit>* queue, uint64_t max_bytes, uint64_t* stream, uint64_t* directory,
-                            Run* run) {
+bool VolumeWriter::TakeFrom(std::deque<BatchUnit>* queue, uint64_t max_bytes, Size* size, Run* run) {
   while (!queue->empty()) {
     BatchUnit& unit = queue->front();
     if (unit.writes) {
-      const uint64_t more_stream = *stream + unit.record_bytes;
-      const uint64_t more_directory = *directory + unit.directory_bytes;
-      if (!FitsInExtent(more_stream, more_directory)) return false;
-      const bool first = *directory == 0;
-      if (!first && (more_stream > max_bytes || more_directory > geometry_.extent_bytes / 8)) return true;
-      *stream = more_stream;
-      *directory = more_directory;
+      const Size more{size->stream + unit.record_bytes, size->directory + unit.directory_bytes,
+                      size->summary + unit.summary_bytes};
+      if (!FitsInExtent(more)) return false;
+      const bool first = size->directory == 0;
+      if (!first && (more.stream > max_bytes || more.directory > geometry_.extent_bytes / 8)) return true;
+      *size = more;
     }
     run->units.push_back(std::move(unit));
     queue->pop_front();
@@ -139,9 +141,8 @@ bool VolumeWriter::CopiesMayGo() const {
 VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
   PLOGDB_ASSERT(run->units.empty(), "D6");
   const std::lock_guard<std::mutex> lock(mutex_);
-  uint64_t stream = EmptyRunBytes(directory_.size());
-  uint64_t directory = 0;
-  const bool fits = TakeFrom(&queue_, kMaxRunBytes, &stream, &directory, run);
+  Size size{EmptyRunBytes(directory_.size()), 0, 0};
+  const bool fits = TakeFrom(&queue_, kMaxRunBytes, &size, run);
   if (run->units.empty() && !fits) return Taken::kNeedsRoom;
   const bool callers = !run->units.empty();
   if (callers) {
@@ -153,9 +154,9 @@ VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
   if (!callers && !CopiesMayGo()) return Taken::kHeld;
   // They take no more of the time of callers than the callers themselves, unless these wait for what merge frees.
   const bool urgent = urgent_.load(std::memory_order_relaxed);
-  const uint64_t ride = std::clamp(2 * stream, kMinRideBytes, kRideBytes);
-  const uint64_t most = callers && !urgent ? stream + ride : std::max(stream, kMergeRunBytes);
-  const bool copies_fit = TakeFrom(&copies_, most, &stream, &directory, run);
+  const uint64_t ride = std::clamp(2 * size.stream, kMinRideBytes, kRideBytes);
+  const uint64_t most = callers && !urgent ? size.stream + ride : std::max(size.stream, kMergeRunBytes);
+  const bool copies_fit = TakeFrom(&copies_, most, &size, run);
   if (!run->units.empty()) return Taken::kUnits;
   return copies_fit ? Taken::kNothing : Taken::kNeedsRoom;
 }
@@ -211,7 +212,9 @@ void VolumeWriter::Compose(RunKind kind, Run* run) {
     announced_durable_ = CanaryOn(Canary::kAnnouncementSkipped) && announced_ != kNoExtent;
   }
   uint64_t stream = EmptyRunBytes(directory_.size());
+  run->summary_bytes = 0;
   for (const BatchUnit& unit : run->units) {
+    run->summary_bytes += unit.summary_bytes;
     for (const UnitOp& op : unit.ops) {
       if (!op.written) continue;
       RecordFields fields = FieldsOf(unit, op);
@@ -221,7 +224,7 @@ void VolumeWriter::Compose(RunKind kind, Run* run) {
   }
   const uint32_t blocks = BlocksForStream(stream);
   PLOGDB_ASSERT(blocks <= Room(), "D3");
-  run->kind = kind;
+  composed_summary_bytes_ += run->summary_bytes;
   run->started_us = Now();
   run->copied_records = 0;
   run->copied_bytes = 0;
@@ -230,23 +233,23 @@ void VolumeWriter::Compose(RunKind kind, Run* run) {
   if (last_mark_.first_id != 0) ticket.marks[volume_] = last_mark_;
   run->first_of_life = std::exchange(fresh_extent_, false);
   if (run->first_of_life) life_ = ticket.first_id;
-  run->watermark = ticket.watermark;
-  run->announced = announced_;
-  run->mark = {ticket.first_id, next_block_, static_cast<uint16_t>(blocks),
-               static_cast<uint16_t>(run->records > 0 ? 1 : 0)};
+  run->life = life_;
+  const RunMark mark = {ticket.first_id, next_block_, static_cast<uint16_t>(blocks),
+                        static_cast<uint16_t>(run->records > 0 ? 1 : 0)};
   RunHead head{};
   head.kind = static_cast<uint8_t>(kind);
   head.directory_entries = directory_entries_;
   head.directory_complete = directory_complete_ ? 1 : 0;
   head.announced = CanaryOn(Canary::kAnnouncementSkipped) ? kNoExtent : announced_;
+  run->found = {mark, kind, head.announced, ticket.watermark, ticket.marks};
   run->builder.Begin(head, ticket, directory_, stream, run->records, next_block_);
   next_directory_.clear();
   AppendRecords(ticket.first_lsn, run);
   run->bytes = run->builder.Finish(shared_->store_id, volume_, life_);
   const bool stepped_back = CanaryOn(Canary::kTailBlockRewritten) && next_block_ > geometry_.first_data_block(extent_);
   run->offset = uint64_t{next_block_ - (stepped_back ? 1 : 0)} * kBlockBytes;
-  last_mark_ = run->mark;
-  next_block_ = run->mark.end();
+  last_mark_ = mark;
+  next_block_ = mark.end();
   std::swap(directory_, next_directory_);
   directory_entries_ = run->records;
   directory_complete_ = true;
@@ -277,24 +280,28 @@ void VolumeWriter::FinishRun() {
     if (!status.ok() && CanaryOn(Canary::kFlushRetried)) status = device_->Flush();
   }
   if (!status.ok()) return Fail(status);
-  if (run->announced == announced_) announced_durable_ = announced_ != kNoExtent;
+  if (run->found.announced == announced_ || CanaryOn(Canary::kAnnouncementSkipped)) announced_durable_ = announced_ != kNoExtent;
   const uint64_t now = Now();
   last_run_us_ = now;
   mark_wanted_ = run->records > 0;
-  const uint32_t extent = geometry_.extent_of(run->mark.block);
-  if (run->first_of_life) extents_->SetLife(extent, run->mark.first_id, run->watermark);
-  if (run->kind == RunKind::kSeal) {
+  const uint32_t extent = geometry_.extent_of(run->found.mark.block);
+  if (run->first_of_life) extents_->SetLife(extent, run->life, run->found.watermark);
+  summaries_.AddRun(run->found, run->life);
+  composed_summary_bytes_ -= run->summary_bytes;
+  if (run->found.kind == RunKind::kSeal) {
     extents_->Seal(extent);
     extent_ = kNoExtent;
     run->room_after = 0;
   }
-  extents_->SetRoom(run->room_after, run->directory_bytes_after);
   CountRun(*run, now);
   ApplyUnits(run);
-  shared_->sequencer->Durable(volume_, run->mark);
+  // What is composed already was promised, and is subtracted when it is durable.
+  extents_->SetRoom(run->room_after - std::min(run->room_after, summaries_.blocks()), run->directory_bytes_after);
+  shared_->sequencer->Durable(volume_, run->found.mark);
   phase_ = Phase::kIdle;
   EndUnits(run, StatusCode::kOk);
-  ZeroFill(false);
+  WriteSummariesInStep();
+  if (phase_ == Phase::kIdle) ZeroFill(false);
   const bool room = run->first_of_life || std::exchange(room_changed_, false);
   if (shared_->after_run != nullptr) shared_->after_run(shared_->after_run_context, room);
 }
@@ -305,7 +312,7 @@ void VolumeWriter::CountRun(const Run& run, uint64_t now) {
   ++stats_.runs;
   if (run.records == 0) ++stats_.mark_runs;
   stats_.records += run.records;
-  stats_.bytes += uint64_t{run.mark.blocks} * kBlockBytes;
+  stats_.bytes += uint64_t{run.found.mark.blocks} * kBlockBytes;
   stats_.copied_records += run.copied_records;
   stats_.copied_bytes += run.copied_bytes;
   const uint64_t took = now - run.started_us;
@@ -333,7 +340,7 @@ bool VolumeWriter::StartUnits(Run* run) {
 
 // While one run is on its way the next one is composed, if it would be no larger later.
 bool VolumeWriter::ComposeAhead() {
-  if (run_->kind == RunKind::kSeal || extent_ == kNoExtent || !FullRunWaits()) return false;
+  if (run_->found.kind == RunKind::kSeal || extent_ == kNoExtent || !FullRunWaits()) return false;
   if (TakeUnits(ahead_) != Taken::kUnits) return false;
   has_ahead_ = true;
   ResolveOps(ahead_);
@@ -390,7 +397,29 @@ bool VolumeWriter::Idle(uint64_t* due_us) {
     }
     *due_us = due;
   }
-  return ZeroFill(true);
+  return WriteSummary() || (phase_ == Phase::kIdle && ZeroFill(true));
+}
+
+// D17: a part of what waits. False when nothing does.
+bool VolumeWriter::WriteSummary() {
+  if (!summaries_.waiting()) return false;
+  uint64_t bytes = 0;
+  const Status status = summaries_.Step(&bytes);
+  if (!status.ok()) {
+    Fail(status);
+    return false;
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  stats_.summary_bytes += bytes;
+  return true;
+}
+
+// No faster than the open extent fills, so that callers wait for few parts; and done long before it is full.
+void VolumeWriter::WriteSummariesInStep() {
+  const uint64_t used = extent_ == kNoExtent ? 0 : geometry_.extent_bytes - uint64_t{Room()} * kBlockBytes;
+  while (summaries_.waiting() && summaries_.step_bytes_done() < used) {
+    if (!WriteSummary()) return;
+  }
 }
 
 // D1: ahead of use, at leisure when idle, else in step with what is written.

@@ -23,6 +23,7 @@
 #include "run_builder.h"
 #include "run_keys.h"
 #include "sequencer.h"
+#include "summary_writer.h"
 
 namespace plogdb {
 
@@ -44,6 +45,7 @@ struct WriterStart {
   uint32_t directory_entries = 0;
   bool directory_complete = true;
   bool keep_first_extent = false;  // the opening run is the only witness of a loss: its extent is never freed
+  SummaryStart summaries;
   std::vector<bool> untouched;     // by extent: nothing was ever written there
 };
 
@@ -57,6 +59,7 @@ struct WriterStats {
   uint64_t copied_records = 0;  // by merge
   uint64_t copied_bytes = 0;
   uint64_t zero_filled_bytes = 0;
+  uint64_t summary_bytes = 0;
 };
 
 // What all volumes share. Outlives the writers.
@@ -121,15 +124,14 @@ class VolumeWriter {
     RunBuilder builder;
     std::vector<BatchUnit> units;
     RunKeys keys;
-    RunMark mark;
-    RunKind kind = RunKind::kData;
     uint32_t records = 0;
     uint32_t lsns = 0;  // records that are no copies
     uint64_t copied_records = 0;
     uint64_t copied_bytes = 0;
-    uint64_t watermark = 0;
+    FoundRun found;  // as the extent's summary tells it
+    uint64_t summary_bytes = 0;  // at most
+    uint64_t life = 0;
     bool first_of_life = false;
-    uint32_t announced = kNoExtent;
     uint32_t room_after = 0;
     uint64_t directory_bytes_after = 0;
     std::span<const uint8_t> bytes;
@@ -140,10 +142,16 @@ class VolumeWriter {
   uint64_t Now() const { return shared_->now_us(shared_->now_context); }
   uint64_t EmptyRunBytes(uint64_t directory_bytes) const { return RunHeadBytes(volumes_) + directory_bytes; }
   uint32_t Room() const;
-  bool FitsInExtent(uint64_t stream_bytes, uint64_t directory_bytes) const;
+  // What is gathered into a run, in the worst case.
+  struct Size {
+    uint64_t stream = 0;
+    uint64_t directory = 0;
+    uint64_t summary = 0;
+  };
+  bool FitsInExtent(const Size& size) const;
 
   Taken TakeUnits(Run* run);
-  bool TakeFrom(std::deque<BatchUnit>* queue, uint64_t max_bytes, uint64_t* stream, uint64_t* directory, Run* run);
+  bool TakeFrom(std::deque<BatchUnit>* queue, uint64_t max_bytes, Size* size, Run* run);
   bool CopiesMayGo() const;
   bool FullRunWaits() const;
   bool ComposeAhead();
@@ -170,6 +178,8 @@ class VolumeWriter {
   void EndUnits(Run* run, StatusCode status);
   bool Idle(uint64_t* due_us);
   bool ZeroFill(bool idle);
+  bool WriteSummary();
+  void WriteSummariesInStep();
   void Fail(const Status& status);
 
   const WriterShared* const shared_;
@@ -211,6 +221,8 @@ class VolumeWriter {
   uint32_t directory_entries_;
   bool directory_complete_;
   const bool keep_first_extent_;
+  SummaryWriter summaries_;
+  uint64_t composed_summary_bytes_ = 0;  // of runs that are not durable yet
   bool mark_wanted_ = false;
   uint64_t last_run_us_ = 0;
   uint64_t last_caller_us_ = 0;

@@ -14,6 +14,27 @@ RecordFields FieldsOf(const BatchUnit& unit, const UnitOp& op) {
   return fields;
 }
 
+namespace {
+
+Record RecordOf(const BatchUnit& unit, const UnitOp& op) {
+  Record record;
+  record.kind = op.record;
+  record.key = AsText(unit.KeyOf(op));
+  record.lsn = op.lsn;
+  record.position = op.position;
+  record.floor = op.floor;
+  record.erased_below = op.erased_below;
+  const auto header = unit.HeaderOf(op);
+  std::copy(header.begin(), header.end(), record.header.begin());
+  record.value_bytes = static_cast<uint32_t>(op.value.size());
+  record.place = op.place;
+  record.head_bytes = op.head_bytes;
+  record.payload_crc = op.payload_crc;
+  return record;
+}
+
+}  // namespace
+
 // Gathered per extent, and released when the whole run was taken in: one lock for many records.
 void VolumeWriter::Released(RecordPlace place, uint64_t bytes) {
   const uint32_t extent = geometry_.extent_of(place.block);
@@ -28,26 +49,15 @@ void VolumeWriter::Released(RecordPlace place, uint64_t bytes) {
 
 void VolumeWriter::ApplyCopy(const BatchUnit& unit, const UnitOp& op) {
   const auto key = unit.KeyOf(op);
+  summaries_.AddRecord(RecordOf(unit, op));
   const bool moved = shared_->index->Relocate(key, op.hash, op.lsn, op.from, op.place);
   Released(moved ? op.from : op.place, RecordBytes(op.head_bytes, key.size(), op.value.size()));
 }
 
 void VolumeWriter::ApplyOp(BatchUnit* unit, UnitOp* op) {
-  const auto key = unit->KeyOf(*op);
-  Record record;
-  record.kind = op->record;
-  record.key = AsText(key);
-  record.lsn = op->lsn;
-  record.position = op->position;
-  record.floor = op->floor;
-  record.erased_below = op->erased_below;
-  const auto header = unit->HeaderOf(*op);
-  std::copy(header.begin(), header.end(), record.header.begin());
-  record.value_bytes = static_cast<uint32_t>(op->value.size());
+  Record record = RecordOf(*unit, *op);
   record.value = std::move(op->value);
-  record.place = op->place;
-  record.head_bytes = op->head_bytes;
-  record.payload_crc = op->payload_crc;
+  summaries_.AddRecord(record);
   DeadRecords dead;
   // What merge writes anew was not asked for by anybody: it takes no room from what was.
   shared_->index->Apply(record, op->hash, op->kind != UnitOpKind::kRewrite, &dead);
@@ -65,7 +75,7 @@ void VolumeWriter::ApplyUnits(Run* run) {
   }
   // Before the index shows them: whoever reads finds their extent in use.
   if (added.records > 0) {
-    added.extent = geometry_.extent_of(run->mark.block);
+    added.extent = geometry_.extent_of(run->found.mark.block);
     extents_->AddLive(added);
   }
   for (BatchUnit& unit : run->units) {

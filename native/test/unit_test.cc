@@ -163,7 +163,7 @@ CASE("extents: nothing is freed that lives, is read or is kept; what is promised
   map.UnpinForRead(block);
   CHECK(map.Totals().freed == 1);
   uint64_t accepted = 0;
-  const SpaceNeed need{10, 10, 100, 1, SpaceClass::kOrdinary};
+  const SpaceNeed need{10, 10, 100, 0, 1, SpaceClass::kOrdinary};
   CHECK(!map.Reserve(need));  // nothing is open or announced: nothing could be written
   CHECK(map.Announce() != kNoExtent);
   while (map.Reserve(need)) ++accepted;

@@ -1,0 +1,216 @@
+// Any doubt about a summary leads to the scan: records that were applied before it came up are applied again, which
+// changes nothing.
+#include "extent_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "assert.h"
+#include "canary.h"
+
+namespace plogdb {
+namespace {
+
+constexpr uint64_t kProbeBytes = 64 << 10;  // an extent that begins with so many zeros was never written
+constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
+constexpr uint32_t kMaxSealedSummaries = 4;  // made up for in one opening, of extents that were scanned
+
+}  // namespace
+
+LifeTable::LifeTable(const std::vector<RecoveryVolume>& volumes) {
+  for (const RecoveryVolume& volume : volumes) lives_.emplace_back(volume.geometry.extents());
+}
+
+namespace {
+
+class LifeOrder : public PlaceOrder {
+ public:
+  LifeOrder(const LifeTable& lives, uint32_t volume, const Geometry& geometry)
+      : lives_(lives), volume_(volume), geometry_(geometry) {}
+
+  bool Later(RecordPlace a, RecordPlace b) const override {
+    return lives_.Get(volume_, geometry_.extent_of(a.block)) > lives_.Get(volume_, geometry_.extent_of(b.block));
+  }
+
+ private:
+  const LifeTable& lives_;
+  const uint32_t volume_;
+  const Geometry& geometry_;
+};
+
+}  // namespace
+
+RecordSink::RecordSink(KeyIndex* index, const std::vector<RecoveryVolume>* volumes, const LifeTable* lives)
+    : index_(index), volumes_(volumes), lives_(lives), live_(volumes->size()) {
+  for (size_t i = 0; i < live_.size(); ++i) live_[i].resize((*volumes)[i].geometry.extents());
+}
+
+void RecordSink::Apply(const Record& record) {
+  max_lsn_ = std::max(max_lsn_, record.lsn);
+  const uint64_t hash = KeyHash(AsBytes(record.key));
+  const uint32_t volume = VolumeOfKey(hash, volumes_->size());
+  const Geometry& geometry = (*volumes_)[volume].geometry;
+  const auto count = [&](RecordPlace place, uint64_t bytes, int64_t sign) {
+    LiveCount& live = live_[volume][geometry.extent_of(place.block)];
+    live.records += sign;
+    live.bytes += sign * static_cast<int64_t>(bytes);
+  };
+  DeadRecords dead;
+  count(record.place, RecordBytes(record), 1);
+  const LifeOrder order(*lives_, volume, geometry);
+  index_->Apply(record, hash, false, &dead, &order);
+  for (uint32_t i = 0; i < dead.count; ++i) count(dead.record[i].place, dead.record[i].bytes, -1);
+}
+
+void RecordSink::Add(const RecordSink& other) {
+  max_lsn_ = std::max(max_lsn_, other.max_lsn_);
+  for (size_t volume = 0; volume < live_.size(); ++volume) {
+    for (size_t extent = 0; extent < live_[volume].size(); ++extent) {
+      live_[volume][extent].records += other.live_[volume][extent].records;
+      live_[volume][extent].bytes += other.live_[volume][extent].bytes;
+    }
+  }
+}
+
+ExtentPlace ExtentReader::PlaceOf(uint32_t volume, uint32_t extent) const {
+  const auto& volumes = *context_->volumes;
+  return {context_->store_id, volume, volumes.size(), volumes[volume].geometry, extent};
+}
+
+bool ExtentReader::ReadBlocks(uint32_t volume, uint32_t block, std::span<uint8_t> out) {
+  return (*context_->volumes)[volume].device->Read(uint64_t{block} * kBlockBytes, out).ok();
+}
+
+// Reads to the end, or until a chunk of zeros. What cannot be read is broken: it becomes bytes that fit no checksum.
+std::span<const uint8_t> ExtentReader::ReadExtent(uint32_t volume, uint32_t extent, bool whole) {
+  const Geometry& geometry = (*context_->volumes)[volume].geometry;
+  const uint64_t size = geometry.extent_bytes - kBlockBytes;
+  const uint32_t first_block = geometry.first_data_block(extent);
+  buffer_.Reserve(size);
+  uint64_t got = 0;
+  bool zero = false;
+  while (got < size && (whole || !zero)) {
+    const uint64_t count = std::min(got == 0 ? kProbeBytes : kChunkBytes, size - got);
+    const auto part = buffer_.first(size).subspan(got, count);
+    const uint32_t from = first_block + static_cast<uint32_t>(got / kBlockBytes);
+    if (!ReadBlocks(volume, from, part)) {
+      for (uint32_t i = 0; i < count / kBlockBytes; ++i) {
+        const auto block = part.subspan(size_t{i} * kBlockBytes, kBlockBytes);
+        if (!ReadBlocks(volume, from + i, block)) std::fill(block.begin(), block.end(), uint8_t{0xff});
+      }
+    }
+    zero = IsZero(part);
+    got += count;
+  }
+  return buffer_.first(got);
+}
+
+ExtentEnds ExtentReader::ReadEnds(uint32_t volume, uint32_t extent) {
+  const ExtentPlace place = PlaceOf(volume, extent);
+  ExtentEnds ends;
+  buffer_.Reserve(kBlockBytes);
+  const auto block = buffer_.first(kBlockBytes);
+  if (ReadBlocks(volume, place.first_block(), block)) {
+    ends.first = ReadBlockHeader(block, *place.store_id, volume, place.first_block());
+  }
+  if (ReadBlocks(volume, place.trailer_block(), block)) ends.summary = ReadSummaryTrailer(place, block);
+  return ends;
+}
+
+ExtentFinding ExtentReader::Read(uint32_t volume, uint32_t extent, bool whole) {
+  const ExtentEnds ends = ReadEnds(volume, extent);
+  if (ends.summary && !context_->force_scan) {
+    const bool begins = ends.first && ends.first->block_id == ends.first->life && ends.first->index == 0;
+    const bool fits = begins && ends.first->life == ends.summary->life;
+    ExtentFinding found;
+    const bool believed = fits || CanaryOn(Canary::kSummaryNotChecked);
+    if (believed && ApplySummary(PlaceOf(volume, extent), *ends.summary, &found)) return found;
+  }
+  // A summary says that the extent was written, however its beginning looks.
+  return Scan(volume, extent, whole || ends.summary.has_value());
+}
+
+bool ExtentReader::ApplySummary(const ExtentPlace& place, const SummaryView& view, ExtentFinding* found) {
+  const size_t bytes = size_t{view.blocks} * kBlockBytes;
+  buffer_.Reserve(bytes);
+  const auto blocks = buffer_.first(bytes);
+  if (bytes > 0 && !ReadBlocks(place.volume, view.first_block, blocks)) return false;
+  const auto stream = JoinSummary(place, view, blocks);
+  if (!stream) return false;
+  context_->lives->Set(place.volume, place.extent, view.life);
+  SummaryEntries entries(place, view, *stream);
+  Record record;
+  while (entries.Next(&record)) sink_->Apply(record);
+  if (!entries.complete()) return false;
+  found->life = view.life;
+  found->summarized = true;
+  found->read_end = place.geometry.end_block(place.extent);
+  found->end = view.trailer.seal.end();
+  found->touched = true;
+  found->history = view.history;
+  found->max_id = view.trailer.seal.first_id + view.trailer.seal.blocks - 1;
+  found->max_lsn = view.trailer.max_lsn;
+  if (view.trailer.before.first_id != 0) {
+    found->before = RunReference{place.volume, view.trailer.before, kNoExtent, false, 0, {}};
+  }
+  return true;
+}
+
+void ExtentReader::TakeRecords(const ExtentPlace& place, ExtentScan* scan, ExtentFinding* found) {
+  SummaryBuilder* summary = found->summary.get();
+  const RunMark newest = found->history.newest.mark;
+  scan->ForEachRecord([&](const ParsedRecord& parsed, RecordPlace at) {
+    Record record = parsed.ToRecord();
+    record.place = at;
+    sink_->Apply(record);
+    if (record.corrupt && summary != nullptr) summary->GiveUp();
+    if (summary != nullptr) summary->AddRecord(record);
+    if (newest.first_id == 0 || at.block < newest.block) return;
+    AppendDirectoryEntry({record.kind, record.lsn, record.position, record.floor, record.erased_below, record.key},
+                         &found->directory);
+    ++found->directory_entries;
+  });
+  const bool fits = summary != nullptr && found->end + summary->blocks() <= place.geometry.end_block(place.extent);
+  if (!fits || !summary->usable()) found->summary.reset();
+}
+
+ExtentFinding ExtentReader::Scan(uint32_t volume, uint32_t extent, bool whole) {
+  const ExtentPlace place = PlaceOf(volume, extent);
+  const std::span<const uint8_t> bytes = ReadExtent(volume, extent, whole);
+  ExtentFinding found;
+  found.whole = whole;
+  found.read_end = place.first_block() + static_cast<uint32_t>(bytes.size() / kBlockBytes);
+  found.end = place.first_block();
+  found.touched = !IsZero(bytes);
+  if (!found.touched) return found;
+  ExtentScan scan({context_->store_id, volume, place.volumes, place.first_block(), 0, bytes});
+  found.life = scan.life();
+  context_->lives->Set(volume, extent, found.life);
+  found.end = scan.end();
+  found.unfinished = scan.unfinished();
+  found.max_id = scan.max_id();
+  found.before = scan.before();
+  BrokenPlaces broken = scan.FindBroken({});
+  found.broken = broken.places > 0;
+  found.unknown = broken.unknown;
+  found.told = std::move(broken.told);
+  for (const FoundRun& run : scan.runs()) found.history.Add(run);
+  const bool sealed = found.history.newest.kind == RunKind::kSeal;
+  if (!found.broken && !scan.runs().empty() &&
+      (!sealed || context_->sealed_summaries.fetch_add(1, std::memory_order_relaxed) < kMaxSealedSummaries)) {
+    found.summary = std::make_unique<SummaryBuilder>(volume, extent, found.life);
+    for (const FoundRun& run : scan.runs()) found.summary->AddRun(run);
+  }
+  TakeRecords(place, &scan, &found);
+  return found;
+}
+
+BrokenPlaces ExtentReader::ScanTail(uint32_t volume, uint32_t extent, uint64_t min_life,
+                                    std::span<const RunReference> tail) {
+  const ExtentPlace place = PlaceOf(volume, extent);
+  const auto bytes = ReadExtent(volume, extent, true);
+  ExtentScan scan({context_->store_id, volume, place.volumes, place.first_block(), min_life, bytes});
+  return scan.FindBroken(tail);
+}
+
+}  // namespace plogdb
