@@ -90,6 +90,7 @@ bool GetSlot(const uint8_t** at, Slot* slot) {
   slot->payload_crc = (control & kPayloadCrc) != 0 ? static_cast<uint32_t>(Get(4, at)) : 0;
   slot->cached = (control & kCached) != 0 ? std::bit_cast<ValueBlock*>(Get(8, at)) : nullptr;
   const size_t header_bytes = head >> 16 & 0xff;
+  slot->header.fill(0);
   std::memcpy(slot->header.data(), *at, header_bytes);
   *at += header_bytes;
   return code == kOneBelow;

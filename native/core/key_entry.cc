@@ -68,16 +68,15 @@ void KeyEntry::Insert(const Record& record) {
   const uint32_t at = slots == 1 && slot[0].position > record.position ? 0 : slots;
   if (at < slots) slot[1] = slot[0];
   Slot& fresh = slot[at];
+  fresh = Slot{};
   fresh.position = record.position;
   fresh.floor = record.floor;
   fresh.lsn = record.lsn;
   fresh.place = record.place;
   fresh.corrupt = record.corrupt;
-  fresh.decided = false;
   fresh.value_bytes = record.value_bytes;
   fresh.head_bytes = record.head_bytes;
   fresh.payload_crc = record.payload_crc;
-  fresh.cached = nullptr;
   fresh.header = record.header;
   ++slots;
 }

@@ -43,6 +43,10 @@ struct DeadRecords {
 };
 
 struct KeyEntry {
+  KeyEntry() {}
+  KeyEntry(const KeyEntry&) = default;
+  KeyEntry& operator=(const KeyEntry&) = default;
+
   std::string_view key;
   uint64_t hash = 0;
   uint64_t erased_below = 0;  // LSN of the latest deletion (D13)
@@ -51,7 +55,10 @@ struct KeyEntry {
   bool marker_corrupt = false;
   RecordPlace marker_place;
   uint32_t marker_head_bytes = 0;
-  std::array<Slot, 2> slot;
+  // Filled up to `slots` only: an entry is unpacked at every look at a key, and clearing what is not used would cost more.
+  union {
+    std::array<Slot, 2> slot;
+  };
 
   // Cached values of slots that are gone: the cache must let them go.
   std::array<ValueBlock*, 2> released{};

@@ -43,28 +43,35 @@ void KeyIndex::PrefetchEntry(uint64_t hash) const {
 }
 
 bool KeyIndex::Apply(const Record& record, uint64_t hash, bool push, DeadRecords* dead, const PlaceOrder* order) {
+  if (push) MakeRoom(hash, record.value);
   LockedShard& locked = ShardOf(hash);
-  bool lives = false;
-  {
-    const std::lock_guard<std::mutex> lock(locked.mutex);
-    KeyShard::Edit edit;
-    locked.shard.Begin(record.key, hash, &edit);
-    lives = edit.entry.Apply(record, dead, order);
-    Slot* fresh = lives && record.kind == RecordKind::kPut ? edit.entry.Find(record.position) : nullptr;
-    locked.shard.End(&edit, fresh, record.value, push);
-    if (budget_.over() && CacheCharge(record.value.size()) <= budget_.share() / 4) locked.shard.EvictOwn();
-    locked.shard.Compact();
-  }
-  if (budget_.over()) EvictAnywhere();
+  const std::lock_guard<std::mutex> lock(locked.mutex);
+  KeyShard::Edit edit;
+  locked.shard.Begin(record.key, hash, &edit);
+  const bool lives = edit.entry.Apply(record, dead, order);
+  Slot* fresh = lives && record.kind == RecordKind::kPut ? edit.entry.Find(record.position) : nullptr;
+  locked.shard.End(&edit, fresh, record.value);
+  locked.shard.Compact();
   return lives;
 }
 
-// Where one shard cannot or should not give all: all give in turn.
-void KeyIndex::EvictAnywhere() {
-  for (size_t idle = 0; budget_.over() && idle < kShards; ++idle) {
+// Before a value is cached, so that it cannot be the one that goes. A small one takes from its own shard, if that has more
+// than its share; else, and for a large one, all give in turn.
+void KeyIndex::MakeRoom(uint64_t hash, const ValueRef& value) {
+  if (!value.present()) return;
+  const uint64_t charge = CacheCharge(value.size());
+  if (budget_.HasRoom(charge) || !budget_.Admits(charge)) return;
+  LockedShard& own = ShardOf(hash);
+  if (charge <= budget_.share() / 4) {
+    const std::lock_guard<std::mutex> lock(own.mutex);
+    while (!budget_.HasRoom(charge) && own.shard.cache_bytes() + charge > budget_.share() && own.shard.EvictOne()) {
+    }
+    own.shard.Compact();
+  }
+  for (size_t idle = 0; !budget_.HasRoom(charge) && idle < kShards; ++idle) {
     LockedShard& locked = *shards_[next_to_evict_.fetch_add(1, std::memory_order_relaxed) % kShards];
     const std::lock_guard<std::mutex> lock(locked.mutex);
-    for (int i = 0; i < kEvictionsPerVisit && budget_.over() && locked.shard.EvictOne(); ++i) idle = 0;
+    for (int i = 0; i < kEvictionsPerVisit && !budget_.HasRoom(charge) && locked.shard.EvictOne(); ++i) idle = 0;
     locked.shard.Compact();
   }
 }
@@ -166,18 +173,15 @@ ReadPlan KeyIndex::PlanCheck(std::span<const uint8_t> key, uint64_t hash, uint64
 
 void KeyIndex::AfterRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn,
                          const ValueRef& value) {
+  MakeRoom(hash, value);
   LockedShard& locked = ShardOf(hash);
-  {
-    const std::lock_guard<std::mutex> lock(locked.mutex);
-    KeyShard::Edit edit;
-    if (!locked.shard.Begin(AsText(key), hash, &edit)) return;
-    Slot* slot = edit.entry.Find(position);
-    const bool fits = slot != nullptr && slot->lsn == lsn && !slot->corrupt && slot->cached == nullptr;
-    locked.shard.End(&edit, fits ? slot : nullptr, value, true);
-    if (budget_.over() && CacheCharge(value.size()) <= budget_.share() / 4) locked.shard.EvictOwn();
-    locked.shard.Compact();
-  }
-  if (budget_.over()) EvictAnywhere();
+  const std::lock_guard<std::mutex> lock(locked.mutex);
+  KeyShard::Edit edit;
+  if (!locked.shard.Begin(AsText(key), hash, &edit)) return;
+  Slot* slot = edit.entry.Find(position);
+  const bool fits = slot != nullptr && slot->lsn == lsn && !slot->corrupt && slot->cached == nullptr;
+  locked.shard.End(&edit, fits ? slot : nullptr, value);
+  locked.shard.Compact();
 }
 
 bool KeyIndex::MarkCorrupt(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn) {

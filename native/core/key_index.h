@@ -121,7 +121,7 @@ class KeyIndex {
   static constexpr uint64_t kWalkSlice = 128;  // entries visited under one hold of a lock
 
   LockedShard& ShardOf(uint64_t hash) const { return *shards_[ShardOfHash(hash)]; }
-  void EvictAnywhere();
+  void MakeRoom(uint64_t hash, const ValueRef& value);
 
   // Visits entries from the cursor on, until `visit` has returned true `limit` times. Returns where to go on.
   template <typename Visit>

@@ -53,19 +53,29 @@ bool KeyShard::Get(std::string_view key, uint64_t hash, Edit* out) const {
 
 bool KeyShard::Begin(std::string_view key, uint64_t hash, Edit* out) {
   const bool found = Get(key, hash, out);
-  if (found) Count(out->entry, ~uint64_t{0});
+  if (found) out->before = ContributionOf(out->entry);
   return found;
 }
 
-// Adds (by = 1) or takes away (by = -1 modulo 2^64) what the entry contributes to the sums.
-void KeyShard::Count(const KeyEntry& entry, uint64_t by) {
+KeyShard::Contribution KeyShard::ContributionOf(const KeyEntry& entry) const {
+  Contribution out;
+  out.corrupt = entry.corrupt() ? 1 : 0;
   const Slot* newest = entry.Newest();
-  if (entry.corrupt()) sums_.corrupt_keys += by;
-  if (newest == nullptr) return;
-  sums_.live_keys += by;
-  sums_.by_class[newest->header[0]] += by;
+  if (newest == nullptr) return out;
+  out.live = 1;
+  out.header_class = newest->header[0];
+  out.digest = DigestOfEntry(entry, digest_offset_);
+  return out;
+}
+
+void KeyShard::Count(uint64_t hash, const Contribution& before, const Contribution& after) {
+  sums_.live_keys += uint64_t{after.live} - before.live;
+  sums_.corrupt_keys += uint64_t{after.corrupt} - before.corrupt;
+  sums_.by_class[before.header_class] -= before.live;
+  sums_.by_class[after.header_class] += after.live;
+  if (before.digest == after.digest) return;
   if (digests_ == nullptr) digests_ = std::make_unique<uint64_t[]>(kShardBuckets);
-  digests_[BucketOfHash(entry.hash) % kShardBuckets] += by * DigestOfEntry(entry, digest_offset_);
+  digests_[BucketOfHash(hash) % kShardBuckets] += after.digest - before.digest;
 }
 
 void KeyShard::Store(Edit* edit) {
@@ -96,7 +106,7 @@ void KeyShard::Store(Edit* edit) {
   }
 }
 
-void KeyShard::End(Edit* edit, Slot* fresh, const ValueRef& value, bool push) {
+void KeyShard::End(Edit* edit, Slot* fresh, const ValueRef& value) {
   KeyEntry& entry = edit->entry;
   const bool wanted = fresh != nullptr && value.present();
   for (uint32_t i = 0; i < entry.released_count; ++i) {
@@ -110,11 +120,10 @@ void KeyShard::End(Edit* edit, Slot* fresh, const ValueRef& value, bool push) {
   entry.released_count = 0;
   if (wanted && fresh->cached == nullptr) {
     const uint64_t charge = CacheCharge(value.size());
-    const bool admitted = budget_->Admits(charge) && (push || budget_->HasRoom(charge));
-    if (admitted) fresh->cached = cache_.Insert(value, TagOfHash(entry.hash));
+    if (budget_->Admits(charge) && budget_->Take(charge)) fresh->cached = cache_.Insert(value, TagOfHash(entry.hash));
   }
   Store(edit);
-  if (!entry.empty()) Count(entry, 1);
+  Count(entry.hash, edit->before, ContributionOf(entry));
 }
 
 bool KeyShard::EvictOne() {
@@ -136,11 +145,6 @@ bool KeyShard::EvictOne() {
   }
   PLOGDB_ASSERT(false, "D15");
   return false;
-}
-
-void KeyShard::EvictOwn() {
-  while (budget_->over() && cache_.bytes() > budget_->share() && EvictOne()) {
-  }
 }
 
 void KeyShard::Compact() {

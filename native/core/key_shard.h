@@ -34,6 +34,14 @@ uint64_t DigestOfEntry(const KeyEntry& entry, uint32_t digest_offset);
 
 class KeyShard {
  public:
+  // What an entry adds to the sums.
+  struct Contribution {
+    uint64_t digest = 0;
+    uint8_t live = 0;
+    uint8_t corrupt = 0;
+    uint8_t header_class = 0;
+  };
+
   struct Sums {
     uint64_t live_keys = 0;
     uint64_t corrupt_keys = 0;
@@ -48,6 +56,7 @@ class KeyShard {
     uint32_t ref = 0;  // 0: not there yet
     size_t bytes = 0;  // of the item
     size_t at = 0;     // in the table
+    Contribution before;
   };
 
   KeyShard(CacheBudget* budget, uint32_t digest_offset);
@@ -55,17 +64,15 @@ class KeyShard {
   // Unpacks the key's entry. False: there is none; *out is an empty one with key and hash.
   bool Get(std::string_view key, uint64_t hash, Edit* out) const;
 
-  // The same, and takes out of the sums what the entry contributes. End must follow.
+  // The same, and notes what the entry contributes to the sums. End must follow.
   bool Begin(std::string_view key, uint64_t hash, Edit* out);
   // Puts the entry back, or away when it is empty; lets the values of released slots go, but for one that may be used for
-  // `fresh`. `value` becomes the cached one of `fresh` (or null) if the budget admits it; if not `push`, only into room.
-  void End(Edit* edit, Slot* fresh, const ValueRef& value, bool push);
-  void End(Edit* edit) { End(edit, nullptr, ValueRef(), false); }
+  // `fresh`. `value` becomes the cached one of `fresh` (unless that is null) if the budget has room for it.
+  void End(Edit* edit, Slot* fresh, const ValueRef& value);
+  void End(Edit* edit) { End(edit, nullptr, ValueRef()); }
 
   // Throws one value out. False: there is none.
   bool EvictOne();
-  // Evicts while the budget is exceeded and this shard has more than its share.
-  void EvictOwn();
   // Moves entries so that little memory lies idle. Edits do not outlive it.
   void Compact();
 
@@ -85,7 +92,8 @@ class KeyShard {
   uint64_t Digest(uint32_t bucket) const { return digests_ == nullptr ? 0 : digests_[bucket]; }
 
  private:
-  void Count(const KeyEntry& entry, uint64_t by);
+  Contribution ContributionOf(const KeyEntry& entry) const;
+  void Count(uint64_t hash, const Contribution& before, const Contribution& after);
   void Store(Edit* edit);
 
   const uint32_t digest_offset_;

@@ -25,15 +25,15 @@ uint8_t* HeapAllocate(size_t bytes) {
 SlabArena::SlabArena() = default;
 
 SlabArena::~SlabArena() {
-  for (uint8_t* chunk : chunks_) std::free(chunk);
+  for (uint8_t* page : memory_) std::free(page);
   for (uint8_t* item : large_) std::free(item);
 }
 
 uint64_t SlabArena::memory_bytes() const {
-  return chunk_count_ * HeapBytes(kChunkUnits * kUnitBytes + kReadAhead) + large_bytes_ +
-         HeapBytes(chunks_.capacity() * sizeof(chunks_[0])) + HeapBytes(pages_.capacity() * sizeof(pages_[0])) +
-         HeapBytes(idle_chunks_.capacity() * sizeof(idle_chunks_[0])) + HeapBytes(large_.capacity() * sizeof(large_[0])) +
-         HeapBytes(large_idle_.capacity() * sizeof(large_idle_[0]));
+  const uint64_t pages = memory_.empty() ? 0 : memory_.size() - 1 - idle_pages_.size();
+  return pages * HeapBytes(kPageBytes + kReadAhead) + large_bytes_ + HeapBytes(memory_.capacity() * sizeof(memory_[0])) +
+         HeapBytes(pages_.capacity() * sizeof(pages_[0])) + HeapBytes(idle_pages_.capacity() * sizeof(idle_pages_[0])) +
+         HeapBytes(large_.capacity() * sizeof(large_[0])) + HeapBytes(large_idle_.capacity() * sizeof(large_idle_[0]));
 }
 
 SlabArena::Ref SlabArena::AllocateLarge(size_t bytes) {
@@ -48,62 +48,20 @@ SlabArena::Ref SlabArena::AllocateLarge(size_t bytes) {
   return kLarge + index;
 }
 
-void SlabArena::AddChunk() {
-  if (chunks_.empty()) {  // page 0 and its chunk do not exist
-    chunks_.push_back(nullptr);
-    pages_.resize(kChunkPages);
-  }
-  if (idle_chunks_.empty()) {
-    PLOGDB_ASSERT(chunks_.size() < kLarge / kChunkUnits, "D15");
-    idle_chunks_.push_back(static_cast<uint32_t>(chunks_.size()));
-    chunks_.push_back(nullptr);
-    pages_.resize(pages_.size() + kChunkPages);
-  }
-  const uint32_t chunk = idle_chunks_.back();
-  idle_chunks_.pop_back();
-  chunks_[chunk] = HeapAllocate(kChunkUnits * kUnitBytes + kReadAhead);
-  ++chunk_count_;
-  for (uint32_t page = (chunk + 1) * kChunkPages; page-- > chunk * kChunkPages;) PushFreePage(page);
-}
-
-void SlabArena::PushFreePage(uint32_t number) {
-  Page& page = pages_[number];
-  page.units = 0;
-  page.previous = kNoPage;
-  page.next = free_pages_;
-  if (free_pages_ != kNoPage) pages_[free_pages_].previous = number;
-  free_pages_ = number;
-  ++free_page_count_;
-}
-
-void SlabArena::PopFreePage(uint32_t number) {
-  const Page& page = pages_[number];
-  (page.previous == kNoPage ? free_pages_ : pages_[page.previous].next) = page.next;
-  if (page.next != kNoPage) pages_[page.next].previous = page.previous;
-  --free_page_count_;
-}
-
-// The heap has a chunk back when all its pages are free and others are left.
-void SlabArena::FreePage(uint32_t number) {
-  Page& page = pages_[number];
-  classes_[page.units].items -= page.items;
-  PushFreePage(number);
-  if (free_page_count_ < 2 * kChunkPages) return;
-  const uint32_t first = number / kChunkPages * kChunkPages;
-  for (uint32_t at = first; at < first + kChunkPages; ++at) {
-    if (pages_[at].units != 0) return;
-  }
-  for (uint32_t at = first; at < first + kChunkPages; ++at) PopFreePage(at);
-  std::free(chunks_[first / kChunkPages]);
-  chunks_[first / kChunkPages] = nullptr;
-  idle_chunks_.push_back(first / kChunkPages);
-  --chunk_count_;
-}
-
 uint32_t SlabArena::TakePage(uint32_t units) {
-  if (free_pages_ == kNoPage) AddChunk();
-  const uint32_t number = free_pages_;
-  PopFreePage(number);
+  if (memory_.empty()) {  // page 0 does not exist
+    memory_.push_back(nullptr);
+    pages_.emplace_back();
+  }
+  if (idle_pages_.empty()) {
+    PLOGDB_ASSERT(memory_.size() < kLarge / kPageUnits, "D15");
+    idle_pages_.push_back(static_cast<uint32_t>(memory_.size()));
+    memory_.push_back(nullptr);
+    pages_.emplace_back();
+  }
+  const uint32_t number = idle_pages_.back();
+  idle_pages_.pop_back();
+  memory_[number] = HeapAllocate(kPageBytes + kReadAhead);
   Page& page = pages_[number];
   page = Page{};
   page.units = static_cast<uint8_t>(units);
@@ -112,6 +70,15 @@ uint32_t SlabArena::TakePage(uint32_t units) {
   classes_[units].items += page.items;
   Link(number);
   return number;
+}
+
+void SlabArena::FreePage(uint32_t number) {
+  Page& page = pages_[number];
+  classes_[page.units].items -= page.items;
+  page.units = 0;
+  std::free(memory_[number]);
+  memory_[number] = nullptr;
+  idle_pages_.push_back(number);
 }
 
 void SlabArena::Link(uint32_t number) {

@@ -32,7 +32,7 @@ class SlabArena {
 
   uint8_t* At(Ref ref) {
     if (ref >= kLarge) return large_[ref - kLarge];
-    return chunks_[ref / kChunkUnits] + size_t{ref % kChunkUnits} * kUnitBytes;
+    return memory_[ref / kPageUnits] + size_t{ref % kPageUnits} * kUnitBytes;
   }
   const uint8_t* At(Ref ref) const { return const_cast<SlabArena*>(this)->At(ref); }
 
@@ -56,9 +56,8 @@ class SlabArena {
 
  private:
   static constexpr size_t kUnitBytes = 8;
-  static constexpr uint32_t kPageUnits = 1024;  // 8 KiB
-  static constexpr uint32_t kChunkPages = 8;
-  static constexpr uint32_t kChunkUnits = kPageUnits * kChunkPages;
+  static constexpr uint32_t kPageUnits = 1024;
+  static constexpr size_t kPageBytes = kPageUnits * kUnitBytes;
   static constexpr uint32_t kSmallestUnits = 4;  // 32 bytes
   static constexpr uint32_t kLargestUnits = 32;  // 256 bytes
   static constexpr Ref kLarge = 0x80000000;      // from here on: of the heap
@@ -67,11 +66,11 @@ class SlabArena {
 
   struct Page {
     std::array<uint64_t, kPageUnits / kSmallestUnits / 64> idle{};  // bit per item
-    uint32_t next = kNoPage;  // in its list: of a level of its class, or of the free pages
+    uint32_t next = kNoPage;  // in the list of its level and class
     uint32_t previous = kNoPage;
     uint16_t items = 0;
     uint16_t live = 0;
-    uint8_t units = 0;  // 0: free
+    uint8_t units = 0;
     uint8_t level = 0;
   };
 
@@ -87,10 +86,7 @@ class SlabArena {
   }
 
   Ref AllocateLarge(size_t bytes);
-  void AddChunk();
   uint32_t TakePage(uint32_t units);
-  void PushFreePage(uint32_t page);
-  void PopFreePage(uint32_t page);
   void FreePage(uint32_t page);
   void Link(uint32_t page);
   void Unlink(uint32_t page);
@@ -100,12 +96,9 @@ class SlabArena {
   Ref MoveItem(Ref old, uint32_t units);
   void EndClearing(Ref first);
 
-  std::vector<uint8_t*> chunks_;
-  uint64_t chunk_count_ = 0;  // with memory
+  std::vector<uint8_t*> memory_;  // by page; null: the heap has it back
   std::vector<Page> pages_;
-  uint32_t free_pages_ = kNoPage;  // list
-  uint32_t free_page_count_ = 0;
-  std::vector<uint32_t> idle_chunks_;  // numbers without memory
+  std::vector<uint32_t> idle_pages_;  // numbers without memory
   std::array<Class, kLargestUnits + 1> classes_;
   uint32_t wasteful_ = 0;  // a class with too much idle memory, or 0
   std::vector<uint8_t*> large_;

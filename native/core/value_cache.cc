@@ -28,10 +28,8 @@ ValueBlock* SieveQueue::Insert(ValueRef value, uint32_t tag) {
   block->older = newest_;
   (newest_ == nullptr ? oldest_ : newest_->newer) = block;
   newest_ = block;
-  const uint64_t charge = CacheCharge(block->size);
-  bytes_ += charge;
+  bytes_ += CacheCharge(block->size);
   ++count_;
-  budget_->Add(charge);
   return block;
 }
 
@@ -44,7 +42,7 @@ ValueRef SieveQueue::Remove(ValueBlock* block) {
   const uint64_t charge = CacheCharge(block->size);
   bytes_ -= charge;
   --count_;
-  budget_->Subtract(charge);
+  budget_->Give(charge);
   return ValueRef::Adopt(block);
 }
 

@@ -25,13 +25,16 @@ class CacheBudget {
   CacheBudget(uint64_t limit, size_t shards) : limit_(limit), share_(limit / shards) {}
 
   // Relaxed throughout: the count guards no other memory; the shard's lock orders what it stands for.
-  void Add(uint64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
-  void Subtract(uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
-  uint64_t used() const { return used_.load(std::memory_order_relaxed); }
-  bool over() const { return used() > limit_; }
-  bool HasRoom(uint64_t bytes) const { return used() + bytes <= limit_; }
+  bool HasRoom(uint64_t bytes) const { return used_.load(std::memory_order_relaxed) + bytes <= limit_; }
+  // Takes room if there is any: the limit holds at every moment, whoever asks at once.
+  bool Take(uint64_t bytes) {
+    const bool fits = used_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= limit_;
+    if (!fits) Give(bytes);
+    return fits;
+  }
+  void Give(uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
   bool Admits(uint64_t bytes) const { return bytes <= limit_ / kLargestCachedShare; }
-  // A shard above its share evicts from itself; below it, or for a large value, all give.
+  // What a shard may have before it gives rather than others.
   uint64_t share() const { return share_; }
 
  private:
@@ -48,7 +51,7 @@ class SieveQueue {
   SieveQueue(const SieveQueue&) = delete;
   SieveQueue& operator=(const SieveQueue&) = delete;
 
-  // Takes the value in as the newest. It must be in no cache.
+  // Takes the value in as the newest, its charge having been taken from the budget. It must be in no cache.
   ValueBlock* Insert(ValueRef value, uint32_t tag);
   // Takes it out; the queue's reference becomes the caller's.
   ValueRef Remove(ValueBlock* block);

@@ -1,4 +1,4 @@
-// The rooms one by one: checksums, formats, key entries (D5, D13), extents (D10, D12), the simulated disk.
+// The rooms one by one: checksums, formats, extents (D10, D12), the simulated disk.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -11,8 +11,6 @@
 #include "fixture.h"
 #include "format.h"
 #include "harness.h"
-#include "key_entry.h"
-#include "key_index.h"
 #include "run_builder.h"
 #include "run_parser.h"
 
@@ -116,38 +114,6 @@ CASE("run: what is built is parsed back, values over several blocks included") {
   CHECK(!ParseRecord(payload, view->records_at)->intact);
 }
 
-Record MakeRecord(uint64_t lsn, uint64_t position, uint64_t floor, uint64_t erased_below = 0) {
-  Record record;
-  record.key = "k";
-  record.lsn = lsn;
-  record.position = position;
-  record.floor = floor;
-  record.erased_below = erased_below;
-  return record;
-}
-
-CASE("key entry: the same records live whatever the order in which they are found (D5, D13)") {
-  Record drop = MakeRecord(4, 0, 0);
-  drop.kind = RecordKind::kDrop;
-  std::vector<Record> records = {MakeRecord(1, 1, 0),    MakeRecord(2, 2, 1),    MakeRecord(3, 3, 2),   drop,
-                                 MakeRecord(5, 1, 0, 4), MakeRecord(6, 1, 0, 4), MakeRecord(7, 2, 1, 4)};
-  std::vector<size_t> order = {0, 1, 2, 3, 4, 5, 6};
-  do {
-    KeyEntry entry;
-    entry.key = "k";
-    uint32_t released = 0;
-    for (const size_t i : order) {
-      DeadRecords dead;
-      entry.Apply(records[i], &dead);
-      released += dead.count;
-    }
-    const bool right = entry.slots == 2 && !entry.marker && entry.slot[0].lsn == 6 && entry.slot[1].lsn == 7;
-    CHECK(right);
-    CHECK(released == 5);
-    if (!right) return;
-  } while (std::next_permutation(order.begin(), order.end()));
-}
-
 CASE("extents: nothing is freed that lives, is read or is kept; what is promised fits (D10, D12)") {
   const Geometry geometry = MakeGeometry(uint64_t{8} << 20);
   ExtentMap map(geometry);
@@ -185,23 +151,6 @@ CASE("canary: an extent freed while a read is in it is caught") {
   map.Seal(extent);
   map.ReleaseLive(block, 100);
   CHECK(map.Totals().freed == 1);  // the canary lives; the case above would have failed
-}
-
-CASE("value cache: the budget holds, and what was used lately stays (D15)") {
-  KeyIndex index(16 * 1000);
-  for (uint64_t i = 0; i < 500; ++i) {
-    const std::string key = "key" + std::to_string(i);
-    Record record = MakeRecord(i + 1, 1, 0);
-    record.key = key;
-    record.value_bytes = 100;
-    record.value = ValueRef::Copy(AsBytes(MakeValue(i, 100)));
-    DeadRecords dead;
-    index.Apply(record, KeyHash(AsBytes(key)), true, &dead);
-  }
-  StoreStats stats;
-  index.AddStats(&stats);
-  CHECK(stats.keys == 500);
-  CHECK(stats.cache_bytes <= 16 * 1000 && stats.cache_bytes > 8 * 1000);
 }
 
 CASE("simulated disk: power loss keeps what was flushed and tears the rest by sectors") {
