@@ -93,8 +93,7 @@ ExtentEnds ExtentReader::ReadEnds(uint32_t volume, uint32_t extent) {
   return ends;
 }
 
-ExtentFinding ExtentReader::Read(uint32_t volume, uint32_t extent, bool whole) {
-  const ExtentEnds ends = ReadEnds(volume, extent);
+ExtentFinding ExtentReader::Read(uint32_t volume, uint32_t extent, const ExtentEnds& ends, bool whole) {
   if (ends.summary && !context_->force_scan) {
     const bool begins = ends.first && ends.first->block_id == ends.first->life && ends.first->index == 0;
     const bool fits = begins && ends.first->life == ends.summary->life;

@@ -92,9 +92,9 @@ class ExtentReader {
 
   ExtentEnds ReadEnds(uint32_t volume, uint32_t extent);
 
-  // By summary, or by a scan to a chunk of zeros, or to the end where zeros prove nothing.
-  ExtentFinding Read(uint32_t volume, uint32_t extent, bool whole);
-  // By a scan of all of it.
+  // By summary, else by a scan.
+  ExtentFinding Read(uint32_t volume, uint32_t extent, const ExtentEnds& ends, bool whole);
+  // To a chunk of zeros, or to the end where zeros prove nothing.
   ExtentFinding Scan(uint32_t volume, uint32_t extent, bool whole);
 
   // What references from elsewhere tell of the places behind the last whole run.
