@@ -352,13 +352,13 @@ std::string ShowOldSummary() {
   Fixture fixture;
   if (!fixture.Open().ok()) return "open";
   std::vector<std::string> keys;
-  for (int i = 0; i < 400; ++i) keys.push_back("key" + std::to_string(i));
+  for (int i = 0; i < 200; ++i) keys.push_back("key" + std::to_string(i));
   std::unique_ptr<SimDisk> earlier;
   uint64_t start = 0;
   uint64_t bytes = 0;
   uint64_t old_life = 0;
   for (uint64_t i = 0; i < 4000; ++i) {
-    if (fixture.Put(keys[i % 400], i, i, MakeValue(i, 6'000)) != StatusCode::kOk) return "put";
+    if (fixture.Put(keys[i % 200], i, i, MakeValue(i, 6'000)) != StatusCode::kOk) return "put";
     if (i % 10 != 0 || SummaryStartOf(&fixture, 1) == 0) continue;
     std::vector<uint8_t> block(kBlockBytes);
     if (!fixture.disk()->Read(kExtentBytes + kBlockBytes, block).ok()) return "read";
@@ -374,7 +374,7 @@ std::string ShowOldSummary() {
     }
   }
   // So much later that nothing announces the extent any more.
-  for (uint64_t i = 4000; i < 4400; ++i) fixture.Put(keys[i % 400], i, i, MakeValue(i, 6'000));
+  for (uint64_t i = 4000; i < 4400; ++i) fixture.Put(keys[i % 200], i, i, MakeValue(i, 6'000));
   fixture.Idle();
   fixture.Close();
   std::vector<uint8_t> summary(bytes);
