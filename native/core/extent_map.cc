@@ -11,8 +11,8 @@ namespace {
 
 // What a record costs on disk beside its own bytes: its entries in a directory and in a summary, block headers.
 constexpr uint64_t kRecordOverheadBytes = 64;
-// Emptying an extent of which more lives gains nothing worth its cost.
-constexpr double kMaxLiveShare = 15.0 / 16;
+// Emptying an extent in which less is dead gains nothing worth its cost.
+constexpr double kMinDeadShare = 1.0 / 16;
 
 constexpr uint32_t ReservedFor(SpaceClass space_class) {
   switch (space_class) {
@@ -51,6 +51,11 @@ void ExtentMap::SetLife(uint32_t extent, uint64_t life, uint64_t watermark) {
   extents_[extent].watermark = watermark;
 }
 
+ExtentLife ExtentMap::Life(uint32_t extent) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return {extents_[extent].life, extents_[extent].watermark};
+}
+
 bool ExtentMap::IsSealed(uint32_t extent, uint64_t life) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return extents_[extent].state == ExtentState::kSealed && extents_[extent].life == life;
@@ -80,6 +85,8 @@ void ExtentMap::Open(uint32_t extent) {
   }
   it.state = ExtentState::kOpen;
   it.stuck_at = 0;
+  it.written_records = 0;
+  it.written_bytes = 0;
   --free_;
 }
 
@@ -114,9 +121,18 @@ void ExtentMap::AddLive(const LiveChange& change) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Extent& extent = extents_[change.extent];
   PLOGDB_ASSERT(extent.state == ExtentState::kOpen || extent.state == ExtentState::kSealed, "D10");
+  extent.written_records += change.records;
+  extent.written_bytes += change.bytes;
   extent.live_records += change.records;
   extent.live_bytes += change.bytes;
   live_bytes_ += change.bytes;
+}
+
+void ExtentMap::SetWritten(uint32_t extent, uint64_t records, uint64_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Extent& it = extents_[extent];
+  it.written_records = std::max<uint64_t>(records, it.live_records);
+  it.written_bytes = std::max(bytes, it.live_bytes);
 }
 
 bool ExtentMap::ReleaseLive(const LiveChange& change) {
@@ -204,15 +220,21 @@ bool ExtentMap::IsFull() const {
   return !FitsAhead() && !CanReclaimLocked();
 }
 
-double ExtentMap::LiveShare(const Extent& extent) const {
-  const uint64_t bytes = extent.live_bytes + extent.live_records * kRecordOverheadBytes;
-  return std::min(1.0, static_cast<double>(bytes) / static_cast<double>(geometry_.extent_bytes));
+double ExtentMap::Share(uint64_t records, uint64_t bytes) const {
+  const auto all = static_cast<double>(bytes + records * kRecordOverheadBytes);
+  return std::min(1.0, all / static_cast<double>(geometry_.extent_bytes));
+}
+
+// Records that died. What was left over at the end of an extent does not count: emptying it would leave as much again
+// somewhere else, for ever.
+double ExtentMap::DeadShare(const Extent& extent) const {
+  return Share(extent.written_records - extent.live_records, extent.written_bytes - extent.live_bytes);
 }
 
 bool ExtentMap::Gains(const Extent& extent) const {
   if (extent.state != ExtentState::kSealed || extent.pinned || extent.live_records == 0) return false;
   const bool stuck = extent.stuck_at != 0 && extent.live_records + 1 >= extent.stuck_at;
-  return !stuck && LiveShare(extent) < kMaxLiveShare;
+  return !stuck && DeadShare(extent) > kMinDeadShare;
 }
 
 bool ExtentMap::CanReclaimLocked() const {
@@ -258,10 +280,10 @@ Victim ExtentMap::PickVictim() {
     if (!Gains(it) || it.reads > 0) continue;
     const double live = LiveShare(it);
     const double age = 1 + static_cast<double>(newest - it.life) / geometry_.extent_blocks();
-    const double score = (1 - live) * age / (1 + live);
+    const double score = DeadShare(it) * age / (1 + live);
     if (score <= best_score) continue;
     best_score = score;
-    best = {extent, live};
+    best = {extent, std::min(live, 1 - DeadShare(it))};
   }
   if (best.extent != kNoExtent) {
     ++extents_[best.extent].reads;
@@ -313,7 +335,7 @@ ExtentTotals ExtentMap::Totals() const {
   const uint64_t data_bytes = uint64_t{geometry_.data_blocks()} * kPayloadBytes;
   totals.usable_bytes = (extents_.size() - kReservedExtents) * data_bytes;
   for (const Extent& extent : extents_) {
-    if (extent.state == ExtentState::kSealed) totals.dead_bytes += data_bytes - std::min(data_bytes, extent.live_bytes);
+    if (extent.state == ExtentState::kSealed) totals.dead_bytes += extent.written_bytes - extent.live_bytes;
   }
   return totals;
 }

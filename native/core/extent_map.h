@@ -35,6 +35,12 @@ struct SpaceNeed {
   SpaceClass space_class = SpaceClass::kOrdinary;
 };
 
+// What an extent holds began with the run of id `life`; what was first written there has a higher LSN than `watermark`.
+struct ExtentLife {
+  uint64_t life = 0;  // 0: never written, as far as is known
+  uint64_t watermark = 0;
+};
+
 struct ExtentTotals {
   uint64_t live_bytes = 0;
   uint64_t dead_bytes = 0;  // in sealed extents that are not free
@@ -68,6 +74,7 @@ class ExtentMap {
   // The life that an extent's content belongs to, and the watermark that its first run carries: every LSN first written
   // in it is above (D13).
   void SetLife(uint32_t extent, uint64_t life, uint64_t watermark);
+  ExtentLife Life(uint32_t extent) const;
   bool IsSealed(uint32_t extent, uint64_t life) const;  // in this life
   uint32_t Announce();               // a free extent, or kNoExtent: the oldest life first, then what was never written
   void Open(uint32_t extent);        // announced -> open
@@ -81,6 +88,8 @@ class ExtentMap {
   void ReleaseLive(uint32_t block, uint64_t bytes) {
     (void)ReleaseLive(LiveChange{geometry_.extent_of(block), 1, bytes});
   }
+  // Recovery: what was written in this life, dead or alive.
+  void SetWritten(uint32_t extent, uint64_t records, uint64_t bytes);
   bool ReleaseLive(const LiveChange& change);  // true when that made the extent free
 
   // Reads in flight hold their extent (D10).
@@ -121,6 +130,8 @@ class ExtentMap {
     uint32_t live_records = 0;
     uint32_t reads = 0;
     uint64_t live_bytes = 0;
+    uint64_t written_records = 0;  // in this life, whatever became of them
+    uint64_t written_bytes = 0;
     uint64_t life = 0;  // 0: never written
     uint64_t watermark = 0;
   };
@@ -128,7 +139,9 @@ class ExtentMap {
   bool MaybeFree(Extent* extent);
   bool Fits(const SpaceNeed& need) const;
   bool FitsAhead() const;
-  double LiveShare(const Extent& extent) const;
+  double Share(uint64_t records, uint64_t bytes) const;
+  double LiveShare(const Extent& extent) const { return Share(extent.live_records, extent.live_bytes); }
+  double DeadShare(const Extent& extent) const;
   bool Gains(const Extent& extent) const;
   bool CanReclaimLocked() const;
 

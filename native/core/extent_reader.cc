@@ -41,8 +41,11 @@ class LifeOrder : public PlaceOrder {
 }  // namespace
 
 RecordSink::RecordSink(KeyIndex* index, const std::vector<RecoveryVolume>* volumes, const LifeTable* lives)
-    : index_(index), volumes_(volumes), lives_(lives), live_(volumes->size()) {
-  for (size_t i = 0; i < live_.size(); ++i) live_[i].resize((*volumes)[i].geometry.extents());
+    : index_(index), volumes_(volumes), lives_(lives), live_(volumes->size()), written_(volumes->size()) {
+  for (size_t i = 0; i < live_.size(); ++i) {
+    live_[i].resize((*volumes)[i].geometry.extents());
+    written_[i].resize((*volumes)[i].geometry.extents());
+  }
 }
 
 void RecordSink::Apply(const Record& record) {
@@ -57,6 +60,9 @@ void RecordSink::Apply(const Record& record) {
   };
   DeadRecords dead;
   count(record.place, RecordBytes(record), 1);
+  LiveCount& written = written_[volume][geometry.extent_of(record.place.block)];
+  ++written.records;
+  written.bytes += static_cast<int64_t>(RecordBytes(record));
   const LifeOrder order(*lives_, volume, geometry);
   index_->Apply(record, hash, false, &dead, &order);
   for (uint32_t i = 0; i < dead.count; ++i) count(dead.record[i].place, dead.record[i].bytes, -1);
@@ -68,6 +74,8 @@ void RecordSink::Add(const RecordSink& other) {
     for (size_t extent = 0; extent < live_[volume].size(); ++extent) {
       live_[volume][extent].records += other.live_[volume][extent].records;
       live_[volume][extent].bytes += other.live_[volume][extent].bytes;
+      written_[volume][extent].records += other.written_[volume][extent].records;
+      written_[volume][extent].bytes += other.written_[volume][extent].bytes;
     }
   }
 }
@@ -117,8 +125,7 @@ ExtentEnds ExtentReader::ReadEnds(uint32_t volume, uint32_t extent) {
   return ends;
 }
 
-ExtentFinding ExtentReader::Read(uint32_t volume, uint32_t extent, bool whole) {
-  const ExtentEnds ends = ReadEnds(volume, extent);
+ExtentFinding ExtentReader::Read(uint32_t volume, uint32_t extent, const ExtentEnds& ends, bool whole) {
   if (ends.summary && !context_->force_scan) {
     const bool begins = ends.first && ends.first->block_id == ends.first->life && ends.first->index == 0;
     const bool fits = begins && ends.first->life == ends.summary->life;

@@ -58,12 +58,15 @@ class RecordSink {
 
   uint64_t max_lsn() const { return max_lsn_; }
   const LiveCount& live(uint32_t volume, uint32_t extent) const { return live_[volume][extent]; }
+  // All that was found, dead or alive. What was found twice counts twice: for estimates.
+  const LiveCount& written(uint32_t volume, uint32_t extent) const { return written_[volume][extent]; }
 
  private:
   KeyIndex* const index_;
   const std::vector<RecoveryVolume>* const volumes_;
   const LifeTable* const lives_;
   std::vector<std::vector<LiveCount>> live_;  // by volume and extent
+  std::vector<std::vector<LiveCount>> written_;
   uint64_t max_lsn_ = 0;
 };
 
@@ -110,9 +113,9 @@ class ExtentReader {
 
   ExtentEnds ReadEnds(uint32_t volume, uint32_t extent);
 
-  // By summary, or by a scan to a chunk of zeros, or to the end where zeros prove nothing.
-  ExtentFinding Read(uint32_t volume, uint32_t extent, bool whole);
-  // By a scan of all of it.
+  // By summary, else by a scan.
+  ExtentFinding Read(uint32_t volume, uint32_t extent, const ExtentEnds& ends, bool whole);
+  // To a chunk of zeros, or to the end where zeros prove nothing.
   ExtentFinding Scan(uint32_t volume, uint32_t extent, bool whole);
 
   // What references from elsewhere tell of the places behind the last whole run.

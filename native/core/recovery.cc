@@ -51,36 +51,44 @@ Recovery::Recovery(const StoreId& store_id, std::vector<RecoveryVolume> volumes,
   for (size_t i = 0; i < volumes_.size(); ++i) facts_[i].extents.resize(volumes_[i].geometry.extents());
 }
 
-// The one that was written last is read to its end, and takes longest: it comes first. Its life tells it; that is a
-// guess only, ReadOn knows.
-std::vector<Recovery::ExtentTask> Recovery::OrderTasks() {
+std::vector<Recovery::ExtentTask> Recovery::ListExtents() {
   std::vector<ExtentTask> tasks;
   for (uint32_t volume = 0; volume < facts_.size(); ++volume) {
     for (uint32_t extent = 0; extent < facts_[volume].extents.size(); ++extent) {
-      tasks.push_back({volume, extent, false});
+      tasks.push_back({volume, extent, {}, false});
     }
   }
-  std::vector<uint64_t> life(tasks.size(), 0);
   std::vector<std::unique_ptr<ExtentReader>> readers;
   for (uint32_t i = 0; i < threads_; ++i) readers.push_back(std::make_unique<ExtentReader>(&context_, &sink_));
   InParallel(threads_, tasks.size(), [&](uint32_t thread, size_t i) {
-    const ExtentEnds ends = readers[thread]->ReadEnds(tasks[i].volume, tasks[i].extent);
-    if (ends.first) life[i] = ends.first->life;
+    tasks[i].ends = readers[thread]->ReadEnds(tasks[i].volume, tasks[i].extent);
   });
-  std::vector<size_t> newest(facts_.size(), tasks.size());
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    size_t* at = &newest[tasks[i].volume];
-    if (life[i] > 0 && (*at == tasks.size() || life[i] > life[*at])) *at = i;
-  }
-  for (const size_t i : newest) {
-    if (i < tasks.size()) tasks[i].whole = true;
-  }
-  std::stable_partition(tasks.begin(), tasks.end(), [](const ExtentTask& task) { return task.whole; });
   return tasks;
 }
 
+// The one that was written last is read to its end, and takes longest: it comes first. Its life tells it; that is a
+// guess only, ReadOn knows.
+std::vector<size_t> Recovery::NewestFirst(std::vector<ExtentTask>* tasks, size_t volumes) {
+  std::vector<ExtentTask*> newest(volumes, nullptr);
+  for (ExtentTask& task : *tasks) {
+    ExtentTask*& best = newest[task.volume];
+    if (task.ends.first && (best == nullptr || task.ends.first->life > best->ends.first->life)) best = &task;
+  }
+  std::vector<size_t> order;
+  for (ExtentTask* task : newest) {
+    if (task == nullptr) continue;
+    task->whole = true;
+    order.push_back(static_cast<size_t>(task - tasks->data()));
+  }
+  for (size_t i = 0; i < tasks->size(); ++i) {
+    if (!(*tasks)[i].whole) order.push_back(i);
+  }
+  return order;
+}
+
 void Recovery::ReadAll() {
-  const std::vector<ExtentTask> tasks = OrderTasks();
+  std::vector<ExtentTask> tasks = ListExtents();
+  const std::vector<size_t> order = NewestFirst(&tasks, facts_.size());
   std::vector<ExtentFinding> found(tasks.size());
   std::vector<std::unique_ptr<RecordSink>> sinks;
   std::vector<std::unique_ptr<ExtentReader>> readers;
@@ -88,8 +96,9 @@ void Recovery::ReadAll() {
     sinks.push_back(std::make_unique<RecordSink>(index_, &volumes_, &lives_));
     readers.push_back(std::make_unique<ExtentReader>(&context_, sinks[i].get()));
   }
-  InParallel(threads_, tasks.size(), [&](uint32_t thread, size_t i) {
-    found[i] = readers[thread]->Read(tasks[i].volume, tasks[i].extent, tasks[i].whole);
+  InParallel(threads_, order.size(), [&](uint32_t thread, size_t i) {
+    const ExtentTask& task = tasks[order[i]];
+    found[order[i]] = readers[thread]->Read(task.volume, task.extent, task.ends, task.whole);
   });
   for (const auto& sink : sinks) sink_.Add(*sink);
   for (size_t i = 0; i < tasks.size(); ++i) Take(tasks[i].volume, tasks[i].extent, std::move(found[i]));
@@ -143,11 +152,20 @@ uint32_t Recovery::NewestExtent(uint32_t volume) const {
   return newest;
 }
 
+// Whether a run may have been written to an announced extent: not while the extent that announced it is not sealed.
+bool Recovery::MayBeOpened(uint32_t volume, uint32_t extent) const {
+  const uint32_t newest = NewestExtent(volume);
+  if (newest == kNoExtent) return true;
+  const ExtentFacts& facts = facts_[volume].extents[newest];
+  return facts.newest().announced != extent || facts.newest().kind == RunKind::kSeal || facts.unfinished;
+}
+
 // Zeros do not prove that nothing lies behind them: a large run may have been lost in between.
 bool Recovery::WantsWholeRead(uint32_t volume, uint32_t extent) const {
   const ExtentFacts& facts = facts_[volume].extents[extent];
   if (facts.whole) return false;
-  if (facts.dead() || (extent == NewestExtent(volume) && !facts.summarized)) return true;
+  if (facts.dead() && MayBeOpened(volume, extent)) return true;
+  if (extent == NewestExtent(volume) && !facts.summarized) return true;
   const Geometry& geometry = volumes_[volume].geometry;
   for (const RunReference& reference : references_) {
     if (reference.volume != volume || geometry.extent_of(reference.mark.block) != extent) continue;
@@ -327,6 +345,8 @@ void Recovery::RestoreLive() {
       if (live.records > 0) {
         map->AddLive(LiveChange{extent, static_cast<uint32_t>(live.records), static_cast<uint64_t>(live.bytes)});
       }
+      const LiveCount& written = sink_.written(volume, extent);
+      map->SetWritten(extent, static_cast<uint64_t>(written.records), static_cast<uint64_t>(written.bytes));
       map->FreeIfDead(extent);
     }
   }

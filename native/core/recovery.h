@@ -58,14 +58,17 @@ class Recovery {
   struct ExtentTask {
     uint32_t volume;
     uint32_t extent;
-    bool whole;
+    ExtentEnds ends;
+    bool whole = false;
   };
 
-  std::vector<ExtentTask> OrderTasks();
+  std::vector<ExtentTask> ListExtents();
+  static std::vector<size_t> NewestFirst(std::vector<ExtentTask>* tasks, size_t volumes);
   void ReadAll();
   void Take(uint32_t volume, uint32_t extent, ExtentFinding finding);
   void ReadOn();
   uint32_t NewestExtent(uint32_t volume) const;
+  bool MayBeOpened(uint32_t volume, uint32_t extent) const;
   bool WantsWholeRead(uint32_t volume, uint32_t extent) const;
   void NoteReference(RunReference reference);
   static void LoseLife(const Geometry& geometry, const RunMark& mark, ExtentFacts* facts);

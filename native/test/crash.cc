@@ -35,7 +35,8 @@ class Explorer {
       : random_(seed),
         load_(load),
         volumes_(load == Load::kTwoVolumes || (load == Load::kReuse && seed % 2 == 0) ? 2 : 1) {
-    for (int i = 0; i < (load == Load::kReuse ? 4 : 7); ++i) keys_.push_back("key" + std::to_string(i));
+    const int keys = load == Load::kReuse ? 4 : load == Load::kManyRecords ? 30 : 7;
+    for (int i = 0; i < keys; ++i) keys_.push_back("key" + std::to_string(i));
     next_.resize(keys_.size(), 1);
     for (size_t i = 0; i < volumes_; ++i) {
       media_.push_back({"disk" + std::to_string(i), std::make_shared<SimDisk>(uint64_t{8} << 20), {}});
@@ -54,6 +55,9 @@ class Explorer {
  private:
   std::vector<PutSpec> MakeBatch();
   size_t ValueBytes();
+  size_t PickKey();
+  bool Seals() const { return load_ == Load::kReuse || load_ == Load::kManyRecords; }
+  void CompareWithScan(Fixture* image, Fixture* scanned, const std::string& where);
   void Live();
   void Note(Fixture* fixture, const Recording& recording);
   void TryAllImages();
@@ -82,17 +86,26 @@ class Explorer {
 
 size_t Explorer::ValueBytes() {
   if (load_ == Load::kReuse) return random_.Chance(30) ? random_.Below(3'000) : 60'000 + random_.Below(120'000);
+  if (load_ == Load::kManyRecords) return random_.Below(5'000);
   const uint64_t kind = random_.Below(10);
   if (kind == 0) return 0;
   return kind < 7 ? random_.Below(300) : kind < 9 ? random_.Below(6'000) : random_.Below(20'000);
 }
 
+// Where extents are sealed, some keys are written rarely, and what they lie in is not free for long.
+size_t Explorer::PickKey() {
+  if (!Seals()) return random_.Below(keys_.size());
+  const size_t often = load_ == Load::kReuse ? 3 : 20;
+  return random_.Below(random_.Chance(load_ == Load::kReuse ? 95 : 99) ? often : keys_.size());
+}
+
 std::vector<PutSpec> Explorer::MakeBatch() {
   std::vector<PutSpec> batch;
-  const uint64_t count = 1 + random_.Below(load_ == Load::kReuse ? 2 : 5);
+  const uint64_t most = load_ == Load::kReuse ? 2 : load_ == Load::kManyRecords ? 20 : 5;
+  const uint64_t least = load_ == Load::kManyRecords ? 20 : 1;
+  const uint64_t count = least + random_.Below(most);
   for (uint64_t i = 0; i < count; ++i) {
-    // Reuse: one key is written rarely, and what it lies in is not free for long.
-    const size_t k = random_.Below(load_ == Load::kReuse && random_.Chance(95) ? 3 : keys_.size());
+    const size_t k = PickKey();
     const uint64_t kind = random_.Below(20);
     PutSpec op;
     op.key = keys_[k];
@@ -120,7 +133,7 @@ void Explorer::Note(Fixture* fixture, const Recording& recording) {
   progress_.resize(recording.size(), now_);
   fixture->Drain();
   for (const auto& [token, status] : fixture->ended) {
-    const bool allowed = status == StatusCode::kOk || (status == StatusCode::kDiskFull && load_ == Load::kReuse);
+    const bool allowed = status == StatusCode::kOk || (status == StatusCode::kDiskFull && Seals());
     if (!allowed) Fail("a batch ended with " + std::string(StatusCodeName(status)));
     now_.acknowledged = std::max(now_.acknowledged, base_batches_ + token);
   }
@@ -138,7 +151,7 @@ void Explorer::Live() {
   progress_.clear();
   if (!fixture.Open().ok()) return Fail("cannot open");
   Note(&fixture, recording);
-  const uint64_t batches = load_ == Load::kReuse ? 35 * volumes_ + 10 : 14;
+  const uint64_t batches = Seals() ? 35 * volumes_ + 10 : 14;
   std::vector<std::vector<PutSpec>> submitted;
   for (uint64_t i = 0; i < batches; ++i) {
     submitted.push_back(MakeBatch());
@@ -170,10 +183,10 @@ void Explorer::Live() {
 // key.
 size_t Explorer::MatchAll(Fixture* fixture, const Progress& progress, bool recovered, const std::string& where) {
   size_t lowest = SIZE_MAX;
-  std::vector<std::vector<std::string>> together(load_ == Load::kReuse ? keys_.size() : volumes_);
+  std::vector<std::vector<std::string>> together(Seals() ? keys_.size() : volumes_);
   for (size_t i = 0; i < keys_.size(); ++i) {
     const size_t volume = VolumeOfKey(KeyHash(AsBytes(keys_[i])), volumes_);
-    together[load_ == Load::kReuse ? i : volume].push_back(keys_[i]);
+    together[Seals() ? i : volume].push_back(keys_[i]);
   }
   for (const std::vector<std::string>& keys : together) {
     std::string why;
@@ -251,7 +264,7 @@ std::unique_ptr<Fixture> Explorer::MakeImageOfOpening() {
 void Explorer::LiveOn(Fixture* fixture, const Progress& progress, const std::string& where) {
   const std::string value = MakeValue(random_.Next(), random_.Below(30'000));
   const StatusCode status = fixture->Put("after", 1, 0, value);
-  if (status == StatusCode::kDiskFull && load_ == Load::kReuse) return;
+  if (status == StatusCode::kDiskFull && Seals()) return;
   if (status != StatusCode::kOk) return Fail(where + ": writing ends with " + StatusCodeName(status));
   const uint64_t watermark = fixture->store->Watermark();
   fixture->Crash(random_.Next());
@@ -262,6 +275,19 @@ void Explorer::LiveOn(Fixture* fixture, const Progress& progress, const std::str
   MatchAll(fixture, progress, true, where + ", written on");
 }
 
+// D17: a summary only saves time.
+void Explorer::CompareWithScan(Fixture* image, Fixture* scanned, const std::string& where) {
+  scanned->options.force_scan = true;
+  if (!scanned->Open().ok()) return Fail(where + ": cannot open by a scan");
+  const OpenReport& one = image->report;
+  const OpenReport& other = scanned->report;
+  const bool same = one.recovered_watermark == other.recovered_watermark && one.recovered_keys == other.recovered_keys &&
+                    one.unknown_losses == other.unknown_losses && one.corrupt_keys == other.corrupt_keys &&
+                    one.dropped_runs == other.dropped_runs && image->Stats().live_bytes == scanned->Stats().live_bytes &&
+                    Dump(image, keys_) == Dump(scanned, keys_);
+  if (!same) Fail(where + ": summaries and a scan find different states");
+}
+
 void Explorer::TryImage(size_t calls, uint64_t fate, bool keep) {
   ++outcome_.images;
   std::unique_ptr<Fixture> fixture = fate == kWhileOpening ? MakeImageOfOpening() : MakeImage(fate);
@@ -270,15 +296,21 @@ void Explorer::TryImage(size_t calls, uint64_t fate, bool keep) {
   const size_t acknowledged = calls < progress_.size() ? progress_[calls].acknowledged : now_.acknowledged;
   const Progress progress{before.submitted, std::min(acknowledged, before.submitted)};
   const std::string where = "after call " + std::to_string(calls) + ", fate " + std::to_string(fate);
+  Fixture scanned(volumes_);
+  for (const Medium& medium : media_) {
+    scanned.factory->Put(medium.path, std::make_shared<SimDisk>(*fixture->factory->Find(medium.path)));
+  }
   const Status status = fixture->Open();
   if (!status.ok()) return Fail(where + ": " + status.message());
+  outcome_.summaries_used += fixture->report.summarized_extents;
+  if (fixture->report.summarized_extents > 0 && random_.Chance(30)) CompareWithScan(fixture.get(), &scanned, where);
   if (fixture->report.unknown_losses > 0) return Fail(where + ": a loss where nothing was lost");
   if (fixture->report.corrupt_keys > 0) return Fail(where + ": corruption where nothing was broken");
   outcome_.dropped_runs += fixture->report.dropped_runs;
   const size_t at = MatchAll(fixture.get(), progress, true, where);
   if (!outcome_.failure.empty()) return;
   const bool again = keep || random_.Chance(25);
-  if (!again) return random_.Chance(load_ == Load::kReuse ? 40 : 15) ? LiveOn(fixture.get(), progress, where) : void();
+  if (!again) return random_.Chance(Seals() ? 40 : 15) ? LiveOn(fixture.get(), progress, where) : void();
   const std::string first = Dump(fixture.get(), keys_);
   fixture->Crash(random_.Next());
   if (!fixture->Open().ok()) return Fail(where + ": cannot open twice");

@@ -8,7 +8,8 @@
 
 namespace plogdb::test {
 
-enum class Load : uint8_t { kSmall, kReuse, kTwoVolumes };
+// kManyRecords: extents are sealed often, with summaries of several blocks.
+enum class Load : uint8_t { kSmall, kReuse, kTwoVolumes, kManyRecords };
 
 struct CrashOutcome {
   std::string failure;  // empty: all images were right
@@ -16,6 +17,7 @@ struct CrashOutcome {
   uint64_t boundaries = 0;
   uint64_t extents_freed = 0;
   uint64_t dropped_runs = 0;
+  uint64_t summaries_used = 0;
 };
 
 // A workload from `seed` and all its images; with kSmall then the same again from one of the images, `rounds` times in

@@ -11,6 +11,7 @@ namespace plogdb::test {
 namespace {
 
 Load LoadOf(uint64_t workload) {
+  if (workload % 10 == 6) return Load::kManyRecords;
   if (workload % 5 == 3) return Load::kReuse;
   return workload % 5 == 4 ? Load::kTwoVolumes : Load::kSmall;
 }
@@ -24,15 +25,18 @@ CASE("power loss: every acknowledged record is there, nothing older reappears, a
     sum.boundaries += one.boundaries;
     sum.extents_freed += one.extents_freed;
     sum.dropped_runs += one.dropped_runs;
+    sum.summaries_used += one.summaries_used;
     if (!one.failure.empty()) Failed(__FILE__, __LINE__, "seed " + std::to_string(seed) + ": " + one.failure);
   }
   std::printf(
-      "     %llu workloads, %llu flush boundaries, %llu images, %llu unfinished runs dropped, %llu extents reused\n",
+      "     %llu workloads, %llu flush boundaries, %llu images, %llu unfinished runs dropped, %llu extents reused, "
+      "%llu summaries used\n",
       static_cast<unsigned long long>(settings().workloads), static_cast<unsigned long long>(sum.boundaries),
       static_cast<unsigned long long>(sum.images), static_cast<unsigned long long>(sum.dropped_runs),
-      static_cast<unsigned long long>(sum.extents_freed));
+      static_cast<unsigned long long>(sum.extents_freed), static_cast<unsigned long long>(sum.summaries_used));
   CHECK(sum.dropped_runs > 0);
   if (settings().workloads >= 5) CHECK(sum.extents_freed > 0);
+  if (settings().workloads >= 10) CHECK(sum.summaries_used > 0);
 }
 
 // Number of workloads until the canary is caught, or 0.
