@@ -1,6 +1,6 @@
-// Digests (D20): what two stores compare to find where they differ. A bucket's digest is the sum, modulo 2^64, of what each of
-// its keys contributes; so it does not depend on history, and is kept up to date by one subtraction and one addition.
-// The functions are the same on every machine: replicas compare their results.
+// Digests (D20): what two stores compare to find where they differ. A bucket's digest is the sum, modulo 2^64, of what
+// each of its keys contributes; so it does not depend on history, and is kept up to date by one subtraction and one
+// addition. The functions are the same on every machine: replicas compare their results.
 #ifndef PLOGDB_CORE_DIGEST_H_
 #define PLOGDB_CORE_DIGEST_H_
 

@@ -1,9 +1,9 @@
-// How a key's entry lies in memory (D15): packed, because there may be a hundred million. Fields take the bytes that their
-// values need, rare ones are there only when they say something, and a header loses its trailing zeros.
+// How a key's entry lies in memory (D15): packed, because there may be a hundred million. Fields take the bytes that
+// their values need, rare ones are there only when they say something, and a header loses its trailing zeros.
 //
 //   flags (1), key bytes (2), key, [erased below (8)], [marker: block (4), offset (2), head bytes (1)], slots;
-//   a slot: widths and flags (2), header bytes (1), head bytes (1), position (0 to 8), LSN (6 or 8), block (4), offset (2),
-//   value bytes (1 to 4), [payload CRC (4)], [cached value (8)], header.
+//   a slot: widths and flags (2), header bytes (1), head bytes (1), position (0 to 8), LSN (6 or 8), block (4), offset
+//   (2), value bytes (1 to 4), [payload CRC (4)], [cached value (8)], header.
 //
 // Memory only: nothing of this is ever written to a disk.
 #ifndef PLOGDB_CORE_ENTRY_CODEC_H_

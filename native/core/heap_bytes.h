@@ -1,5 +1,5 @@
-// What an allocation costs beside what was asked for: the heap's own head and rounding, so that budgets and statistics of
-// memory (D15) say what the process pays. The formula is glibc's; elsewhere it is a close estimate.
+// What an allocation costs beside what was asked for: the heap's own head and rounding, so that budgets and statistics
+// of memory (D15) say what the process pays. The formula is glibc's; elsewhere it is a close estimate.
 #ifndef PLOGDB_CORE_HEAP_BYTES_H_
 #define PLOGDB_CORE_HEAP_BYTES_H_
 
@@ -8,9 +8,11 @@
 
 namespace plogdb {
 
+inline constexpr size_t kHeapHeadBytes = 8;  // before each allocation
+
 constexpr uint64_t HeapBytes(size_t asked) {
   if (asked == 0) return 0;
-  const uint64_t rounded = (uint64_t{asked} + 8 + 15) / 16 * 16;
+  const uint64_t rounded = (uint64_t{asked} + kHeapHeadBytes + 15) / 16 * 16;
   return rounded < 32 ? 32 : rounded;
 }
 

@@ -1,6 +1,6 @@
 // One key in memory, unpacked, and the rule of D5 and D13 that says which of its records live. Records may come in any
-// order (recovery) or in LSN order (writer): the outcome is the same. No lock, no disk; how a key is kept small, the entry
-// codec knows.
+// order (recovery) or in LSN order (writer): the outcome is the same. No lock, no disk; how a key is kept small, the
+// entry codec knows.
 #ifndef PLOGDB_CORE_KEY_ENTRY_H_
 #define PLOGDB_CORE_KEY_ENTRY_H_
 
@@ -18,7 +18,8 @@ struct Slot {
   uint64_t lsn = 0;
   RecordPlace place;
   bool corrupt = false;
-  bool decided = false;  // the caller said so (D5): what lies below is no longer needed. Forgotten at the end of the store
+  bool decided =
+      false;  // the caller said so (D5): what lies below is no longer needed. Forgotten at the end of the store
   uint32_t value_bytes = 0;
   uint32_t head_bytes = 0;       // on disk, whatever became of the header in memory
   uint32_t payload_crc = 0;      // kept only where digests need it (D20)
@@ -55,7 +56,8 @@ struct KeyEntry {
   bool marker_corrupt = false;
   RecordPlace marker_place;
   uint32_t marker_head_bytes = 0;
-  // Filled up to `slots` only: an entry is unpacked at every look at a key, and clearing what is not used would cost more.
+  // Filled up to `slots` only: an entry is unpacked at every look at a key, and clearing what is not used would cost
+  // more.
   union {
     std::array<Slot, 2> slot;
   };

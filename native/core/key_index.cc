@@ -55,8 +55,8 @@ bool KeyIndex::Apply(const Record& record, uint64_t hash, bool push, DeadRecords
   return lives;
 }
 
-// Before a value is cached, so that it cannot be the one that goes. A small one takes from its own shard, if that has more
-// than its share; else, and for a large one, all give in turn.
+// Before a value is cached, so that it cannot be the one that goes. A small one takes from its own shard, if that has
+// more than its share; else, and for a large one, all give in turn.
 void KeyIndex::MakeRoom(uint64_t hash, const ValueRef& value) {
   if (!value.present()) return;
   const uint64_t charge = CacheCharge(value.size());

@@ -86,7 +86,8 @@ class KeyIndex {
   // As PlanRead, for what must be read from the disk whatever is cached; nothing is found when the record is gone or known
   // to be broken.
   ReadPlan PlanCheck(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents) const;
-  // The record (for a marker: its LSN, any position) is broken and said to be from now on (D16). True when that is news.
+  // The record (for a marker: its LSN, any position) is broken and said to be from now on (D16). True when that is
+  // news.
   bool MarkCorrupt(std::span<const uint8_t> key, uint64_t hash, uint64_t position, uint64_t lsn);
 
   // Merge (D10). A copy became durable: the record that lies at `from` lies at `to` from now on. False: it is dead, or
@@ -139,7 +140,8 @@ class KeyIndex {
     size_t at = table.NextFrom(table.Find(TagOfHash(cursor)));
     for (uint64_t visited = 0; at < table.end(); ++visited) {
       const uint32_t tag = table.Tag(at);
-      if (*limit == 0 || visited >= kWalkSlice) return uint64_t{number} << (64 - kShardBits) | uint64_t{tag} << kUnusedBits;
+      if (*limit == 0 || visited >= kWalkSlice)
+        return uint64_t{number} << (64 - kShardBits) | uint64_t{tag} << kUnusedBits;
       for (; table.Has(at, tag); ++at) {  // what has one tag is visited together: no cursor leads into its middle
         KeyEntry entry;
         locked.shard.UnpackAt(at, &entry);

@@ -1,6 +1,6 @@
-// One shard of the key index: table, entries, cached values, and the sums over its keys (statistics, digests), which every
-// change keeps up to date. A change is an Edit: the entry is unpacked, changed by whoever asked, and packed again. No lock
-// of its own: the index holds it.
+// One shard of the key index: table, entries, cached values, and the sums over its keys (statistics, digests), which
+// every change keeps up to date. A change is an Edit: the entry is unpacked, changed by whoever asked, and packed
+// again. No lock of its own: the index holds it.
 #ifndef PLOGDB_CORE_KEY_SHARD_H_
 #define PLOGDB_CORE_KEY_SHARD_H_
 
@@ -66,8 +66,8 @@ class KeyShard {
 
   // The same, and notes what the entry contributes to the sums. End must follow.
   bool Begin(std::string_view key, uint64_t hash, Edit* out);
-  // Puts the entry back, or away when it is empty; lets the values of released slots go, but for one that may be used for
-  // `fresh`. `value` becomes the cached one of `fresh` (unless that is null) if the budget has room for it.
+  // Puts the entry back, or away when it is empty; lets the values of released slots go, but for one that may be used
+  // for `fresh`. `value` becomes the cached one of `fresh` (unless that is null) if the budget has room for it.
   void End(Edit* edit, Slot* fresh, const ValueRef& value);
   void End(Edit* edit) { End(edit, nullptr, ValueRef()); }
 

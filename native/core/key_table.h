@@ -1,6 +1,7 @@
-// The table of one shard: from 32 bits of a key's hash to where its entry lies, 8 bytes each, open addressing. Slots are
-// kept in order of these bits (linear probing, sorted), whatever the number of buckets: so it grows by a quarter rather than
-// to twice the size, without looking at a single key, and a walk goes in order of the hash. Knows neither keys nor entries.
+// The table of one shard: from 32 bits of a key's hash to where its entry lies, 8 bytes each, open addressing. Slots
+// are kept in order of these bits (linear probing, sorted), whatever the number of buckets: so it grows by a quarter
+// rather than to twice the size, without looking at a single key, and a walk goes in order of the hash. Knows neither
+// keys nor entries.
 #ifndef PLOGDB_CORE_KEY_TABLE_H_
 #define PLOGDB_CORE_KEY_TABLE_H_
 

@@ -31,9 +31,10 @@ SlabArena::~SlabArena() {
 
 uint64_t SlabArena::memory_bytes() const {
   const uint64_t pages = memory_.empty() ? 0 : memory_.size() - 1 - idle_pages_.size();
-  return pages * HeapBytes(kPageBytes + kReadAhead) + large_bytes_ + HeapBytes(memory_.capacity() * sizeof(memory_[0])) +
-         HeapBytes(pages_.capacity() * sizeof(pages_[0])) + HeapBytes(idle_pages_.capacity() * sizeof(idle_pages_[0])) +
-         HeapBytes(large_.capacity() * sizeof(large_[0])) + HeapBytes(large_idle_.capacity() * sizeof(large_idle_[0]));
+  return pages * HeapBytes(kPageBytes + kReadAhead) + large_bytes_ +
+         HeapBytes(memory_.capacity() * sizeof(memory_[0])) + HeapBytes(pages_.capacity() * sizeof(pages_[0])) +
+         HeapBytes(idle_pages_.capacity() * sizeof(idle_pages_[0])) + HeapBytes(large_.capacity() * sizeof(large_[0])) +
+         HeapBytes(large_idle_.capacity() * sizeof(large_idle_[0]));
 }
 
 SlabArena::Ref SlabArena::AllocateLarge(size_t bytes) {

@@ -1,7 +1,7 @@
 // Memory for the entries of one shard: items of equal size share a page, in classes of 8 bytes, so that an item costs
-// what it needs and a bit. Items have no head; whoever frees one says how long it is. Items may be moved: when an eighth
-// of a class lies idle, its emptiest page is cleared, so that a change of sizes does not strand memory. What is longer
-// than a page is made for comes from the heap. Knows nothing of keys.
+// what it needs and a bit. Items have no head; whoever frees one says how long it is. Items may be moved: when an
+// eighth of a class lies idle, its emptiest page is cleared, so that a change of sizes does not strand memory. What is
+// longer than a page is made for comes from the heap. Knows nothing of keys.
 #ifndef PLOGDB_CORE_SLAB_ARENA_H_
 #define PLOGDB_CORE_SLAB_ARENA_H_
 
@@ -15,7 +15,7 @@ namespace plogdb {
 // Under the shard's lock.
 class SlabArena {
  public:
-  using Ref = uint32_t;  // names an item; 0 is none
+  using Ref = uint32_t;                    // names an item; 0 is none
   static constexpr size_t kReadAhead = 8;  // this many bytes behind an item may be read (not used)
 
   SlabArena();
@@ -36,8 +36,8 @@ class SlabArena {
   }
   const uint8_t* At(Ref ref) const { return const_cast<SlabArena*>(this)->At(ref); }
 
-  // Clears one page when its class has too much idle memory: calls moved(old, now, address) for each item, which lies at
-  // its new place by then. Nobody may hold an address of an item over this call.
+  // Clears one page when its class has too much idle memory: calls moved(old, now, address) for each item, which lies
+  // at its new place by then. Nobody may hold an address of an item over this call.
   template <typename Moved>
   void Compact(Moved moved) {
     if (wasteful_ == 0) return;
@@ -66,7 +66,7 @@ class SlabArena {
 
   struct Page {
     std::array<uint64_t, kPageUnits / kSmallestUnits / 64> idle{};  // bit per item
-    uint32_t next = kNoPage;  // in the list of its level and class
+    uint32_t next = kNoPage;                                        // in the list of its level and class
     uint32_t previous = kNoPage;
     uint16_t items = 0;
     uint16_t live = 0;

@@ -1,7 +1,7 @@
-// The value cache (D15): which values stay in memory. SIEVE: one queue per shard in order of arrival; a hit only marks the
-// value; a hand goes from the oldest to the newest, takes marks away, and throws out what has none. So what was asked for
-// again survives a scan, and neither a hit nor an eviction looks at more than it must. The budget is one for all shards
-// and counts what a value costs, not only its bytes.
+// The value cache (D15): which values stay in memory. SIEVE: one queue per shard in order of arrival; a hit only marks
+// the value; a hand goes from the oldest to the newest, takes marks away, and throws out what has none. So what was
+// asked for again survives a scan, and neither a hit nor an eviction looks at more than it must. The budget is one for
+// all shards and counts what a value costs, not only its bytes.
 #ifndef PLOGDB_CORE_VALUE_CACHE_H_
 #define PLOGDB_CORE_VALUE_CACHE_H_
 

@@ -12,6 +12,8 @@
 #include <span>
 #include <utility>
 
+#include "heap_bytes.h"
+
 namespace plogdb {
 
 // Head of a value's allocation; the bytes follow.
@@ -43,10 +45,14 @@ class ValueRef {
 
   // A fresh value of `size` bytes; the caller fills mutable_bytes() before it shares the reference.
   static ValueRef Allocate(size_t size) {
-    void* memory = size > UINT32_MAX ? nullptr : std::malloc(sizeof(ValueBlock) + size);
+    void* memory = size > UINT32_MAX ? nullptr : std::malloc(AllocatedBytes(size));
     if (memory == nullptr) std::abort();
     return Adopt(new (memory) ValueBlock{{1}, static_cast<uint32_t>(size), nullptr, nullptr, 0, false, false});
   }
+
+  // What is asked of the heap: all that it would give anyway, so that another value may be written over this one whose
+  // length differs within that.
+  static size_t AllocatedBytes(size_t size) { return HeapBytes(sizeof(ValueBlock) + size) - kHeapHeadBytes; }
 
   static ValueRef Copy(std::span<const uint8_t> bytes) {
     ValueRef ref = Allocate(bytes.size());
