@@ -150,6 +150,7 @@ class VolumeWriter {
   bool directory_complete_;
   const bool keep_first_extent_;
   SummaryWriter summaries_;
+  uint64_t summary_allowance_ = 0;  // bytes of parts that may be written between runs
   bool mark_wanted_ = false;
   uint64_t last_run_us_ = 0;
   std::vector<bool> untouched_;
