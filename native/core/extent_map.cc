@@ -11,8 +11,8 @@ namespace {
 
 // What a record costs on disk beside its own bytes: its entries in a directory and in a summary, block headers.
 constexpr uint64_t kRecordOverheadBytes = 64;
-// Emptying an extent in which less is dead gains nothing worth its cost.
-constexpr double kMinDeadShare = 1.0 / 16;
+// Emptying an extent for less is not worth its cost, and may be no gain at all.
+constexpr double kMinGain = 1.0 / 32;
 
 constexpr uint32_t ReservedFor(SpaceClass space_class) {
   switch (space_class) {
@@ -181,6 +181,7 @@ bool ExtentMap::Fits(const SpaceNeed& need) const {
 bool ExtentMap::Reserve(const SpaceNeed& need) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (!Fits(need)) return false;
+  if (need.space_class != SpaceClass::kMerge) futile_ = 0;
   promised_blocks_ += need.blocks;
   promised_directory_bytes_ += need.directory_bytes;
   promised_summary_bytes_ += need.summary_bytes;
@@ -225,20 +226,24 @@ double ExtentMap::Share(uint64_t records, uint64_t bytes) const {
   return std::min(1.0, all / static_cast<double>(geometry_.extent_bytes));
 }
 
-// Records that died. What was left over at the end of an extent does not count: emptying it would leave as much again
-// somewhere else, for ever.
-double ExtentMap::DeadShare(const Extent& extent) const {
-  return Share(extent.written_records - extent.live_records, extent.written_bytes - extent.live_bytes);
+// Share of an extent that is won by writing what lives in it once more, close together. At the end of an extent as much
+// stays empty as a record is long: that cannot be won.
+double ExtentMap::Gain(const Extent& extent) const {
+  const uint64_t tail = extent.live_records == 0 ? 0 : extent.live_bytes / extent.live_records;
+  return 1 - Share(extent.live_records, extent.live_bytes + tail);
 }
 
 bool ExtentMap::Gains(const Extent& extent) const {
   if (extent.state != ExtentState::kSealed || extent.pinned || extent.live_records == 0) return false;
   const bool stuck = extent.stuck_at != 0 && extent.live_records + 1 >= extent.stuck_at;
-  return !stuck && DeadShare(extent) > kMinDeadShare;
+  return !stuck && Gain(extent) > kMinGain;
 }
 
+// All of the volume moved twice and nobody the better for it: what looks like a gain is none.
+bool ExtentMap::Futile() const { return futile_ > 2 * extents_.size(); }
+
 bool ExtentMap::CanReclaimLocked() const {
-  if (writable_ == 0) return false;
+  if (writable_ == 0 || Futile()) return false;
   return victims_ > 0 || std::any_of(extents_.begin(), extents_.end(), [this](const Extent& it) { return Gains(it); });
 }
 
@@ -270,7 +275,7 @@ SpaceLevel ExtentMap::Level() const {
 // written again. Age is counted in lives: how many extents were opened since.
 Victim ExtentMap::PickVictim() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (writable_ == 0) return {};
+  if (writable_ == 0 || Futile()) return {};
   uint64_t newest = 1;
   for (const Extent& extent : extents_) newest = std::max(newest, extent.life);
   Victim best;
@@ -280,10 +285,10 @@ Victim ExtentMap::PickVictim() {
     if (!Gains(it) || it.reads > 0) continue;
     const double live = LiveShare(it);
     const double age = 1 + static_cast<double>(newest - it.life) / geometry_.extent_blocks();
-    const double score = DeadShare(it) * age / (1 + live);
+    const double score = Gain(it) * age / (1 + live);
     if (score <= best_score) continue;
     best_score = score;
-    best = {extent, std::min(live, 1 - DeadShare(it))};
+    best = {extent, live};
   }
   if (best.extent != kNoExtent) {
     ++extents_[best.extent].reads;
@@ -298,6 +303,7 @@ void ExtentMap::EndVictim(uint32_t extent, bool stuck) {
   PLOGDB_ASSERT(it.reads > 0 && victims_ > 0, "D10");
   --it.reads;
   --victims_;
+  ++futile_;
   if (stuck) it.stuck_at = it.live_records + 1;
   MaybeFree(&it);
 }

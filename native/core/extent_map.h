@@ -141,9 +141,10 @@ class ExtentMap {
   bool FitsAhead() const;
   double Share(uint64_t records, uint64_t bytes) const;
   double LiveShare(const Extent& extent) const { return Share(extent.live_records, extent.live_bytes); }
-  double DeadShare(const Extent& extent) const;
+  double Gain(const Extent& extent) const;
   bool Gains(const Extent& extent) const;
   bool CanReclaimLocked() const;
+  bool Futile() const;
 
   const Geometry geometry_;
   const uint32_t wanted_free_;
@@ -152,6 +153,7 @@ class ExtentMap {
   uint32_t free_ = 0;      // free and announced
   uint32_t writable_ = 0;  // open and announced: without one, no extent can be announced any more
   uint32_t victims_ = 0;   // being emptied
+  uint64_t futile_ = 0;    // emptied since callers last got any room
   uint64_t freed_ = 0;
   uint64_t live_bytes_ = 0;
   uint64_t room_blocks_ = 0;

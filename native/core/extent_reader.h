@@ -1,5 +1,5 @@
-// One extent on its way into memory (D17): by its summary when that is whole and of the extent's present life, else by a
-// scan of what lies there. Records go into the index at once, whatever their order; what else the extent says is handed
+// One extent on its way into memory (D17): by its summary when that is whole and of the extent's present life, else by
+// a scan of what lies there. Records go into the index at once, whatever their order; what else the extent says is handed
 // back. Knows one extent at a time; what extents say about each other is recovery's business.
 #ifndef PLOGDB_CORE_EXTENT_READER_H_
 #define PLOGDB_CORE_EXTENT_READER_H_

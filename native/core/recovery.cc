@@ -153,25 +153,31 @@ uint32_t Recovery::NewestExtent(uint32_t volume) const {
 }
 
 // Whether a run may have been written to an announced extent: not while the extent that announced it is not sealed.
-bool Recovery::MayBeOpened(uint32_t volume, uint32_t extent) const {
-  const uint32_t newest = NewestExtent(volume);
+bool Recovery::MayBeOpened(uint32_t volume, uint32_t extent, uint32_t newest) const {
   if (newest == kNoExtent) return true;
   const ExtentFacts& facts = facts_[volume].extents[newest];
   return facts.newest().announced != extent || facts.newest().kind == RunKind::kSeal || facts.unfinished;
 }
 
 // Zeros do not prove that nothing lies behind them: a large run may have been lost in between.
-bool Recovery::WantsWholeRead(uint32_t volume, uint32_t extent) const {
-  const ExtentFacts& facts = facts_[volume].extents[extent];
-  if (facts.whole) return false;
-  if (facts.dead() && MayBeOpened(volume, extent)) return true;
-  if (extent == NewestExtent(volume) && !facts.summarized) return true;
-  const Geometry& geometry = volumes_[volume].geometry;
+std::vector<uint32_t> Recovery::WantedWhole(uint32_t volume) const {
+  const auto& extents = facts_[volume].extents;
+  const uint32_t newest = NewestExtent(volume);
+  std::vector<bool> wanted(extents.size(), false);
   for (const RunReference& reference : references_) {
-    if (reference.volume != volume || geometry.extent_of(reference.mark.block) != extent) continue;
-    if (reference.mark.first_id >= facts.life && reference.mark.end() > facts.read_end) return true;
+    if (reference.volume != volume) continue;
+    const uint32_t extent = volumes_[volume].geometry.extent_of(reference.mark.block);
+    const ExtentFacts& facts = extents[extent];
+    if (reference.mark.first_id >= facts.life && reference.mark.end() > facts.read_end) wanted[extent] = true;
   }
-  return false;
+  std::vector<uint32_t> list;
+  for (uint32_t extent = 0; extent < extents.size(); ++extent) {
+    const ExtentFacts& facts = extents[extent];
+    const bool reused = facts.dead() && MayBeOpened(volume, extent, newest);
+    const bool open = extent == newest && !facts.summarized;
+    if (!facts.whole && (wanted[extent] || reused || open)) list.push_back(extent);
+  }
+  return list;
 }
 
 void Recovery::ReadOn() {
@@ -179,8 +185,7 @@ void Recovery::ReadOn() {
   while (again) {  // each extent is read to its end at most once
     again = false;
     for (uint32_t volume = 0; volume < facts_.size(); ++volume) {
-      for (uint32_t extent = 0; extent < facts_[volume].extents.size(); ++extent) {
-        if (!WantsWholeRead(volume, extent)) continue;
+      for (const uint32_t extent : WantedWhole(volume)) {
         Take(volume, extent, reader_.Scan(volume, extent, true));
         again = true;
       }

@@ -1,5 +1,6 @@
-// From what lies on the volumes to the state in memory (D17): reads every extent, in parallel, decides the winners by D5, tells
-// broken acknowledged runs from unfinished ones, and says where writing goes on. Changes nothing on the disk itself.
+// From what lies on the volumes to the state in memory (D17): reads every extent, in parallel, decides the winners by
+// D5, tells broken acknowledged runs from unfinished ones, and says where writing goes on. Changes nothing on the disk
+// itself.
 #ifndef PLOGDB_CORE_RECOVERY_H_
 #define PLOGDB_CORE_RECOVERY_H_
 
@@ -68,8 +69,8 @@ class Recovery {
   void Take(uint32_t volume, uint32_t extent, ExtentFinding finding);
   void ReadOn();
   uint32_t NewestExtent(uint32_t volume) const;
-  bool MayBeOpened(uint32_t volume, uint32_t extent) const;
-  bool WantsWholeRead(uint32_t volume, uint32_t extent) const;
+  bool MayBeOpened(uint32_t volume, uint32_t extent, uint32_t newest) const;
+  std::vector<uint32_t> WantedWhole(uint32_t volume) const;
   void NoteReference(RunReference reference);
   static void LoseLife(const Geometry& geometry, const RunMark& mark, ExtentFacts* facts);
   void FollowReferences();

@@ -44,8 +44,8 @@ static_assert(offsetof(SummaryTrailer, watermark) == 56 && offsetof(SummaryTrail
 static_assert(offsetof(SummaryTrailer, seal_announced) == 72 && offsetof(SummaryTrailer, volume_count) == 76);
 static_assert(offsetof(SummaryTrailer, announcements) == 78);
 
-// Upper bound of what a record adds to the stream: flags, LSN, position, erased below, place, the caller's header, value
-// bytes, checksum, and the key with its two lengths.
+// Upper bound of what a record adds to the stream: flags, LSN, position, erased below, place, the caller's header,
+// value bytes, checksum, and the key with its two lengths.
 inline constexpr uint64_t SummaryEntryBound(size_t key_bytes) {
   return 1 + 3 * 10 + 8 + (1 + kCallerHeaderBytes) + 5 + 4 + 6 + key_bytes;
 }

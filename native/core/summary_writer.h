@@ -15,8 +15,8 @@
 
 namespace plogdb {
 
-// What recovery hands over: of the extent that is written on (null: none, or it is not known well enough), and of sealed
-// ones that have none.
+// What recovery hands over: of the extent that is written on (null: none, or it is not known well enough), and of
+// sealed ones that have none.
 struct SummaryStart {
   std::unique_ptr<SummaryBuilder> open;
   std::vector<std::unique_ptr<SummaryBuilder>> sealed;
@@ -38,8 +38,6 @@ class SummaryWriter {
   }
 
   bool waiting() const { return !sealed_.empty(); }
-  // Of the summary that is being written.
-  uint64_t step_bytes_done() const { return uint64_t{next_block_} * kBlockBytes; }
   // Writes a part of what waits; adds to *bytes what was written.
   Status Step(uint64_t* bytes);
 

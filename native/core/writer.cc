@@ -414,10 +414,10 @@ bool VolumeWriter::WriteSummary() {
   return true;
 }
 
-// No faster than the open extent fills, so that callers wait for few parts; and done long before it is full.
+// Twice the bytes of the runs, so that callers wait for few parts, and all is done long before the next seal.
 void VolumeWriter::WriteSummariesInStep() {
-  const uint64_t used = extent_ == kNoExtent ? 0 : geometry_.extent_bytes - uint64_t{Room()} * kBlockBytes;
-  while (summaries_.waiting() && summaries_.step_bytes_done() < used) {
+  summary_allowance_ = summaries_.waiting() ? summary_allowance_ + 2 * uint64_t{run_->found.mark.blocks} * kBlockBytes : 0;
+  for (; summaries_.waiting() && summary_allowance_ >= kSummaryStepBytes; summary_allowance_ -= kSummaryStepBytes) {
     if (!WriteSummary()) return;
   }
 }

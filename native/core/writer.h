@@ -223,6 +223,7 @@ class VolumeWriter {
   const bool keep_first_extent_;
   SummaryWriter summaries_;
   uint64_t composed_summary_bytes_ = 0;  // of runs that are not durable yet
+  uint64_t summary_allowance_ = 0;  // bytes of parts that may be written between runs
   bool mark_wanted_ = false;
   uint64_t last_run_us_ = 0;
   uint64_t last_caller_us_ = 0;
