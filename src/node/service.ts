@@ -11,6 +11,9 @@ export interface ReplySink {
   onRead(tag: number, outcome: ReadOutcome): void;
 }
 
+/** Asks for a read for what it leaves on disk. */
+export const NOBODY: ReplySink = { onWrite: () => undefined, onRead: () => undefined };
+
 /** One replica's state of a key, for people to look at (PLOG). */
 export interface PLogView {
   readonly replica: ReplicaId;

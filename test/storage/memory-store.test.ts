@@ -69,7 +69,7 @@ describe("MemoryStore under a scheduler", () => {
     first.store.put(userKey("a"), 1, 0, HEADER, VALUE);
     first.store.submit();
     first.waiting.shift()?.();
-    first.store.mark(userKey("a"), 1, new Uint8Array(HEADER_BYTES).fill(9));
+    first.store.mark(userKey("a"), 1, 1, new Uint8Array(HEADER_BYTES).fill(9));
     first.store.submit();
     first.waiting.shift()?.();
     expect(loaded(first.store, "a").slot[0].header[0]).toBe(9);
