@@ -23,7 +23,7 @@ import { NodeError } from "./node-error.js";
 import { Outbox } from "./outbox.js";
 import { isReady, judgePeers } from "./peers.js";
 import { type KeyService, NOBODY, type NodeStats, type PeerView, type PLogView, type ReplySink } from "./service.js";
-import { Counters } from "./stats.js";
+import { Counters, storeFigures } from "./stats.js";
 import { TurnLoop } from "./turn.js";
 
 /** Pace at which peers are judged and heartbeats are considered. */
@@ -292,14 +292,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       messagesSent: counters.messagesSent,
       framesSent: counters.framesSent,
       alarms: counters.alarms,
-      flushes: store.flushes,
-      runs: store.runs,
-      recordsWritten: store.recordsWritten,
-      bytesWritten: store.bytesWritten,
-      diskReads: store.diskReads,
-      flushUs: Math.round(store.flushUs),
-      bytesUsed: store.bytesUsed,
-      bytesTotal: store.bytesTotal,
+      ...storeFigures(store),
     };
   }
 
