@@ -1,10 +1,13 @@
-// What the crossing between TypeScript and C++ costs, per operation: load, put, submit, and the way back of completions,
-// at several batch sizes. Nothing but the crossing: values are cached, durability is `none`, waiting is not counted.
+// What the crossing between TypeScript and C++ costs, per operation: load, newest, put, submit, and the way back of
+// completions, at several batch sizes; then the storage API on top: peek, get, and callers that each await their put.
+// Nothing but the crossing: values are cached, durability is `none`, waiting is not counted (but by the callers). The CPU
+// column is processor time of the whole process per operation, and so holds on a machine that is busy with other things.
 // Run: npm run build && node bench/boundary.mjs [--json] [--ms 300] [--dir DIR]
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { openStore } from "../dist/api/storage.js";
 import { emptyLoadedKey, HEADER_BYTES, openNativeStore } from "../dist/storage/index.js";
 
 const { values: flags } = parseArgs({
@@ -38,6 +41,9 @@ const sink = {
   onFailed(message) {
     throw new Error(message);
   },
+  onDamaged(key) {
+    throw new Error(`${key} is broken`);
+  },
 };
 let reading = 0;
 let readsDone = () => {};
@@ -56,14 +62,27 @@ function ended(token) {
   return new Promise((resolve) => waiting.set(token, resolve));
 }
 
-function report(point, batch, ops, ns) {
-  const row = { point, batch, nsPerOp: Math.round(ns / ops), nsPerCall: Math.round((ns / ops) * batch) };
+function cpuNs() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) * 1000;
+}
+
+function report(point, batch, ops, ns, cpu = null) {
+  const row = {
+    point,
+    batch,
+    nsPerOp: Math.round(ns / ops),
+    nsPerCall: Math.round((ns / ops) * batch),
+    cpuNsPerOp: cpu === null ? null : Math.round(cpu / ops),
+  };
   if (flags.json) console.log(JSON.stringify(row));
   else
-    console.log(
-      `${point.padEnd(18)} ${String(batch).padStart(5)} ${String(row.nsPerOp).padStart(9)} ${String(row.nsPerCall).padStart(10)}`,
-    );
+    console.log([point.padEnd(18), ...[batch, row.nsPerOp, row.nsPerCall, row.cpuNsPerOp ?? ""].map(column)].join(" "));
   return row;
+}
+
+function column(value) {
+  return String(value).padStart(10);
 }
 
 function benchLoad(store, size) {
@@ -76,6 +95,17 @@ function benchLoad(store, size) {
     ops += batches.length * size;
   }
   return report("load", size, ops, now() - start);
+}
+
+function benchNewest(store) {
+  let ops = 0;
+  const start = now();
+  const cpu = cpuNs();
+  while (now() - start < budgetNs) {
+    for (const key of keys) if (store.newest(key).length !== VALUE.length) throw new Error("a value of another length");
+    ops += KEYS;
+  }
+  return report("newest", 1, ops, now() - start, cpuNs() - cpu);
 }
 
 /** Positions rise, so that every put replaces what is two below it. */
@@ -125,14 +155,52 @@ async function benchRead(store, size) {
   return report("read, whole way", size, ops, now() - start);
 }
 
+async function benchApi(store) {
+  const rows = [];
+  for (const key of keys) void store.put(key, VALUE);
+  await store.flush();
+  let ops = 0;
+  let start = now();
+  let cpu = cpuNs();
+  while (now() - start < budgetNs) {
+    for (const key of keys) store.peek(key);
+    ops += KEYS;
+  }
+  rows.push(report("api peek", 1, ops, now() - start, cpuNs() - cpu));
+  ops = 0;
+  start = now();
+  cpu = cpuNs();
+  while (now() - start < budgetNs) {
+    for (const key of keys) await store.get(key);
+    ops += KEYS;
+  }
+  rows.push(report("api await get", 1, ops, now() - start, cpuNs() - cpu));
+  for (const callers of [1, 64, 256]) {
+    ops = 0;
+    start = now();
+    cpu = cpuNs();
+    const caller = async (_, first) => {
+      for (let i = first; now() - start < budgetNs; i += callers) {
+        await store.put(keys[i % KEYS], VALUE);
+        ops++;
+      }
+    };
+    await Promise.all(Array.from({ length: callers }, caller));
+    rows.push(report("api await put", callers, ops, now() - start, cpuNs() - cpu));
+  }
+  return rows;
+}
+
 async function main(store) {
   for (const batch of chunk(keys, 256)) {
     for (const key of batch) store.put(key, 1, 1, HEADER, VALUE);
     await ended(store.submit());
   }
-  if (!flags.json) console.log("point              batch   ns / op  ns / call");
+  if (!flags.json)
+    console.log(["point".padEnd(18), ...["batch", "ns / op", "ns / call", "cpu ns / op"].map(column)].join(" "));
   const rows = [];
   for (const size of BATCHES) rows.push(benchLoad(store, size));
+  rows.push(benchNewest(store));
   for (const size of BATCHES) rows.push(await benchRead(store, size));
   for (const size of BATCHES) rows.push(...(await benchWrite(store, size)));
   if (flags.json)
@@ -152,6 +220,11 @@ const options = {
 openNativeStore(options, sink, (error, store) => {
   if (error !== null) throw error;
   main(store).finally(() => {
-    store.close(() => rmSync(directory, { recursive: true }));
+    store.close(async () => {
+      const { volumes, sizeBytes, durability, cacheBytes } = options;
+      const api = await openStore({ path: volumes, size: sizeBytes, name: "bench", durability, cache: cacheBytes });
+      await benchApi(api).finally(() => api.close());
+      rmSync(directory, { recursive: true });
+    });
   });
 });

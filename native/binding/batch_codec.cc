@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <string_view>
 
 namespace plogdb::binding {
@@ -48,8 +49,13 @@ size_t Place(std::span<const uint8_t> value, Slab* slab) {
   return offset;
 }
 
+// Why it failed, or which key is damaged.
+bool HasText(const Completion& completion) {
+  return completion.kind == CompletionKind::kFailed || completion.kind == CompletionKind::kDamaged;
+}
+
 std::span<const uint8_t> ValueOf(const Completion& completion) {
-  if (completion.kind != CompletionKind::kFailed) return completion.value.bytes();
+  if (!HasText(completion)) return completion.value.bytes();
   const std::string& text = completion.message;
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
@@ -61,8 +67,9 @@ uint32_t EventKindOf(CompletionKind kind) {
     case CompletionKind::kRead:
       return kEventRead;
     case CompletionKind::kFailed:
-    case CompletionKind::kDamaged:
       return kEventFailed;
+    case CompletionKind::kDamaged:
+      return kEventDamaged;
   }
   return kEventFailed;
 }
@@ -108,7 +115,11 @@ const char* DecodeRequest(std::span<const uint8_t> buffer, Request* out) {
         out->ops.push_back({OpKind::kPut, key, position, floor, header, value});
         break;
       case kOpMark:
-        out->ops.push_back({OpKind::kMark, key, position, 0, header, {}});
+        if (floor > position) return "D5: the floor of a mark is at most its position";
+        out->ops.push_back({OpKind::kMark, key, position, floor, header, {}});
+        break;
+      case kOpDrop:
+        out->ops.push_back({OpKind::kDrop, key, 0, 0, {}, {}});
         break;
       case kOpRead:
         out->reads.push_back({key, position, floor});
@@ -145,6 +156,18 @@ size_t InlineBytes(std::span<const LoadedKey> keys) {
   return total;
 }
 
+int32_t EncodeNewest(const LoadedKey& key, Slab* slab) {
+  if (key.corrupt) return kGetCorrupt;
+  if (key.slots == 0) return kGetAbsent;
+  const ValueRef& value = key.slot[key.slots - 1].value;
+  if (!value.present()) return kGetOnDisk;
+  // Values are at most a quarter of an extent long: 31 bits hold it.
+  const auto bytes = static_cast<int32_t>(value.size());
+  if (value.size() > slab->bytes.size() - slab->at) return kGetNoRoom - bytes;
+  (void)Place(value.bytes(), slab);
+  return bytes;
+}
+
 void EncodeLoaded(std::span<const LoadedKey> keys, std::span<uint8_t> result, Slab* slab) {
   size_t total = 0;
   for (size_t k = 0; k < keys.size(); k++) {
@@ -161,7 +184,7 @@ void EncodeLoaded(std::span<const LoadedKey> keys, std::span<uint8_t> result, Sl
       const bool here = Inlined(slot, &total);
       PutSize(at, kSlotInSlab, here ? 1 : 0);
       PutSize(at, kSlotOffset, here ? Place(slot.value.bytes(), slab) : 0);
-      PutSize(at, kSlotBytes, here ? slot.value.size() : 0);
+      PutSize(at, kSlotBytes, slot.value_bytes);
       std::memcpy(at.data() + kSlotHeader, slot.header.data(), kHeaderBytes);
     }
   }
@@ -179,7 +202,7 @@ size_t EncodeEvents(std::span<const Completion> completions, std::span<uint8_t> 
       if (count == 0) *needed = AlignUp(value.size(), kSlabAlign);
       break;
     }
-    const bool has_value = completion.kind == CompletionKind::kFailed || completion.value.present();
+    const bool has_value = HasText(completion) || completion.value.present();
     const std::span<uint8_t> to = events.subspan(kEventsFirst + count * kEventBytes, kEventBytes);
     Put<uint32_t>(to, kEventKind, EventKindOf(completion.kind));
     Put<uint32_t>(to, kEventStatus, static_cast<uint32_t>(completion.status));
@@ -194,20 +217,46 @@ size_t EncodeEvents(std::span<const Completion> completions, std::span<uint8_t> 
 }
 
 void EncodeStats(const StoreStats& stats, std::span<double, kStatCount> out) {
-  out[kStatKeys] = static_cast<double>(stats.keys);
-  out[kStatBytesUsed] = static_cast<double>(stats.bytes_used);
-  out[kStatBytesTotal] = static_cast<double>(stats.bytes_total);
-  out[kStatFlushes] = static_cast<double>(stats.flushes);
-  out[kStatRuns] = static_cast<double>(stats.runs);
-  out[kStatRecordsWritten] = static_cast<double>(stats.records_written);
-  out[kStatBytesWritten] = static_cast<double>(stats.bytes_written);
-  out[kStatDiskReads] = static_cast<double>(stats.disk_reads);
-  out[kStatCacheBytes] = static_cast<double>(stats.cache_bytes);
-  out[kStatFlushUs] = static_cast<double>(stats.flush_us);
-  out[kStatState] = static_cast<double>(stats.state);
-  for (size_t i = 0; i < stats.keys_by_class.size(); i++) {
-    out[kStatClasses + i] = static_cast<double>(stats.keys_by_class[i]);
-  }
+  const auto put = [out](size_t at, auto value) { out[at] = static_cast<double>(value); };
+  put(kStatKeys, stats.keys);
+  put(kStatBytesUsed, stats.bytes_used);
+  put(kStatBytesTotal, stats.bytes_total);
+  put(kStatLiveBytes, stats.live_bytes);
+  put(kStatFlushes, stats.flushes);
+  put(kStatRuns, stats.runs);
+  put(kStatMarkRuns, stats.mark_runs);
+  put(kStatRecordsWritten, stats.records_written);
+  put(kStatBytesWritten, stats.bytes_written);
+  put(kStatDiskReads, stats.disk_reads);
+  put(kStatCacheBytes, stats.cache_bytes);
+  put(kStatExtentsFreed, stats.extents_freed);
+  put(kStatFlushUs, stats.flush_us);
+  put(kStatCorruptKeys, stats.corrupt_keys);
+  put(kStatState, stats.state);
+  put(kStatIndexBytes, stats.index_bytes);
+  put(kStatCacheHits, stats.cache_hits);
+  put(kStatCacheMisses, stats.cache_misses);
+  put(kStatBytesUsable, stats.bytes_usable);
+  put(kStatDeadBytes, stats.dead_bytes);
+  put(kStatFreeExtents, stats.free_extents);
+  put(kStatTotalExtents, stats.total_extents);
+  put(kStatSpaceLevel, stats.space_level);
+  put(kStatStalledBatches, stats.stalled_batches);
+  put(kStatStalls, stats.stalls);
+  put(kStatMergeBytesRead, stats.merge_bytes_read);
+  put(kStatMergeBytesCopied, stats.merge_bytes_copied);
+  put(kStatMergeRecordsCopied, stats.merge_records_copied);
+  put(kStatMergeExtents, stats.merge_extents);
+  put(kStatMergeRate, stats.merge_rate);
+  put(kStatZeroFilledBytes, stats.zero_filled_bytes);
+  put(kStatScrubPasses, stats.scrub_passes);
+  put(kStatScrubBytes, stats.scrub_bytes);
+  put(kStatScrubRecords, stats.scrub_records);
+  put(kStatDamagedRecords, stats.damaged_records);
+  put(kStatSummaryBytes, stats.summary_bytes);
+  out[kStatSecondsToFull] = stats.seconds_to_full == UINT64_MAX ? std::numeric_limits<double>::infinity()
+                                                                : static_cast<double>(stats.seconds_to_full);
+  for (size_t i = 0; i < stats.keys_by_class.size(); i++) put(kStatClasses + i, stats.keys_by_class[i]);
 }
 
 void EncodeScanned(std::span<const uint8_t> key, uint64_t position, std::span<const uint8_t> header,

@@ -42,6 +42,9 @@ struct Slab {
 // Bytes that the values of `keys` need in a slab.
 size_t InlineBytes(std::span<const LoadedKey> keys);
 
+// The answer of get: what is known of a key's newest record; its value goes into the slab.
+int32_t EncodeNewest(const LoadedKey& key, Slab* slab);
+
 // Writes kLoadedBytes per key into `result`. Precondition: result and slab are large enough.
 void EncodeLoaded(std::span<const LoadedKey> keys, std::span<uint8_t> result, Slab* slab);
 
@@ -52,7 +55,7 @@ size_t EncodeEvents(std::span<const Completion> completions, std::span<uint8_t> 
 
 void EncodeStats(const StoreStats& stats, std::span<double, layout::kStatCount> out);
 
-// Appends one key of a scan.
+// Appends one key of an iteration.
 void EncodeScanned(std::span<const uint8_t> key, uint64_t position, std::span<const uint8_t> header,
                    std::vector<uint8_t>* out);
 

@@ -37,6 +37,27 @@ bool ReadString(Napi::Object from, const char* name, std::string* out) {
   return true;
 }
 
+bool ReadBoolean(Napi::Object from, const char* name, bool* out) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsBoolean()) return Refuse(from.Env(), (std::string(name) + " is no boolean").c_str());
+  *out = value.As<Napi::Boolean>().Value();
+  return true;
+}
+
+// Below zero: the engine's own checksum serves (D20).
+bool ReadDigestOffset(Napi::Object from, uint32_t* out) {
+  const Napi::Value value = from.Get("digestOffset");
+  if (value.IsNumber() && value.As<Napi::Number>().DoubleValue() < 0) {
+    *out = kNoDigestOffset;
+    return true;
+  }
+  uint64_t offset = 0;
+  if (!ReadInteger(from, "digestOffset", kHeaderBytes - 8, &offset)) return false;
+  if (offset % 8 != 0) return Refuse(from.Env(), "digestOffset is no multiple of 8");
+  *out = static_cast<uint32_t>(offset);
+  return true;
+}
+
 bool ReadVolumes(Napi::Object from, StoreOptions* out) {
   const Napi::Value value = from.Get("volumes");
   if (!value.IsArray()) return Refuse(from.Env(), "volumes is no array");
@@ -57,6 +78,23 @@ bool ReadVolumes(Napi::Object from, StoreOptions* out) {
 
 }  // namespace
 
+bool ReadMerge(Napi::Env env, Napi::Value from, MergeOptions* out) {
+  if (!from.IsObject()) return Refuse(env, "merge is no object");
+  const Napi::Object object = from.As<Napi::Object>();
+  uint64_t hours = 0;
+  if (!ReadInteger(object, "bytesPerSecond", kMaxSafeInteger, &out->bytes_per_second)) return false;
+  if (!ReadInteger(object, "operationsPerSecond", kMaxSafeInteger, &out->operations_per_second)) return false;
+  if (!ReadBoolean(object, "paused", &out->paused)) return false;
+  if (!ReadInteger(object, "hours", 0x00ffffff, &hours)) return false;
+  out->hours = static_cast<uint32_t>(hours);
+  return true;
+}
+
+bool ReadScrub(Napi::Env env, Napi::Value from, ScrubOptions* out) {
+  if (!from.IsObject()) return Refuse(env, "scrub is no object");
+  return ReadInteger(from.As<Napi::Object>(), "bytesPerSecond", kMaxSafeInteger, &out->bytes_per_second);
+}
+
 bool ReadOptions(Napi::Env env, Napi::Value from, StoreOptions* out) {
   if (!from.IsObject()) return Refuse(env, "open takes an object");
   const Napi::Object object = from.As<Napi::Object>();
@@ -71,6 +109,9 @@ bool ReadOptions(Napi::Env env, Napi::Value from, StoreOptions* out) {
   if (!ReadString(object, "nodeId", &out->node_id)) return false;
   if (out->node_id.empty() || out->node_id.size() > kMaxNodeIdBytes)
     return Refuse(env, "nodeId is empty or too long");
+  if (!ReadMerge(env, object.Get("merge"), &out->merge)) return false;
+  if (!ReadScrub(env, object.Get("scrub"), &out->scrub)) return false;
+  if (!ReadDigestOffset(object, &out->digest_offset)) return false;
   out->durability = static_cast<Durability>(durability);
   out->max_value_bytes = static_cast<uint32_t>(max_value_bytes);
   out->reader_threads = static_cast<uint32_t>(reader_threads);
@@ -90,6 +131,7 @@ Napi::Object ReportToObject(Napi::Env env, const OpenReport& report) {
     Napi::Object item = Napi::Object::New(env);
     item.Set("path", volume.path);
     item.Set("bytes", static_cast<double>(volume.bytes));
+    item.Set("extentBytes", static_cast<double>(volume.extent_bytes));
     item.Set("ioMode", static_cast<double>(volume.io_mode));
     item.Set("blockBytes", static_cast<double>(volume.block_bytes));
     volumes.Set(i, item);
@@ -100,6 +142,8 @@ Napi::Object ReportToObject(Napi::Env env, const OpenReport& report) {
   object.Set("volumes", volumes);
   object.Set("recoveredWatermark", static_cast<double>(report.recovered_watermark));
   object.Set("recoveredKeys", static_cast<double>(report.recovered_keys));
+  object.Set("corruptKeys", static_cast<double>(report.corrupt_keys));
+  object.Set("droppedRuns", static_cast<double>(report.dropped_runs));
   object.Set("unknownLosses", static_cast<double>(report.unknown_losses));
   object.Set("recoveryUs", static_cast<double>(report.recovery_us));
   return object;

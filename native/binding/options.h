@@ -12,6 +12,10 @@ namespace plogdb::binding {
 // False when something does not fit; then a TypeError is pending.
 bool ReadOptions(Napi::Env env, Napi::Value from, StoreOptions* out);
 
+// The same for what may be changed while a store is open.
+bool ReadMerge(Napi::Env env, Napi::Value from, MergeOptions* out);
+bool ReadScrub(Napi::Env env, Napi::Value from, ScrubOptions* out);
+
 // What finishOpen returns after a success.
 Napi::Object ReportToObject(Napi::Env env, const OpenReport& report);
 

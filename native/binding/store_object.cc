@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "binding/arguments.h"
@@ -45,12 +46,16 @@ Napi::Function StoreObject::Define(Napi::Env env) {
                          InstanceMethod<&StoreObject::Open>("open"),
                          InstanceMethod<&StoreObject::FinishOpen>("finishOpen"),
                          InstanceMethod<&StoreObject::Load>("load"),
+                         InstanceMethod<&StoreObject::Get>("get"),
                          InstanceMethod<&StoreObject::Submit>("submit"),
                          InstanceMethod<&StoreObject::Drain>("drain"),
                          InstanceMethod<&StoreObject::Watermark>("watermark"),
                          InstanceMethod<&StoreObject::IsFull>("isFull"),
                          InstanceMethod<&StoreObject::Stats>("stats"),
-                         InstanceMethod<&StoreObject::Scan>("scan"),
+                         InstanceMethod<&StoreObject::Iterate>("iterate"),
+                         InstanceMethod<&StoreObject::Digests>("digests"),
+                         InstanceMethod<&StoreObject::SetMerge>("setMerge"),
+                         InstanceMethod<&StoreObject::SetScrub>("setScrub"),
                          InstanceMethod<&StoreObject::Close>("close"),
                          InstanceMethod<&StoreObject::FinishClose>("finishClose"),
                          InstanceMethod<&StoreObject::Ref>("ref"),
@@ -176,6 +181,22 @@ Napi::Value StoreObject::Load(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, fits ? static_cast<double>(slab.at) : -static_cast<double>(needed));
 }
 
+Napi::Value StoreObject::Get(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!Require(env, Phase::kOpen, "get")) return env.Undefined();
+  const Arguments arguments(info);
+  Slab slab;
+  size_t key_bytes = 0;
+  if (!arguments.TakeSlab(0, 2, &slab) || !arguments.Size(1, kGetFirst, &key_bytes) || key_bytes == 0 ||
+      slab.at < kGetFirst) {
+    return Refuse(env, "get takes (slab with the key, keyBytes, slabAt)");
+  }
+  store_->Load(slab.bytes.first(key_bytes), &newest_);
+  const int32_t answer = EncodeNewest(newest_, &slab);
+  for (SlotView& slot : newest_.slot) slot.value = ValueRef();
+  return Napi::Number::New(env, answer);
+}
+
 Napi::Value StoreObject::Submit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!Require(env, Phase::kOpen, "submit")) return env.Undefined();
@@ -250,18 +271,62 @@ Napi::Value StoreObject::Stats(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-Napi::Value StoreObject::Scan(const Napi::CallbackInfo& info) {
+Napi::Value StoreObject::Iterate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!Require(env, Phase::kOpen, "scan")) return env.Undefined();
-  auto* keys = new std::vector<uint8_t>();
-  store_->ForEachKey(CollectKey, keys);
-  if (keys->empty()) {
-    delete keys;
-    return Napi::ArrayBuffer::New(env, 0);
+  if (!Require(env, Phase::kOpen, "iterate")) return env.Undefined();
+  const Arguments arguments(info);
+  std::span<uint8_t> position;
+  size_t limit = 0;
+  if (!arguments.Buffer(0, &position) || position.size() < kCursorBytes || !arguments.Size(1, kMaxScanKeys, &limit) ||
+      limit == 0) {
+    return Refuse(env, "iterate takes (cursor, keys)");
   }
+  uint64_t cursor = 0;
+  std::memcpy(&cursor, position.data(), sizeof(cursor));
+  if (cursor == kIterationEnd) return Napi::ArrayBuffer::New(env, 0);
+  auto keys = std::make_unique<std::vector<uint8_t>>();
+  cursor = store_->Iterate(cursor, limit, CollectKey, keys.get());
+  const uint32_t done = cursor == kIterationEnd ? 1 : 0;
+  std::memcpy(position.data(), &cursor, sizeof(cursor));
+  std::memcpy(position.data() + kCursorDone, &done, sizeof(done));
+  if (keys->empty()) return Napi::ArrayBuffer::New(env, 0);
+  std::vector<uint8_t>* owned = keys.release();
   return Napi::ArrayBuffer::New(
-      env, keys->data(), keys->size(), [](Napi::Env, void*, std::vector<uint8_t>* owner) { delete owner; },
-      keys);
+      env, owned->data(), owned->size(), [](Napi::Env, void*, std::vector<uint8_t>* owner) { delete owner; }, owned);
+}
+
+Napi::Value StoreObject::Digests(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!Require(env, Phase::kOpen, "digests")) return env.Undefined();
+  const Arguments arguments(info);
+  size_t first = 0;
+  size_t count = 0;
+  std::span<uint8_t> to;
+  if (!arguments.Size(0, kDigestBuckets, &first) || !arguments.Size(1, kDigestBuckets - first, &count) ||
+      !arguments.Buffer(2, &to) || to.size() < count * sizeof(uint64_t) ||
+      reinterpret_cast<uintptr_t>(to.data()) % alignof(uint64_t) != 0) {
+    return Refuse(env, "digests takes (first, count, room for them)");
+  }
+  const std::span<uint64_t> out(reinterpret_cast<uint64_t*>(to.data()), count);
+  const Status status = store_->Digests(static_cast<uint32_t>(first), out);
+  if (!status.ok()) return Refuse(env, ("digests: " + status.message()).c_str());
+  return env.Undefined();
+}
+
+Napi::Value StoreObject::SetMerge(const Napi::CallbackInfo& info) {
+  MergeOptions options;
+  if (!Require(info.Env(), Phase::kOpen, "setMerge") || !ReadMerge(info.Env(), info[0], &options))
+    return info.Env().Undefined();
+  store_->SetMerge(options);
+  return info.Env().Undefined();
+}
+
+Napi::Value StoreObject::SetScrub(const Napi::CallbackInfo& info) {
+  ScrubOptions options;
+  if (!Require(info.Env(), Phase::kOpen, "setScrub") || !ReadScrub(info.Env(), info[0], &options))
+    return info.Env().Undefined();
+  store_->SetScrub(options);
+  return info.Env().Undefined();
 }
 
 Napi::Value StoreObject::Close(const Napi::CallbackInfo& info) {

@@ -39,6 +39,9 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   // load(request, requestBytes, keys, result, slab, slabAt) -> end of the used slab, or -(bytes that the slab
   // must have).
   Napi::Value Load(const Napi::CallbackInfo& info);
+  // get(slab, keyBytes, slabAt) -> bytes of the newest record's value, now at slabAt; or a negative number, see
+  // batch_layout.h. One key, nothing allocated.
+  Napi::Value Get(const Napi::CallbackInfo& info);
   // submit(request, requestBytes, token): reads, and the batch when token is not 0.
   Napi::Value Submit(const Napi::CallbackInfo& info);
   // drain(events, slab, slabAt) -> count; 0 when there is nothing more; -(bytes that the slab must have).
@@ -47,8 +50,13 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   Napi::Value IsFull(const Napi::CallbackInfo& info);
   // stats(Float64Array's buffer)
   Napi::Value Stats(const Napi::CallbackInfo& info);
-  // scan() -> ArrayBuffer with every key.
-  Napi::Value Scan(const Napi::CallbackInfo& info);
+  // iterate(cursor, keys) -> ArrayBuffer with about that many keys from the cursor on, which is moved.
+  Napi::Value Iterate(const Napi::CallbackInfo& info);
+  // digests(first, count, into): eight bytes each.
+  Napi::Value Digests(const Napi::CallbackInfo& info);
+  // setMerge(options), setScrub(options): as in open.
+  Napi::Value SetMerge(const Napi::CallbackInfo& info);
+  Napi::Value SetScrub(const Napi::CallbackInfo& info);
   // close(): closes on a thread of its own; wakes with kWakeClosed.
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value FinishClose(const Napi::CallbackInfo& info);
@@ -78,6 +86,7 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   Request request_;
   std::vector<std::span<const uint8_t>> keys_;
   std::vector<LoadedKey> loaded_;
+  LoadedKey newest_;
   std::vector<Completion> completions_;
   size_t next_completion_ = 0;
 };

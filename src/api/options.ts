@@ -6,10 +6,12 @@ import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { replicaOrder } from "../cluster/config.js";
 import type { Address, Durability, NodeEntry } from "../cluster/index.js";
-import { DEFAULT_SIZE_BYTES, largestValueBytes } from "../cluster/schema.js";
+import { DEFAULT_SCRUB_BYTES_PER_SECOND, DEFAULT_SIZE_BYTES, largestValueBytes } from "../cluster/schema.js";
 import { parseAddress, parseName, parseSize } from "../cluster/units.js";
 import type { ReplicaSettings } from "../server/replica.js";
 import { PlogError } from "./errors.js";
+import { StoreError } from "./storage-errors.js";
+import { type MergeSettings, mergeOptions, type ScrubSettings, scrubOptions } from "./storage-options.js";
 
 export interface NodeOptions {
   /** Name of the cluster; a node of another one is refused. */
@@ -31,6 +33,9 @@ export interface NodeOptions {
     readonly cache?: number | string;
     /** Longest value; default 16 MiB, or less on a small store. */
     readonly maxValue?: number | string;
+    readonly merge?: MergeSettings;
+    /** Default here: 4 MiB a second. */
+    readonly scrub?: ScrubSettings;
   };
   /** A request is decided or answered with an error within this time; default 3000. */
   readonly requestMs?: number;
@@ -90,7 +95,21 @@ function storageOf(given: NonNullable<NodeOptions["storage"]>, volumes: number):
     durability: given.durability ?? "flush",
     cacheBytes: sizeOf("storage.cache", given.cache, DEFAULT_CACHE_BYTES),
     maxValueBytes,
+    merge: checked("storage", () => mergeOptions(given.merge ?? {})),
+    scrub: checked("storage", () =>
+      scrubOptions(given.scrub ?? {}, { bytesPerSecond: DEFAULT_SCRUB_BYTES_PER_SECOND }),
+    ),
   };
+}
+
+/** Problems of the storage API's settings, told as this API tells its own. */
+function checked<T>(option: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof StoreError) throw new PlogError("CONFIG", `${option}.${error.message}`, undefined, error);
+    throw error;
+  }
 }
 
 function nodeEntries(nodes: NodeOptions["nodes"]): readonly NodeEntry[] {

@@ -7,7 +7,15 @@ import { readFileSync, statSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
 import type { z } from "zod";
 import { ConfigError, type ConfigProblem } from "./config-error.js";
-import { type ConfigFile, configSchema, DEFAULT_SIZE_BYTES, knownKeys, largestValueBytes } from "./schema.js";
+import { DEFAULT_MERGE } from "../storage/store.js";
+import {
+  type ConfigFile,
+  configSchema,
+  DEFAULT_SCRUB_BYTES_PER_SECOND,
+  DEFAULT_SIZE_BYTES,
+  knownKeys,
+  largestValueBytes,
+} from "./schema.js";
 import type { NodeEntry, ServerConfig } from "./server-config.js";
 import { type Environment, type FlagValues, type KeyPath, type Override, overridesFrom } from "./settings.js";
 import { formatSize, nearest } from "./units.js";
@@ -56,17 +64,16 @@ function shortName(path: string): string {
 /** The file's values with every override put in. What is no map stays as it is: the schema will say so. */
 function merge(value: unknown, overrides: readonly Override[]): unknown {
   if (!isPlainMap(value)) return value ?? {};
-  const merged: Record<string, unknown> = { ...value };
-  for (const { path, value: said } of overrides) {
-    const [first = "", second] = path;
-    if (second === undefined) {
-      merged[first] = said;
-      continue;
-    }
-    const inner = merged[first] ?? {};
-    if (isPlainMap(inner)) merged[first] = { ...inner, [second]: said };
-  }
+  let merged: unknown = value;
+  for (const { path, value: said } of overrides) merged = withValue(merged, path, said);
   return merged;
+}
+
+function withValue(map: unknown, path: readonly string[], said: unknown): unknown {
+  const [first, ...rest] = path;
+  if (first === undefined) return said;
+  if (!isPlainMap(map)) return map;
+  return { ...map, [first]: withValue(map[first] ?? (rest.length > 0 ? {} : undefined), rest, said) };
 }
 
 function isPlainMap(value: unknown): value is Record<string, unknown> {
@@ -125,6 +132,13 @@ function assemble(file: ConfigFile, baseDir: string): ServerConfig {
       durability: file.storage?.durability ?? "flush",
       cacheBytes: file.storage?.cache ?? 256 * 2 ** 20,
       maxValueBytes: file.storage?.maxValue ?? largestValueBytes(sizeBytes, file.data.length),
+      merge: {
+        bytesPerSecond: file.storage?.merge?.rate ?? DEFAULT_MERGE.bytesPerSecond,
+        operationsPerSecond: file.storage?.merge?.operations ?? DEFAULT_MERGE.operationsPerSecond,
+        paused: file.storage?.merge?.paused ?? DEFAULT_MERGE.paused,
+        hours: file.storage?.merge?.hours ?? DEFAULT_MERGE.hours,
+      },
+      scrub: { bytesPerSecond: file.storage?.scrub?.rate ?? DEFAULT_SCRUB_BYTES_PER_SECOND },
     },
     timeouts: { requestMs: file.timeouts?.requestMs ?? 3000 },
     limits: {

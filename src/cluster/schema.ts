@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { formatAddress, type Address } from "./server-config.js";
-import { formatSize, isLoopback, type Parsed, parseAddress, parseName, parseSize, show } from "./units.js";
+import { formatSize, isLoopback, type Parsed, parseAddress, parseHours, parseName, parseSize, show } from "./units.js";
 
 const MIB = 2 ** 20;
 const BLOCK_BYTES = 4096;
@@ -62,6 +62,13 @@ function oneOf<const T extends string>(words: readonly T[]) {
   }, words[0] ?? "");
 }
 
+/** Also as text: variables and flags are. */
+const yesOrNo = read((input): Parsed<boolean> => {
+  if (input === true || input === "true") return { ok: true, value: true };
+  if (input === false || input === "false") return { ok: true, value: false };
+  return { ok: false, problem: `${show(input)} is neither true nor false` };
+}, "false");
+
 const name = (example: string) => read(parseName, example);
 const address = (example: string) => read(parseAddress, example);
 
@@ -95,12 +102,26 @@ const nodeShape = z.strictObject(
   { error: mapError },
 );
 
+const mergeShape = z.strictObject(
+  {
+    rate: sizeFrom(64 * 1024, "rate: 64MiB").optional(),
+    operations: countFrom(1, 1_000_000, "operations: 1000").optional(),
+    hours: read(parseHours, "hours: 1-5").optional(),
+    paused: yesOrNo.optional(),
+  },
+  { error: mapError },
+);
+
+const scrubShape = z.strictObject({ rate: sizeFrom(0, "rate: 4MiB").optional() }, { error: mapError });
+
 const storageShape = z.strictObject(
   {
     size: sizeFrom(MIN_SIZE_BYTES, "size: 4GiB").optional(),
     durability: oneOf(["flush", "device", "none"]).optional(),
     cache: sizeFrom(0, "cache: 256MiB").optional(),
     maxValue: sizeFrom(1, "maxValue: 1MiB").optional(),
+    merge: mergeShape.optional(),
+    scrub: scrubShape.optional(),
   },
   { error: mapError },
 );
@@ -146,7 +167,10 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] | nul
   const [first, second] = path;
   if (first === undefined) return Object.keys(shape.shape);
   if (first === "nodes") return second === undefined ? null : Object.keys(nodeShape.shape);
-  if (first === "storage") return Object.keys(storageShape.shape);
+  if (first === "storage") {
+    if (second === "merge") return Object.keys(mergeShape.shape);
+    return Object.keys(second === "scrub" ? scrubShape.shape : storageShape.shape);
+  }
   if (first === "timeouts") return ["requestMs"];
   if (first === "limits") return ["maxClients", "maxPending", "maxOutput"];
   return null;
@@ -160,6 +184,9 @@ export function largestValueBytes(sizeBytes: number, volumes: number): number {
     Math.floor(extentBytes / 4 / BLOCK_BYTES) * BLOCK_BYTES - VALUE_OVERHEAD_BYTES,
   );
 }
+
+/** D19: slow enough that nobody feels it; a terabyte takes three days. */
+export const DEFAULT_SCRUB_BYTES_PER_SECOND = 4 * MIB;
 
 export const DEFAULT_SIZE_BYTES = 4096 * MIB;
 

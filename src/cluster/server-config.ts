@@ -4,6 +4,7 @@
  * storage and net.
  */
 import type { ReplicaId } from "../paxos/ballot.js";
+import type { MergeOptions, ScrubOptions } from "../storage/store.js";
 
 export interface Address {
   readonly host: string;
@@ -42,6 +43,8 @@ export interface ServerConfig {
     readonly durability: Durability;
     readonly cacheBytes: number;
     readonly maxValueBytes: number;
+    readonly merge: MergeOptions;
+    readonly scrub: ScrubOptions;
   };
   readonly timeouts: {
     /** A client's request is decided or answered with an error within this time. */

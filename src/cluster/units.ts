@@ -59,6 +59,28 @@ export function formatSize(bytes: number): string {
   return `${String(bytes)}B`;
 }
 
+/**
+ * Hours of the day as bits: "0-23", "1-5" (01:00 to 05:59), "22-4" (over midnight), "1-3,13". The first hour and the last
+ * one are both in.
+ */
+export function parseHours(input: unknown): Parsed<number> {
+  const example = 'write the first and the last hour, such as "1-5" or "22-4"';
+  const text = typeof input === "number" ? String(input) : input;
+  if (typeof text !== "string" || !/^\d{1,2}(-\d{1,2})?(,\d{1,2}(-\d{1,2})?)*$/.test(text)) {
+    return bad(`${show(input)} is no range of hours; ${example}`);
+  }
+  let hours = 0;
+  for (const part of text.split(",")) {
+    const [first = 24, last = first] = part.split("-").map(Number);
+    if (first > 23 || last > 23) return bad(`${show(input)} names an hour above 23; ${example}`);
+    for (let hour = first; ; hour = (hour + 1) % 24) {
+      hours |= 1 << hour;
+      if (hour === last) break;
+    }
+  }
+  return { ok: true, value: hours };
+}
+
 /** "127.0.0.1:7001", "localhost:7001", "[::1]:7001". */
 export function parseAddress(input: unknown): Parsed<Address> {
   const example = "write host:port, such as 127.0.0.1:7001 or [::1]:7001";

@@ -61,6 +61,8 @@ const AT_PROMISED = 8;
 const AT_ACCEPTED = 24;
 const AT_ENTRY_HASH = 40;
 const AT_BASE_HASH = 48;
+/** D20: what tells one record from another when replicas compare theirs. */
+export const RECORD_HASH_OFFSET = AT_ENTRY_HASH;
 
 const TWO_32 = 0x1_0000_0000;
 const NO_BYTES = new Uint8Array(0);

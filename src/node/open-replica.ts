@@ -2,7 +2,9 @@
  * Opening one replica: the store with its recovery, the identity with its new incarnation (P29), the transport, and the
  * node over them. Callback style; the public API wraps it in a promise.
  */
+import type { Key } from "../base/key.js";
 import { Random } from "../base/random.js";
+import { RECORD_HASH_OFFSET } from "../codec/record.js";
 import { TcpTransport } from "../net/tcp-transport.js";
 import type { PeerAddress, TcpLimits } from "../net/options.js";
 import type { Transport } from "../net/transport.js";
@@ -39,7 +41,7 @@ export interface ReplicaFacts {
 export interface ReplicaOptions extends ReplicaFacts {
   readonly nodes: readonly PeerAddress[];
   readonly listen: { readonly host: string; readonly port: number };
-  readonly storage: Omit<NativeStoreOptions, "nodeId">;
+  readonly storage: Omit<NativeStoreOptions, "nodeId" | "digestOffset">;
   /** Seed of back-off and nonces: any number that differs between starts. */
   readonly seed: number;
   readonly transportLimits?: Partial<TcpLimits>;
@@ -68,12 +70,17 @@ export class SinkRelay implements StoreSink {
   onFailed(message: string): void {
     this.target?.onFailed(message);
   }
+
+  onDamaged(key: Key, position: number): void {
+    this.target?.onDamaged(key, position);
+  }
 }
 
 /** Opens the store, then the node. `opened` is called once, when the node listens for its peers; clients may be served then. */
 export function openReplica(options: ReplicaOptions, opened: OnReplica): void {
   const relay = new SinkRelay();
-  openNativeStore({ ...options.storage, nodeId: options.nodeId }, relay, (error, store) => {
+  const storage = { ...options.storage, nodeId: options.nodeId, digestOffset: RECORD_HASH_OFFSET };
+  openNativeStore(storage, relay, (error, store) => {
     if (store === null) {
       opened(error ?? new NodeError("io", "the store did not open"), null);
       return;
@@ -188,6 +195,7 @@ function readIdentity(store: Store, relay: SinkRelay, done: OnIdentity): void {
   relay.target = {
     onDurable: () => undefined,
     onFailed: () => undefined,
+    onDamaged: () => undefined,
     onRead: (_tag, status, bytes) => {
       relay.target = null;
       if (status === "ok" && bytes !== null) done(null, bytes, position);

@@ -16,14 +16,14 @@ import type { Store, StoreSink, StoreStatus } from "../storage/store.js";
 import { ClientTable } from "./clients.js";
 import type { Clock, TimerHandle } from "./clock.js";
 import type { Identity } from "./identity.js";
-import { IdentityRecord } from "./identity-record.js";
+import { IDENTITY_KEY, IdentityRecord } from "./identity-record.js";
 import { Inspections } from "./inspect.js";
 import { Links } from "./links.js";
 import { NodeError } from "./node-error.js";
 import { Outbox } from "./outbox.js";
 import { isReady, judgePeers } from "./peers.js";
-import type { KeyService, NodeStats, PeerView, PLogView, ReplySink } from "./service.js";
-import { Counters } from "./stats.js";
+import { type KeyService, NOBODY, type NodeStats, type PeerView, type PLogView, type ReplySink } from "./service.js";
+import { Counters, storeFigures } from "./stats.js";
 import { TurnLoop } from "./turn.js";
 
 /** Pace at which peers are judged and heartbeats are considered. */
@@ -292,14 +292,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       messagesSent: counters.messagesSent,
       framesSent: counters.framesSent,
       alarms: counters.alarms,
-      flushes: store.flushes,
-      runs: store.runs,
-      recordsWritten: store.recordsWritten,
-      bytesWritten: store.bytesWritten,
-      diskReads: store.diskReads,
-      flushUs: Math.round(store.flushUs),
-      bytesUsed: store.bytesUsed,
-      bytesTotal: store.bytesTotal,
+      ...storeFigures(store),
     };
   }
 
@@ -351,6 +344,23 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   onFailed(message: string): void {
     this.#storeFailed(message);
+  }
+
+  /**
+   * D19, P30. A lane in memory is whole: it knows what it promised and accepted, goes on, and its next record replaces the
+   * broken one. A key at rest is learner-only from now on: reading it fetches what was chosen from the others, and so
+   * puts a sound record in the place of the broken one. The own identity is in memory, and written anew.
+   */
+  onDamaged(key: Key, position: number): void {
+    if (this.#state === "failed" || this.#state === "closed") return;
+    const text = `D19: the record at position ${String(position)} is broken on disk`;
+    if (key === IDENTITY_KEY) {
+      this.#alarm(`identity: ${text}; it is written anew`);
+      this.#saveIdentity(() => undefined);
+      return;
+    }
+    this.#alarm(`${JSON.stringify(key.slice(1))}: ${text}`);
+    if (!this.#turns.hasLane(key) && this.#state === "serving") this.read(key, NOBODY, 0);
   }
 
   // ---- TransportSink

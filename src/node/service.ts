@@ -4,12 +4,16 @@
  */
 import type { Key } from "../base/key.js";
 import type { Ballot, ReplicaId } from "../paxos/ballot.js";
+import type { SpaceLevel } from "../storage/store.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
 
 export interface ReplySink {
   onWrite(tag: number, outcome: WriteOutcome): void;
   onRead(tag: number, outcome: ReadOutcome): void;
 }
+
+/** Asks for a read for what it leaves on disk. */
+export const NOBODY: ReplySink = { onWrite: () => undefined, onRead: () => undefined };
 
 /** One replica's state of a key, for people to look at (PLOG). */
 export interface PLogView {
@@ -67,6 +71,28 @@ export interface NodeStats {
   readonly flushUs: number;
   readonly bytesUsed: number;
   readonly bytesTotal: number;
+  /** D10 to D12: merge's debt in dead bytes, what it moves of late, and what is left. */
+  readonly spaceLevel: SpaceLevel;
+  readonly mergeDebtBytes: number;
+  readonly liveBytes: number;
+  readonly freeExtents: number;
+  readonly totalExtents: number;
+  /** Infinite = never, at the present rates. */
+  readonly secondsToFull: number;
+  readonly stalledBatches: number;
+  readonly stalls: number;
+  readonly mergeBytesPerSecond: number;
+  readonly mergeBytesCopied: number;
+  readonly mergeExtents: number;
+  /** D19. */
+  readonly scrubPasses: number;
+  readonly scrubBytes: number;
+  readonly damagedRecords: number;
+  readonly corruptKeys: number;
+  readonly indexBytes: number;
+  readonly cacheBytes: number;
+  readonly cacheHits: number;
+  readonly cacheMisses: number;
 }
 
 export interface KeyService {

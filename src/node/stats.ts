@@ -1,5 +1,6 @@
-/** Counters of a node since its process started, in one plain object that the turn loop adds to. */
+/** Counters of a node since its process started, in one plain object that the turn loop adds to; and its store's figures. */
 import type { Message } from "../paxos/message.js";
+import type { StoreStats } from "../storage/store.js";
 
 export class Counters {
   writes = 0;
@@ -46,4 +47,37 @@ export class Counters {
     const each = Math.max(1, others);
     return { fast: Math.round(this.#zeroAccepts / each), twoPhase: Math.round(this.#prepares / each) };
   }
+}
+
+/** What a node tells of its store, one plain field each: INFO and metrics know no groups. */
+export function storeFigures({ space, merge, scrub, cache, ...store }: StoreStats) {
+  return {
+    flushes: store.flushes,
+    runs: store.runs,
+    recordsWritten: store.recordsWritten,
+    bytesWritten: store.bytesWritten,
+    diskReads: store.diskReads,
+    flushUs: Math.round(store.flushUs),
+    bytesUsed: store.bytesUsed,
+    bytesTotal: store.bytesTotal,
+    spaceLevel: space.level,
+    mergeDebtBytes: space.deadBytes,
+    liveBytes: space.liveBytes,
+    freeExtents: space.freeExtents,
+    totalExtents: space.totalExtents,
+    secondsToFull: space.secondsToFull,
+    stalledBatches: space.stalledBatches,
+    stalls: space.stalls,
+    mergeBytesPerSecond: merge.bytesPerSecond,
+    mergeBytesCopied: merge.bytesCopied,
+    mergeExtents: merge.extents,
+    scrubPasses: scrub.passes,
+    scrubBytes: scrub.bytes,
+    damagedRecords: scrub.damagedRecords,
+    corruptKeys: store.corruptKeys,
+    indexBytes: store.indexBytes,
+    cacheBytes: cache.bytes,
+    cacheHits: cache.hits,
+    cacheMisses: cache.misses,
+  };
 }

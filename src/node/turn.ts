@@ -94,6 +94,11 @@ export class TurnLoop {
     return this.#lanes.size;
   }
 
+  /** True while the key's state is in memory, whatever became of its records on disk. */
+  hasLane(key: Key): boolean {
+    return this.#lanes.get(key) !== undefined;
+  }
+
   /** Token that what is put into the store now will have. */
   get nextToken(): number {
     return this.#held.nextToken;
@@ -263,7 +268,7 @@ export class TurnLoop {
       // If the step went on from there, this is a mark for a record that is put below: the store ignores it.
       const marked = markedRecord(slot.lane);
       encodeHeader(marked, this.#header);
-      store.mark(key, marked.index, this.#header);
+      store.mark(key, marked.index, marked.index, this.#header); // decided: nobody needs what is below
     }
     for (const write of persist) {
       encodeHeader(write, this.#header);

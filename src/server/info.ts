@@ -184,11 +184,12 @@ function plogdbFields(context: ServerContext): Fields {
   ];
 }
 
-/** Every plain field of the node's facts, in snake case. */
+/** Every plain field of the node's facts, in snake case. A time that does not come is "never". */
 function numbersAndNames(stats: NodeStats): [string, string | number][] {
   const fields: [string, string | number][] = [];
   for (const [name, value] of Object.entries(stats)) {
-    if (typeof value === "number" || typeof value === "string") fields.push([snakeCase(name), value]);
+    if (typeof value === "number") fields.push([snakeCase(name), Number.isFinite(value) ? value : "never"]);
+    else if (typeof value === "string") fields.push([snakeCase(name), value]);
   }
   return fields;
 }

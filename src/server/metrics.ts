@@ -18,7 +18,7 @@ class Page {
 
   one(name: string, kind: Kind, help: string, value: number): void {
     this.head(name, kind, help);
-    this.lines.push(`${name} ${String(value)}`);
+    this.lines.push(`${name} ${value === Number.POSITIVE_INFINITY ? "+Inf" : String(value)}`);
   }
 
   labelled(name: string, labels: Readonly<Record<string, string>>, value: number): void {
@@ -71,7 +71,21 @@ function serverMetrics(page: Page, context: ServerContext): void {
 }
 
 /** Fields of the node's facts that can fall; all other numbers are counters. */
-const GAUGES: ReadonlySet<string> = new Set(["replica", "incarnation", "lanes", "undecided"]);
+const GAUGES: ReadonlySet<string> = new Set([
+  ...[
+    "replica",
+    "incarnation",
+    "lanes",
+    "undecided",
+    "flushUs",
+    "bytesUsed",
+    "bytesTotal",
+    "mergeDebtBytes",
+    "liveBytes",
+  ],
+  ...["freeExtents", "totalExtents", "secondsToFull", "stalledBatches", "mergeBytesPerSecond", "corruptKeys"],
+  ...["indexBytes", "cacheBytes"],
+]);
 
 function nodeMetrics(page: Page, context: ServerContext): void {
   const { service } = context;
@@ -80,6 +94,8 @@ function nodeMetrics(page: Page, context: ServerContext): void {
   const stats = service.stats();
   page.head("plogdb_state", "gauge", "1 for the present state of the node.");
   page.labelled("plogdb_state", { state: stats.state }, 1);
+  page.head("plogdb_space_level", "gauge", "1 for the present state of space: plenty, soft, hard or full.");
+  page.labelled("plogdb_space_level", { level: stats.spaceLevel }, 1);
   page.one("plogdb_keys", "gauge", "Live keys at this replica.", service.countKeys());
   for (const [name, value] of Object.entries(stats)) {
     if (typeof value !== "number") continue;

@@ -74,6 +74,8 @@ function optionsOf(settings: ReplicaSettings, events: NodeEvents): ReplicaOption
       durability: storage.durability,
       cacheBytes: storage.cacheBytes,
       maxValueBytes: storage.maxValueBytes + ENTRY_OVERHEAD_BYTES,
+      merge: storage.merge,
+      scrub: storage.scrub,
     },
   };
 }

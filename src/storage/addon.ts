@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { LAYOUT, layoutDifference } from "./layout.js";
 import { StoreOpenError } from "./open-error.js";
+import type { MergeOptions, ScrubOptions } from "./store.js";
 
 export interface AddonVolume {
   readonly path: string;
@@ -19,6 +20,10 @@ export interface AddonOptions {
   readonly maxValueBytes: number;
   readonly readerThreads: number;
   readonly nodeId: string;
+  readonly merge: MergeOptions;
+  readonly scrub: ScrubOptions;
+  /** Below 0: none. */
+  readonly digestOffset: number;
 }
 
 export interface AddonFacts {
@@ -27,12 +32,15 @@ export interface AddonFacts {
   readonly volumes: readonly {
     readonly path: string;
     readonly bytes: number;
+    readonly extentBytes: number;
     readonly ioMode: number;
     readonly blockBytes: number;
   }[];
   readonly recoveredWatermark: number;
   readonly recoveredKeys: number;
   readonly unknownLosses: number;
+  readonly corruptKeys: number;
+  readonly droppedRuns: number;
   readonly recoveryUs: number;
 }
 
@@ -53,12 +61,16 @@ export interface StoreHandle {
     slab: ArrayBuffer,
     slabAt: number,
   ): number;
+  get(slab: ArrayBuffer, keyBytes: number, slabAt: number): number;
   submit(request: ArrayBuffer, requestBytes: number, token: number): void;
   drain(events: ArrayBuffer, slab: ArrayBuffer, slabAt: number): number;
   watermark(): number;
   isFull(): boolean;
   stats(into: ArrayBuffer): void;
-  scan(): ArrayBuffer;
+  iterate(cursor: ArrayBuffer, keys: number): ArrayBuffer;
+  digests(first: number, count: number, into: ArrayBuffer): void;
+  setMerge(options: MergeOptions): void;
+  setScrub(options: ScrubOptions): void;
   close(): void;
   finishClose(): void;
   ref(): void;

@@ -2,7 +2,7 @@
 import { HEADER_BYTES, type LoadedKey, type SlotView } from "./store.js";
 
 function emptySlot(): SlotView {
-  return { position: 0, floor: 0, lsn: 0, header: new Uint8Array(HEADER_BYTES), value: null };
+  return { position: 0, floor: 0, lsn: 0, header: new Uint8Array(HEADER_BYTES), valueBytes: 0, value: null };
 }
 
 /** A key of which nothing is known yet, with its own memory for two headers. */

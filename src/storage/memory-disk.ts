@@ -8,16 +8,18 @@ import type { Key } from "../base/key.js";
 
 export interface MemoryRecord {
   readonly position: number;
-  readonly floor: number;
+  /** Floor and header as they were made durable. */
+  floor: number;
+  header: Uint8Array;
   readonly lsn: number;
-  /** As it was made durable. */
-  readonly header: Uint8Array;
   readonly value: Uint8Array;
   /** As it stands in memory: `header`, or what a mark put in its place. */
   current: Uint8Array;
   /** The value is in the cache of the store that is open. */
   cached: boolean;
   corrupt: boolean;
+  /** What the latest mark says is the key's floor; `floor` without one. */
+  markedFloor: number;
 }
 
 /** What a record costs besides its key and value. */
@@ -73,14 +75,12 @@ export class MemoryDisk {
       current: header,
       cached: false,
       corrupt: false,
+      markedFloor: floor,
     };
     const live: MemoryRecord[] = [];
     for (const other of before) {
       if (other.position >= floor && other.position !== position) live.push(other);
-      else {
-        dead.push(other);
-        this.usedBytes -= recordBytes(key, other.value.length);
-      }
+      else this.#kill(key, other, dead);
     }
     live.push(record);
     live.sort((a, b) => a.position - b.position);
@@ -88,6 +88,32 @@ export class MemoryDisk {
     this.usedBytes += recordBytes(key, value.length);
     this.keys.set(key, live);
     return record;
+  }
+
+  /** A deletion: every record of the key is dead. */
+  drop(key: Key, dead: MemoryRecord[]): void {
+    for (const record of this.keys.get(key) ?? []) this.#kill(key, record, dead);
+    this.keys.delete(key);
+    this.lastLsn++;
+  }
+
+  /**
+   * What merge may do to a key at any time (D5): when its newest record is marked as decided, the mark becomes durable, and
+   * what lies below is dead.
+   */
+  merge(key: Key, dead: MemoryRecord[]): void {
+    const records = this.keys.get(key) ?? [];
+    const newest = records[records.length - 1];
+    if (newest === undefined || newest.corrupt || newest.markedFloor === newest.floor) return;
+    for (const below of records.slice(0, -1)) this.#kill(key, below, dead);
+    this.keys.set(key, [newest]);
+    newest.header = newest.current;
+    newest.floor = newest.markedFloor;
+  }
+
+  #kill(key: Key, record: MemoryRecord, dead: MemoryRecord[]): void {
+    dead.push(record);
+    this.usedBytes -= recordBytes(key, record.value.length);
   }
 
   /** Breaks the record at `position`, as bit rot would. True when there was one. */
@@ -110,6 +136,7 @@ export class MemoryDisk {
     for (const records of this.keys.values()) {
       for (const record of records) {
         record.current = record.header;
+        record.markedFloor = record.floor;
         record.cached = false;
       }
     }

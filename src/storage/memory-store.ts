@@ -7,11 +7,18 @@
 import { assert } from "../base/assert.js";
 import type { Key } from "../base/key.js";
 import { resultAt } from "./loaded-key.js";
+import type { Batch, Change, Mark, Read } from "./memory-batch.js";
 import { type MemoryDisk, type MemoryRecord, recordBytes } from "./memory-disk.js";
+import { MemoryCursor, memoryDigests } from "./memory-scan.js";
 import { StoreOpenError } from "./open-error.js";
+import { checkKey, checkMark, checkPut } from "./request-writer.js";
 import {
-  HEADER_BYTES,
+  type Cursor,
+  DEFAULT_MERGE,
+  DIGEST_BUCKETS,
+  type KeyVisitor,
   type LoadedKey,
+  type MergeOptions,
   type Store,
   type StoreFacts,
   type StoreSink,
@@ -37,34 +44,7 @@ export interface MemoryStoreOptions {
   readonly cacheBytes?: number;
   readonly maxValueBytes?: number;
   readonly faults?: MemoryFaults;
-}
-
-interface Put {
-  readonly kind: "put";
-  readonly key: Key;
-  readonly position: number;
-  readonly floor: number;
-  readonly header: Uint8Array;
-  readonly value: Uint8Array;
-}
-
-interface Mark {
-  readonly kind: "mark";
-  readonly key: Key;
-  readonly position: number;
-  readonly header: Uint8Array;
-}
-
-interface Read {
-  readonly tag: number;
-  readonly key: Key;
-  readonly position: number;
-}
-
-interface Batch {
-  readonly token: number;
-  readonly changes: readonly (Put | Mark)[];
-  readonly status: StoreStatus;
+  readonly merge?: MergeOptions;
 }
 
 const DEFAULT_MAX_VALUE_BYTES = 16 << 20;
@@ -74,6 +54,8 @@ const SMALL_VALUE_BYTES = 1024;
 /** With less room than this the disk counts as full. */
 const ORDINARY_BYTES = 4096;
 const CLASSES = 256;
+/** A deletion takes this much while it is under way. */
+const DROP_BYTES = 128;
 
 /** Opens a store on what `options.disk` remembers. Throws StoreOpenError when the disk is in use or another node's. */
 export function openMemoryStore(options: MemoryStoreOptions, sink: StoreSink): MemoryStore {
@@ -97,10 +79,17 @@ export class MemoryStore implements Store {
   readonly #faults: MemoryFaults;
   readonly #pending: Batch[] = [];
   readonly #closing: (() => void)[] = [];
+  /** Broken records that were told (D19). */
+  readonly #told = new Set<MemoryRecord>();
+  #merge: MergeOptions;
+  #cacheHits = 0;
+  #mergedRecords = 0;
+  #scrubPasses = 0;
+  #scrubRecords = 0;
   /** Cached records, oldest first. */
   readonly #cache = new Set<MemoryRecord>();
   #cacheBytes = 0;
-  #gathered: (Put | Mark)[] = [];
+  #gathered: Change[] = [];
   readonly #gatheredReads: Read[] = [];
   #token = 0;
   #reads = 0;
@@ -120,6 +109,7 @@ export class MemoryStore implements Store {
     this.#cacheBudget = options.cacheBytes ?? Number.POSITIVE_INFINITY;
     this.#maxValueBytes = options.maxValueBytes ?? DEFAULT_MAX_VALUE_BYTES;
     this.#faults = options.faults ?? {};
+    this.#merge = options.merge ?? DEFAULT_MERGE;
     const fresh = disk.fresh;
     disk.locked = true;
     disk.nodeId = options.nodeId;
@@ -127,12 +117,22 @@ export class MemoryStore implements Store {
     this.facts = {
       storageId: disk.storageId,
       fresh,
-      volumes: [{ path: "memory", bytes: disk.capacityBytes, ioMode: "memory", blockBytes: 4096 }],
+      volumes: [
+        {
+          path: "memory",
+          bytes: disk.capacityBytes,
+          extentBytes: disk.capacityBytes,
+          ioMode: "memory",
+          blockBytes: 4096,
+        },
+      ],
       durability: "none",
       recoveredWatermark: disk.lastLsn,
       recoveredKeys: disk.keys.size,
       recoveryMs: 0,
       unknownLosses: disk.unknownLosses,
+      corruptKeys: 0,
+      droppedRuns: 0,
     };
   }
 
@@ -159,24 +159,36 @@ export class MemoryStore implements Store {
       slot.floor = record.floor;
       slot.lsn = record.lsn;
       slot.header.set(record.current);
+      slot.valueBytes = record.value.length;
       slot.value = record.cached ? record.value.slice() : null;
       into.slots = into.slots === 0 ? 1 : 2;
     }
   }
 
+  newest(key: Key): Uint8Array | null | "on-disk" | "corrupt" {
+    assert(this.#state !== "closed", "newest after close");
+    const records = this.#disk.keys.get(key) ?? [];
+    if (records.some((record) => record.corrupt)) return "corrupt";
+    const newest = records[records.length - 1];
+    if (newest === undefined) return null;
+    if (!newest.cached) return "on-disk";
+    this.#cacheHits++;
+    return newest.value.slice();
+  }
+
   put(key: Key, position: number, floor: number, header: Uint8Array, value: Uint8Array): void {
-    checkKey(key);
-    assert(header.length === HEADER_BYTES, "D4: a header has its fixed size");
-    assert(Number.isSafeInteger(position) && Number.isSafeInteger(floor), "D5: not an integer below 2^53");
-    assert(floor >= 0 && floor <= position && position - floor <= 1, "D5: the floor is the position or one below");
+    checkPut(key, position, floor, header);
     this.#gathered.push({ kind: "put", key, position, floor, header: header.slice(), value: value.slice() });
   }
 
-  mark(key: Key, position: number, header: Uint8Array): void {
+  mark(key: Key, position: number, floor: number, header: Uint8Array): void {
+    checkMark(key, position, floor, header);
+    this.#gathered.push({ kind: "mark", key, position, floor, header: header.slice() });
+  }
+
+  drop(key: Key): void {
     checkKey(key);
-    assert(header.length === HEADER_BYTES, "D4: a header has its fixed size");
-    assert(Number.isSafeInteger(position) && position >= 0, "D5: not an integer below 2^53");
-    this.#gathered.push({ kind: "mark", key, position, header: header.slice() });
+    this.#gathered.push({ kind: "drop", key });
   }
 
   submit(): number {
@@ -201,13 +213,13 @@ export class MemoryStore implements Store {
   }
 
   /** D12: refused before anything is written. */
-  #admit(changes: readonly (Put | Mark)[]): StoreStatus {
+  #admit(changes: readonly Change[]): StoreStatus {
     if (this.#closing.length > 0 || this.#state === "closed") return "closed";
     if (this.#state === "failed") return "failed";
     let bytes = 0;
     let small = true;
     for (const change of changes) {
-      if (change.kind === "mark") continue;
+      if (change.kind !== "put") continue; // a deletion makes room
       if (change.value.length > this.#maxValueBytes) return "too-large";
       if (change.value.length > SMALL_VALUE_BYTES) small = false;
       bytes += recordBytes(change.key, change.value.length);
@@ -247,24 +259,32 @@ export class MemoryStore implements Store {
     this.#finishClose();
   };
 
-  #apply(changes: readonly (Put | Mark)[]): void {
-    let wrote = false;
+  #apply(changes: readonly Change[]): void {
+    const before = this.#recordsWritten;
+    const dead: MemoryRecord[] = [];
     for (const change of changes) {
-      if (change.kind === "put") {
-        wrote = true;
+      if (change.kind === "mark") this.#applyMark(change);
+      else if (change.kind === "drop") {
+        this.#disk.drop(change.key, dead);
+        this.#recordsWritten++;
+        this.#bytesWritten += DROP_BYTES + change.key.length;
+      } else {
         const { key, position, floor, header, value } = change;
-        const dead: MemoryRecord[] = [];
         const record = this.#disk.write(key, position, floor, header, value, dead);
         if (record !== null) this.#remember(record);
-        for (const record of dead) this.#forget(record);
         this.#recordsWritten++;
         this.#bytesWritten += recordBytes(key, value.length);
-      } else {
-        const record = this.#disk.find(change.key, change.position);
-        if (record !== null) record.current = change.header;
       }
     }
-    if (wrote) this.#flushes++;
+    for (const record of dead) this.#forget(record);
+    if (this.#recordsWritten > before) this.#flushes++;
+  }
+
+  #applyMark(mark: Mark): void {
+    const record = this.#disk.find(mark.key, mark.position);
+    if (record === null || record.corrupt) return;
+    record.current = mark.header;
+    if (mark.floor === mark.position) record.markedFloor = mark.floor;
   }
 
   #remember(record: MemoryRecord): void {
@@ -296,9 +316,46 @@ export class MemoryStore implements Store {
     else {
       this.#diskReads++;
       const status = record.corrupt ? "corrupt" : (this.#faults.read?.(key, position) ?? "ok");
+      if (status === "corrupt") this.#tellDamaged(key, record);
       this.#sink.onRead(tag, status, status === "ok" ? record.value.slice() : null);
     }
     this.#finishClose();
+  }
+
+  #tellDamaged(key: Key, record: MemoryRecord): void {
+    if (this.#told.has(record)) return;
+    this.#told.add(record);
+    this.#sink.onDamaged(key, record.position);
+  }
+
+  /** Merges all keys, as the native engine may at any time; nothing while merge is paused. For whoever drives the store. */
+  mergeAll(): void {
+    if (this.#state !== "open" || this.#merge.paused) return;
+    const dead: MemoryRecord[] = [];
+    for (const key of this.#disk.keys.keys()) this.#disk.merge(key, dead);
+    for (const record of dead) this.#forget(record);
+    this.#mergedRecords += dead.length;
+  }
+
+  /** One pass of scrub over everything (D19). For whoever drives the store. */
+  scrubAll(): void {
+    if (this.#state === "closed") return;
+    for (const [key, records] of this.#disk.keys) {
+      for (const record of records) {
+        this.#scrubRecords++;
+        if (record.corrupt) this.#tellDamaged(key, record);
+      }
+    }
+    this.#scrubPasses++;
+  }
+
+  setMerge(options: MergeOptions): void {
+    this.#merge = options;
+  }
+
+  /** There is no disk to go over in the background: see scrubAll. */
+  setScrub(): void {
+    // nothing runs by itself here
   }
 
   watermark(): number {
@@ -307,24 +364,46 @@ export class MemoryStore implements Store {
 
   stats(): StoreStats {
     const keysByClass = new Array<number>(CLASSES).fill(0);
+    let corruptKeys = 0;
     for (const records of this.#disk.keys.values()) {
+      if (records.some((record) => record.corrupt)) corruptKeys++;
       const newest = records[records.length - 1];
       const of = newest?.current[0] ?? 0;
       keysByClass[of] = (keysByClass[of] ?? 0) + 1;
     }
+    const { usedBytes, capacityBytes } = this.#disk;
     return {
       keys: this.#disk.keys.size,
       keysByClass,
-      bytesUsed: this.#disk.usedBytes,
-      bytesTotal: this.#disk.capacityBytes,
+      corruptKeys,
+      indexBytes: 0,
+      bytesUsed: usedBytes,
+      bytesTotal: capacityBytes,
       flushes: this.#flushes,
       runs: this.#flushes,
+      markRuns: 0,
       recordsWritten: this.#recordsWritten,
       bytesWritten: this.#bytesWritten,
+      summaryBytes: 0,
       diskReads: this.#diskReads,
-      cacheBytes: this.#cacheBytes,
       flushUs: 0,
       state: this.#state,
+      space: {
+        liveBytes: usedBytes,
+        deadBytes: 0,
+        usableBytes: this.#normalCapacity(),
+        freeExtents: 0,
+        totalExtents: 1,
+        extentsFreed: 0,
+        level: this.isFull() ? "full" : "plenty",
+        stalledBatches: 0,
+        stalls: 0,
+        secondsToFull: Number.POSITIVE_INFINITY,
+        zeroFilledBytes: 0,
+      },
+      merge: { bytesRead: 0, bytesCopied: 0, recordsCopied: this.#mergedRecords, extents: 0, bytesPerSecond: 0 },
+      scrub: { passes: this.#scrubPasses, bytes: 0, records: this.#scrubRecords, damagedRecords: this.#told.size },
+      cache: { bytes: this.#cacheBytes, hits: this.#cacheHits, misses: this.#diskReads },
     };
   }
 
@@ -332,11 +411,28 @@ export class MemoryStore implements Store {
     return this.#disk.usedBytes + ORDINARY_BYTES > this.#normalCapacity();
   }
 
-  forEachKey(visit: (key: Key, position: number, header: Uint8Array) => void): void {
-    for (const [key, records] of this.#disk.keys) {
-      const newest = records[records.length - 1];
+  beginIteration(): Cursor {
+    return new MemoryCursor([...this.#disk.keys.keys()]);
+  }
+
+  iterate(cursor: Cursor, limit: number, visit: KeyVisitor): void {
+    assert(this.#state !== "closed", "iterate after close");
+    assert(cursor instanceof MemoryCursor, "a cursor of another store");
+    assert(Number.isSafeInteger(limit) && limit >= 1, "at least one key a call");
+    for (const key of cursor.take(limit)) {
+      const records = this.#disk.keys.get(key);
+      const newest = records?.[records.length - 1];
       if (newest !== undefined) visit(key, newest.position, newest.current.slice());
     }
+  }
+
+  forEachKey(visit: KeyVisitor): void {
+    this.iterate(this.beginIteration(), Number.MAX_SAFE_INTEGER, visit);
+  }
+
+  digests(first: number, count: number): BigUint64Array {
+    assert(first >= 0 && count >= 0 && first + count <= DIGEST_BUCKETS, "D20: there are 65,536 buckets");
+    return memoryDigests(this.#disk).slice(first, first + count);
   }
 
   close(done: () => void): void {
@@ -371,8 +467,4 @@ export class MemoryStore implements Store {
     this.#state = "closed";
     this.#disk.locked = false;
   }
-}
-
-function checkKey(key: Key): void {
-  assert(key.length >= 1 && key.length <= 0xffff, "a key has 1 to 65535 bytes");
 }

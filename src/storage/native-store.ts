@@ -11,10 +11,16 @@ import { type Key, rawKey } from "../base/key.js";
 import type { HandleOwner, StoreHandle } from "./addon.js";
 import { LAYOUT } from "./layout.js";
 import { resultAt } from "./loaded-key.js";
-import { checkKey, checkMark, checkPut, RequestWriter } from "./request-writer.js";
+import { NativeCursor } from "./native-cursor.js";
+import { readStats } from "./native-stats.js";
+import { checkKey, checkMark, checkPut, RequestWriter, writeKey } from "./request-writer.js";
 import {
+  type Cursor,
   HEADER_BYTES,
+  type KeyVisitor,
   type LoadedKey,
+  type MergeOptions,
+  type ScrubOptions,
   type SlotView,
   type Store,
   type StoreFacts,
@@ -25,8 +31,8 @@ import {
 import { ValueSlab } from "./value-slab.js";
 
 const EVENTS_PER_DRAIN = 512;
+const KEYS_PER_SCAN = 4096;
 const EMPTY = new Uint8Array(0);
-const STATES: readonly StoreStats["state"][] = ["open", "failed", "closed"];
 /** By number of the engine's status code. */
 const STATUSES: readonly StoreStatus[] = ["ok", "disk-full", "failed", "corrupt", "too-large", "closed"];
 
@@ -40,7 +46,9 @@ export class NativeStore implements Store, HandleOwner {
 
   readonly #batch = new RequestWriter();
   readonly #loads = new RequestWriter();
-  readonly #slab = new ValueSlab();
+  readonly #slab = new ValueSlab(0);
+  /** Of `newest`: the key lies at its front. */
+  readonly #newest = new ValueSlab(LAYOUT.getFirst);
   /** Gathered since the last submit, in one buffer: the number of changes, and the tags of the reads. */
   #changes = 0;
   #tags: number[] = [];
@@ -54,6 +62,7 @@ export class NativeStore implements Store, HandleOwner {
   readonly #events = new ArrayBuffer(LAYOUT.eventsFirst + EVENTS_PER_DRAIN * LAYOUT.eventBytes);
   readonly #eventsU32 = new Uint32Array(this.#events);
   readonly #eventsF64 = new Float64Array(this.#events);
+  readonly #single: LoadedKey[] = [];
   readonly #stats = new Float64Array(LAYOUT.statCount);
 
   #phase: "open" | "closing" | "closed" = "open";
@@ -127,6 +136,34 @@ export class NativeStore implements Store, HandleOwner {
     } else {
       into.value = null;
     }
+    into.valueBytes = this.#resultU32[(at + LAYOUT.slotBytes) >>> 2] ?? 0;
+  }
+
+  newest(key: Key): Uint8Array | null | "on-disk" | "corrupt" {
+    assert(this.#phase === "open", "newest after close");
+    checkKey(key);
+    if (key.length > LAYOUT.getFirst) return this.#newestOfLongKey(key);
+    const slab = this.#newest;
+    slab.prepare();
+    writeKey(slab.u8, 0, key);
+    let bytes = this.#handle.get(slab.buffer, key.length, slab.at);
+    while (bytes < LAYOUT.getNoRoom) {
+      slab.renew(LAYOUT.getNoRoom - bytes);
+      writeKey(slab.u8, 0, key);
+      bytes = this.#handle.get(slab.buffer, key.length, slab.at);
+    }
+    if (bytes >= 0) return slab.take(bytes);
+    if (bytes === LAYOUT.getAbsent) return null;
+    return bytes === LAYOUT.getOnDisk ? "on-disk" : "corrupt";
+  }
+
+  #newestOfLongKey(key: Key): Uint8Array | null | "on-disk" | "corrupt" {
+    this.load([key], this.#single);
+    const found = this.#single[0];
+    assert(found !== undefined, "load fills what it is given");
+    if (found.corrupt) return "corrupt";
+    if (found.slots === 0) return null;
+    return (found.slots === 2 ? found.slot[1] : found.slot[0]).value ?? "on-disk";
   }
 
   put(key: Key, position: number, floor: number, header: Uint8Array, value: Uint8Array): void {
@@ -135,9 +172,15 @@ export class NativeStore implements Store, HandleOwner {
     this.#changes++;
   }
 
-  mark(key: Key, position: number, header: Uint8Array): void {
-    checkMark(key, position, header);
-    this.#batch.mark(key, position, header);
+  mark(key: Key, position: number, floor: number, header: Uint8Array): void {
+    checkMark(key, position, floor, header);
+    this.#batch.mark(key, position, floor, header);
+    this.#changes++;
+  }
+
+  drop(key: Key): void {
+    checkKey(key);
+    this.#batch.drop(key);
     this.#changes++;
   }
 
@@ -235,6 +278,8 @@ export class NativeStore implements Store, HandleOwner {
       // A record that is not there is no error of the store: ok, and no value.
       if (code === LAYOUT.statusNotFound) this.#sink.onRead(tag, "ok", null);
       else this.#sink.onRead(tag, statusOf(code), value);
+    } else if (kind === LAYOUT.eventDamaged) {
+      this.#sink.onDamaged(rawKey(Buffer.from(value ?? EMPTY).toString("latin1")), tag);
     } else {
       this.#sink.onFailed(Buffer.from(value ?? EMPTY).toString("utf8"));
     }
@@ -247,39 +292,42 @@ export class NativeStore implements Store, HandleOwner {
 
   stats(): StoreStats {
     if (this.#phase === "open") this.#handle.stats(this.#stats.buffer);
-    const at = (index: number): number => this.#stats[index] ?? 0;
-    return {
-      keys: at(LAYOUT.statKeys),
-      keysByClass: Array.from(this.#stats.subarray(LAYOUT.statClasses)),
-      bytesUsed: at(LAYOUT.statBytesUsed),
-      bytesTotal: at(LAYOUT.statBytesTotal),
-      flushes: at(LAYOUT.statFlushes),
-      runs: at(LAYOUT.statRuns),
-      recordsWritten: at(LAYOUT.statRecordsWritten),
-      bytesWritten: at(LAYOUT.statBytesWritten),
-      diskReads: at(LAYOUT.statDiskReads),
-      cacheBytes: at(LAYOUT.statCacheBytes),
-      flushUs: at(LAYOUT.statFlushUs),
-      state: this.#phase === "open" ? (STATES[at(LAYOUT.statState)] ?? "failed") : "closed",
-    };
+    return readStats(this.#stats, this.#phase !== "open");
   }
 
   isFull(): boolean {
     return this.#phase === "open" && this.#handle.isFull();
   }
 
-  forEachKey(visit: (key: Key, position: number, header: Uint8Array) => void): void {
-    assert(this.#phase === "open", "forEachKey after close");
-    const scanned = Buffer.from(this.#handle.scan());
-    let at = 0;
-    while (at < scanned.length) {
-      const keyBytes = scanned.readUInt32LE(at + LAYOUT.scanKeyBytes);
-      const keyAt = at + LAYOUT.scanFixedBytes;
-      const key = rawKey(scanned.toString("latin1", keyAt, keyAt + keyBytes));
-      const position = scanned.readDoubleLE(at + LAYOUT.scanPosition);
-      visit(key, position, scanned.subarray(at + LAYOUT.scanHeader, at + LAYOUT.scanHeader + HEADER_BYTES));
-      at = Math.ceil((keyAt + keyBytes) / 8) * 8;
-    }
+  beginIteration(): Cursor {
+    return new NativeCursor();
+  }
+
+  iterate(cursor: Cursor, limit: number, visit: KeyVisitor): void {
+    assert(this.#phase === "open", "iterate after close");
+    assert(cursor instanceof NativeCursor, "a cursor of another store");
+    assert(Number.isSafeInteger(limit) && limit >= 1, "at least one key a call");
+    cursor.advance(this.#handle, Math.min(limit, LAYOUT.maxScanKeys), visit);
+  }
+
+  forEachKey(visit: KeyVisitor): void {
+    const cursor = this.beginIteration();
+    while (!cursor.done) this.iterate(cursor, KEYS_PER_SCAN, visit);
+  }
+
+  digests(first: number, count: number): BigUint64Array {
+    assert(this.#phase === "open", "digests after close");
+    const result = new BigUint64Array(count);
+    this.#handle.digests(first, count, result.buffer);
+    return result;
+  }
+
+  setMerge(options: MergeOptions): void {
+    if (this.#phase === "open") this.#handle.setMerge(options);
+  }
+
+  setScrub(options: ScrubOptions): void {
+    if (this.#phase === "open") this.#handle.setScrub(options);
   }
 
   close(done: () => void): void {

@@ -18,7 +18,14 @@ import {
 import { LAYOUT } from "./layout.js";
 import { NativeStore } from "./native-store.js";
 import { type StoreOpenCode, StoreOpenError } from "./open-error.js";
-import type { StoreFacts, StoreSink } from "./store.js";
+import {
+  DEFAULT_MERGE,
+  type MergeOptions,
+  NO_SCRUB,
+  type ScrubOptions,
+  type StoreFacts,
+  type StoreSink,
+} from "./store.js";
 
 export interface NativeStoreOptions {
   /** Directories (made when absent; the volume is the file volume.plog inside), files or block devices. */
@@ -35,6 +42,15 @@ export interface NativeStoreOptions {
   readonly maxValueBytes?: number;
   /** Threads that read values from disk; default 2. */
   readonly readerThreads?: number;
+  /** Default DEFAULT_MERGE. */
+  readonly merge?: MergeOptions;
+  /** Default: none. */
+  readonly scrub?: ScrubOptions;
+  /**
+   * D20: where in a header the caller keeps the 8-byte hash of a record, a multiple of 8. Without it digests are made from
+   * the engine's own checksums.
+   */
+  readonly digestOffset?: number;
 }
 
 /** Called once, later: with an error, or with the store. */
@@ -136,6 +152,9 @@ function toAddonOptions(options: NativeStoreOptions): AddonOptions {
     maxValueBytes: options.maxValueBytes ?? 16 << 20,
     readerThreads: options.readerThreads ?? 2,
     nodeId: options.nodeId,
+    merge: options.merge ?? DEFAULT_MERGE,
+    scrub: options.scrub ?? NO_SCRUB,
+    digestOffset: options.digestOffset ?? -1,
   };
 }
 
@@ -201,6 +220,7 @@ function toFacts(answer: AddonFacts, options: AddonOptions): StoreFacts {
     volumes: answer.volumes.map((volume) => ({
       path: volume.path,
       bytes: volume.bytes,
+      extentBytes: volume.extentBytes,
       ioMode: IO_MODES[volume.ioMode] ?? "buffered",
       blockBytes: volume.blockBytes,
     })),
@@ -214,5 +234,7 @@ function toFacts(answer: AddonFacts, options: AddonOptions): StoreFacts {
     recoveredKeys: answer.recoveredKeys,
     recoveryMs: answer.recoveryUs / 1000,
     unknownLosses: answer.unknownLosses,
+    corruptKeys: answer.corruptKeys,
+    droppedRuns: answer.droppedRuns,
   };
 }

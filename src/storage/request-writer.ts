@@ -51,8 +51,13 @@ export class RequestWriter {
     this.#end(value.length);
   }
 
-  mark(key: Key, position: number, header: Uint8Array): void {
-    this.#operation(LAYOUT.opMark, key, position, 0, header, 0);
+  mark(key: Key, position: number, floor: number, header: Uint8Array): void {
+    this.#operation(LAYOUT.opMark, key, position, floor, header, 0);
+    this.#end(0);
+  }
+
+  drop(key: Key): void {
+    this.#operation(LAYOUT.opDrop, key, 0, 0, null, 0);
     this.#end(0);
   }
 
@@ -82,7 +87,7 @@ export class RequestWriter {
       const to = at + LAYOUT.opHeader;
       for (let i = 0; i < HEADER_BYTES; i++) this.#u8[to + i] = header[i] ?? 0;
     }
-    this.#key(key, at + LAYOUT.opFixedBytes);
+    writeKey(this.#u8, at + LAYOUT.opFixedBytes, key);
     this.length = at + LAYOUT.opFixedBytes + key.length;
   }
 
@@ -96,20 +101,20 @@ export class RequestWriter {
     this.#reserve(4 + key.length + 4);
     const at = this.length;
     this.#u32[at >>> 2] = key.length;
-    this.#key(key, at + 4);
+    writeKey(this.#u8, at + 4, key);
     this.length = (at + 4 + key.length + 3) & ~3;
   }
+}
 
-  #key(key: Key, at: number): void {
-    const bytes = this.#u8;
-    let all = 0;
-    for (let i = 0; i < key.length; i++) {
-      const code = key.charCodeAt(i);
-      all |= code;
-      bytes[at + i] = code;
-    }
-    assert(all < 256, "a key holds a character that is no byte");
+/** A key's bytes into a buffer with room for them. */
+export function writeKey(bytes: Uint8Array, at: number, key: Key): void {
+  let all = 0;
+  for (let i = 0; i < key.length; i++) {
+    const code = key.charCodeAt(i);
+    all |= code;
+    bytes[at + i] = code;
   }
+  assert(all < 256, "a key holds a character that is no byte");
 }
 
 export function checkKey(key: Key): void {
@@ -123,8 +128,9 @@ export function checkPut(key: Key, position: number, floor: number, header: Uint
   assert(floor >= 0 && floor <= position && position - floor <= 1, "D5: the floor is the position or one below");
 }
 
-export function checkMark(key: Key, position: number, header: Uint8Array): void {
+export function checkMark(key: Key, position: number, floor: number, header: Uint8Array): void {
   checkKey(key);
   assert(header.length === HEADER_BYTES, "D4: a header has its fixed size");
-  assert(Number.isSafeInteger(position) && position >= 0, "D5: not an integer below 2^53");
+  assert(Number.isSafeInteger(position) && Number.isSafeInteger(floor), "D5: not an integer below 2^53");
+  assert(floor >= 0 && floor <= position, "D5: the floor of a mark is at most its position");
 }

@@ -140,6 +140,8 @@ describe("errors", () => {
       /^nodes: there are 2; the number must be odd/,
     ],
     [{ cluster: "c", node: "n1", data: "d", nodes, storage: { size: "lots" } }, /^storage\.size: /],
+    [{ cluster: "c", node: "n1", data: "d", nodes, storage: { merge: { hours: "25" } } }, /^storage\.merge\.hours: /],
+    [{ cluster: "c", node: "n1", data: "d", nodes, storage: { scrub: { rate: "no" } } }, /^storage\.scrub\.rate: /],
     [{ cluster: "c", node: "n1", data: "d", nodes, requestMs: 0 }, /^requestMs: /],
   ])("name the option: %j", async (options, message) => {
     const opening = openNode(options);

@@ -101,6 +101,36 @@ describe("a good file", () => {
     expect(parse(withLine("storage:", `storage: { size: ${size} }`)).storage.sizeBytes).toBe(bytes);
   });
 
+  it("lets merge run all day and scrubs slowly, unless it says otherwise", () => {
+    expect(parse(GOOD).storage).toMatchObject({
+      merge: { bytesPerSecond: 256 * 2 ** 20, operationsPerSecond: 1000, paused: false, hours: 0xff_ffff },
+      scrub: { bytesPerSecond: 4 * 2 ** 20 },
+    });
+    const own = "storage: { merge: { rate: 64MiB, operations: 50, hours: 1-5, paused: true }, scrub: { rate: 0 } }";
+    expect(parse(withLine("storage:", own)).storage).toMatchObject({
+      merge: { bytesPerSecond: 64 * 2 ** 20, operationsPerSecond: 50, paused: true, hours: 0b11_1110 },
+      scrub: { bytesPerSecond: 0 },
+    });
+  });
+
+  it.each([
+    ["0-23", 0xff_ffff],
+    ["3", 0b1000],
+    ["22-1", 0b1100_0000_0000_0000_0000_0011],
+    ['"1-3,13"', 0b10_0000_0000_1110],
+    ["5-4", 0xff_ffff],
+  ])("reads the hours %s, first and last included", (hours, bits) => {
+    expect(parse(withLine("storage:", `storage: { merge: { hours: ${hours} } }`)).storage.merge.hours).toBe(bits);
+  });
+
+  it("takes the settings of merge and scrub from variables and flags, over those of the file", () => {
+    const text = withLine("storage:", "storage: { merge: { rate: 1MiB, hours: 2-3 } }");
+    const vars = { PLOGDB_STORAGE_MERGE_RATE: "2MiB", PLOGDB_STORAGE_SCRUB_RATE: "1MiB" };
+    const { merge, scrub } = parse(text, vars, { mergeRate: "3MiB", mergePaused: "true" }).storage;
+    expect(merge).toMatchObject({ bytesPerSecond: 3 * 2 ** 20, paused: true, hours: 0b1100 });
+    expect(scrub.bytesPerSecond).toBe(2 ** 20);
+  });
+
   it("bounds the largest value by a quarter of an extent of the chosen size", () => {
     const small = parse(withLine("storage:", "storage: { size: 64MiB }")).storage.maxValueBytes;
     expect(small).toBeGreaterThan(100_000);
@@ -329,5 +359,25 @@ describe("reading from disk", () => {
     const file = join(directory, "large.yaml");
     writeFileSync(file, "#".repeat(2 * 2 ** 20));
     expect(() => loadConfig(file, {}, {})).toThrow(/is 2MiB long, which is no configuration/);
+  });
+});
+
+describe("settings of merge and scrub that make no sense", () => {
+  it.each([
+    ["storage: { merge: { hours: 1-24 } }", /storage\.merge\.hours.*above 23/],
+    ["storage: { merge: { hours: night } }", /storage\.merge\.hours.*no range of hours/],
+    ["storage: { merge: { rate: 1KiB } }", /storage\.merge\.rate.*too small/],
+    ["storage: { merge: { paused: maybe } }", /storage\.merge\.paused.*neither true nor false/],
+    ["storage: { merge: { speed: 1 } }", /storage\.merge\.speed.*not a known key/],
+    ["storage: { merge: fast }", /storage\.merge.*where a map/],
+    ["storage: { scrub: { rat: 1MiB } }", /storage\.scrub\.rat.*did you mean rate/],
+  ])("refuses %s", (line, message) => {
+    const [first] = refusal(withLine("storage:", line));
+    expect(first).toMatch(/plogdb\.yaml:\d+/);
+    expect(first).toMatch(message);
+  });
+
+  it("names the flag that said it", () => {
+    expect(refusal(GOOD, {}, { mergeHours: "25" })[0]).toMatch(/--merge-hours/);
   });
 });

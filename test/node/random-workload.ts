@@ -112,6 +112,12 @@ export class RandomWorkload {
       later(50 + random.below(500), strike);
     };
     later(100, strike);
+    // Merge makes decided marks durable, and drops what they cover, at any time (D5).
+    const merge = (): void => {
+      for (let replica = 0; replica < this.#replicas; replica++) cluster.store(replica)?.mergeAll();
+      later(37, merge);
+    };
+    later(37, merge);
   }
 
   #newValue(): string {

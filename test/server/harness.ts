@@ -4,6 +4,7 @@ import { onTestFinished } from "vitest";
 import type { ServerConfig } from "../../src/cluster/index.js";
 import { limitsFrom, type ServerLimits } from "../../src/server/limits.js";
 import { type RunningServer, startServer } from "../../src/server/server.js";
+import { DEFAULT_MERGE, NO_SCRUB } from "../../src/storage/store.js";
 import { NaiveService } from "./naive-service.js";
 import { WireClient } from "./wire.js";
 
@@ -20,7 +21,14 @@ export function testConfig(): ServerConfig {
     peer: local(1),
     http: local(0),
     nodes: [{ id: "n1", replica: 0, peer: local(1), client: local(2), zone: "a" }],
-    storage: { sizeBytes: 2 ** 30, durability: "none", cacheBytes: 0, maxValueBytes: 1 << 20 },
+    storage: {
+      sizeBytes: 2 ** 30,
+      durability: "none",
+      cacheBytes: 0,
+      maxValueBytes: 1 << 20,
+      merge: DEFAULT_MERGE,
+      scrub: NO_SCRUB,
+    },
     timeouts: { requestMs: 3000 },
     limits: { maxClients: 100, maxPending: 4096, maxOutputBytes: 64 * 2 ** 20 },
     logLevel: "silent",

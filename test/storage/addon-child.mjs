@@ -12,6 +12,8 @@ const EXIT_IN_THE_MIDDLE = 7;
 
 const events = new ArrayBuffer(L.eventsFirst + 64 * L.eventBytes);
 
+const MERGE = { bytesPerSecond: 1 << 20, operationsPerSecond: 100, paused: false, hours: 0xffffff };
+
 function options(name) {
   mkdirSync(directory, { recursive: true });
   return {
@@ -21,6 +23,9 @@ function options(name) {
     maxValueBytes: 1 << 20,
     readerThreads: 2,
     nodeId: "n1",
+    merge: MERGE,
+    scrub: { bytesPerSecond: 0 },
+    digestOffset: -1,
   };
 }
 
@@ -130,6 +135,18 @@ function garbage(handle) {
     } catch {
       refused++;
     }
+    const slab = new ArrayBuffer(Math.floor(random() * 2 * L.getFirst));
+    const cursor = new Uint8Array(Math.floor(random() * 32)).map(() => random() * 256);
+    try {
+      handle.get(slab, Math.floor(random() * 20), Math.floor(random() * slab.byteLength));
+    } catch {
+      refused++;
+    }
+    try {
+      handle.iterate(cursor.buffer, Math.floor(random() * 10));
+    } catch {
+      refused++;
+    }
   }
   if (refused < 2000) fail(`only ${refused} refused`);
   const slab = new ArrayBuffer(64);
@@ -146,6 +163,20 @@ function garbage(handle) {
     "no room for one event": () => handle.drain(new ArrayBuffer(8), slab, 0),
     "too many keys": () => handle.load(good, 8, L.maxLoadKeys + 1, new ArrayBuffer(8), slab, 0),
     "a result without room": () => handle.load(new ArrayBuffer(64), 64, 1, new ArrayBuffer(8), slab, 0),
+    "a get without a key": () => handle.get(new ArrayBuffer(2048), 0, 1024),
+    "a get with a value before its slab": () => handle.get(new ArrayBuffer(2048), 8, 1000),
+    "a get with a key beyond its slab": () => handle.get(new ArrayBuffer(64), 65, 64),
+    "an iteration without room for its cursor": () => handle.iterate(new ArrayBuffer(8), 1),
+    "an iteration of no keys": () => handle.iterate(new ArrayBuffer(16), 0),
+    "digests beyond the last bucket": () => handle.digests(1, L.digestBuckets, new ArrayBuffer(8 * L.digestBuckets)),
+    "digests without room": () => handle.digests(0, 2, new ArrayBuffer(8)),
+    "a merge without options": () => handle.setMerge(),
+    "a merge at a negative rate": () => handle.setMerge({ ...MERGE, bytesPerSecond: -1 }),
+    "a merge in an hour that is none": () => handle.setMerge({ ...MERGE, hours: 0x1000000 }),
+    "a merge that is paused by a number": () => handle.setMerge({ ...MERGE, paused: 1 }),
+    "a scrub at a rate that is no number": () => handle.setScrub({ bytesPerSecond: Number.NaN }),
+    "an open with a digest offset that is not aligned": () =>
+      new StoreHandle(() => {}).open({ ...options("x"), digestOffset: 12 }),
     "stats without room": () => handle.stats(new ArrayBuffer(8)),
     "a second open": () => handle.open(options("again")),
     "a second finishOpen": () => handle.finishOpen(),

@@ -24,7 +24,7 @@ export function lifeContract(scene: () => Scene): void {
       expect(store.isFull()).toBe(true);
       const first = acknowledged[0] ?? userKey("none");
       expect(await put(session, first, 2, 1, new Uint8Array(0))).toBe("ok");
-      store.mark(first, 2, header(99));
+      store.mark(first, 2, 2, header(99));
       expect(await sink.ended(store.submit())).toBe("ok");
       expect(shape(load(store, first))).toEqual(["1/0:1", "2/1:99"]);
       expect(store.stats().state).toBe("open");

@@ -13,7 +13,7 @@ export function recordsContract(scene: () => Scene): void {
       store.put(userKey("a"), 1, 0, header(1), bytes(10, 1));
       expect(store.submit()).toBe(1);
       expect(store.submit()).toBe(0);
-      store.mark(userKey("a"), 1, header(2));
+      store.mark(userKey("a"), 1, 0, header(2));
       expect(store.submit()).toBe(2);
       expect(await sink.ended(2)).toBe("ok");
     });
@@ -159,17 +159,17 @@ export function recordsContract(scene: () => Scene): void {
       const { store, sink } = await scene().start();
       const key = userKey("a");
       store.put(key, 1, 0, header(1), bytes(10, 1));
-      store.mark(key, 1, header(50));
+      store.mark(key, 1, 0, header(50));
       store.put(key, 2, 1, header(2), bytes(10, 2));
       await sink.ended(store.submit());
       expect(shape(load(store, key))).toEqual(["1/0:50", "2/1:2"]);
-      store.mark(key, 2, header(51));
+      store.mark(key, 2, 1, header(51));
       store.put(key, 2, 1, header(3), bytes(10, 3));
       await sink.ended(store.submit());
       expect(shape(load(store, key))).toEqual(["1/0:50", "2/1:3"]);
       store.put(key, 3, 2, header(4), bytes(10, 4));
       store.submit();
-      store.mark(key, 3, header(52));
+      store.mark(key, 3, 2, header(52));
       await sink.ended(store.submit());
       expect(shape(load(store, key))).toEqual(["2/1:3", "3/2:52"]);
       expectBytes(load(store, key).slot[1].value, bytes(10, 4));
@@ -180,9 +180,9 @@ export function recordsContract(scene: () => Scene): void {
       const key = userKey("a");
       await put(session, key, 1, 0, bytes(10, 1));
       const before = session.store.stats();
-      session.store.mark(key, 7, header(60));
-      session.store.mark(userKey("other"), 1, header(60));
-      session.store.mark(key, 1, header(61));
+      session.store.mark(key, 7, 6, header(60));
+      session.store.mark(userKey("other"), 1, 0, header(60));
+      session.store.mark(key, 1, 0, header(61));
       expect(await session.sink.ended(session.store.submit())).toBe("ok");
       const after = session.store.stats();
       expect(after.recordsWritten).toBe(before.recordsWritten);
@@ -241,7 +241,7 @@ export function recordsContract(scene: () => Scene): void {
       expect(results.every((loaded) => loaded.slots === 1)).toBe(true);
       const missing = results.filter((loaded) => loaded.slot[0].value === null).length;
       expect(missing).toBeGreaterThan(100);
-      expect(store.stats().cacheBytes).toBeLessThanOrEqual(256 << 10);
+      expect(store.stats().cache.bytes).toBeLessThanOrEqual(256 << 10);
       keys.forEach((key, i) => {
         store.read(i + 1, key, 1);
       });

@@ -4,6 +4,7 @@
  */
 import { afterEach, beforeEach, describe } from "vitest";
 import { lifeContract } from "./contract-life.js";
+import { keysContract } from "./contract-keys.js";
 import { recordsContract } from "./contract-records.js";
 import { type Contract, Scene } from "./contract-tools.js";
 
@@ -20,6 +21,7 @@ export function storeContract(contract: Contract): void {
     afterEach(() => scene.end());
 
     recordsContract(() => scene);
+    keysContract(() => scene);
     lifeContract(() => scene);
   });
 }

@@ -4,7 +4,7 @@ import { userKey } from "../../src/base/key.js";
 import { emptyLoadedKey } from "../../src/storage/loaded-key.js";
 import { MemoryDisk } from "../../src/storage/memory-disk.js";
 import { type MemoryFaults, openMemoryStore } from "../../src/storage/memory-store.js";
-import { HEADER_BYTES, type LoadedKey, type Store } from "../../src/storage/store.js";
+import { DEFAULT_MERGE, HEADER_BYTES, type LoadedKey, type Store } from "../../src/storage/store.js";
 import { storeContract } from "./contract.js";
 import { Recorder } from "./recorder.js";
 
@@ -69,7 +69,7 @@ describe("MemoryStore under a scheduler", () => {
     first.store.put(userKey("a"), 1, 0, HEADER, VALUE);
     first.store.submit();
     first.waiting.shift()?.();
-    first.store.mark(userKey("a"), 1, new Uint8Array(HEADER_BYTES).fill(9));
+    first.store.mark(userKey("a"), 1, 1, new Uint8Array(HEADER_BYTES).fill(9));
     first.store.submit();
     first.waiting.shift()?.();
     expect(loaded(first.store, "a").slot[0].header[0]).toBe(9);
@@ -140,5 +140,60 @@ describe("MemoryStore under a scheduler", () => {
     expect(() => {
       store.put(userKey("a"), 5, 4, new Uint8Array(3), VALUE);
     }).toThrow(/D4/);
+  });
+
+  it("merges when told to: a decided mark becomes durable and what lies below is gone, another mark does neither (D5)", () => {
+    const disk = new MemoryDisk(ID);
+    const first = stepped(disk);
+    for (const name of ["decided", "open", "moved on"]) {
+      first.store.put(userKey(name), 1, 0, HEADER, VALUE);
+      first.store.put(userKey(name), 2, 1, HEADER, VALUE);
+    }
+    const marked = new Uint8Array(HEADER_BYTES).fill(9);
+    first.store.mark(userKey("decided"), 2, 2, marked);
+    first.store.mark(userKey("open"), 2, 1, marked);
+    first.store.mark(userKey("moved on"), 2, 2, marked);
+    first.store.put(userKey("moved on"), 3, 2, HEADER, VALUE);
+    first.store.submit();
+    for (const run of first.waiting.splice(0)) run();
+    first.store.setMerge({ ...DEFAULT_MERGE, paused: true });
+    first.store.mergeAll();
+    expect(loaded(first.store, "decided").slots, "paused").toBe(2);
+    const used = disk.usedBytes;
+    first.store.setMerge(DEFAULT_MERGE);
+    first.store.mergeAll();
+    expect(disk.usedBytes).toBeLessThan(used);
+    first.store.crash();
+    const second = stepped(disk).store;
+    expect(loaded(second, "decided")).toMatchObject({
+      slots: 1,
+      slot: [{ position: 2, floor: 2, header: marked }, {}],
+    });
+    expect(loaded(second, "open")).toMatchObject({
+      slots: 2,
+      slot: [{ position: 1 }, { position: 2, header: HEADER }],
+    });
+    expect(loaded(second, "moved on")).toMatchObject({ slots: 2, slot: [{ position: 2 }, { position: 3 }] });
+  });
+
+  it("tells of a broken record once, whether a scrub or a read meets it, and not of one that was replaced (D19)", () => {
+    const disk = new MemoryDisk(ID);
+    const { store, sink, waiting } = stepped(disk);
+    for (const name of ["a", "b"]) store.put(userKey(name), 1, 0, HEADER, VALUE);
+    store.submit();
+    for (const run of waiting.splice(0)) run();
+    disk.corrupt(userKey("a"), 1);
+    disk.corrupt(userKey("b"), 1);
+    store.put(userKey("b"), 2, 2, HEADER, VALUE);
+    store.submit();
+    store.read(1, userKey("a"), 1);
+    store.submit();
+    for (const run of waiting.splice(0)) run();
+    store.scrubAll();
+    store.scrubAll();
+    expect(sink.damaged).toEqual([{ key: userKey("a"), position: 1 }]);
+    expect(store.stats().scrub).toMatchObject({ passes: 2, damagedRecords: 1 });
+    expect(store.stats().corruptKeys).toBe(1);
+    expect(store.newest(userKey("a"))).toBe("corrupt");
   });
 });

@@ -1,4 +1,5 @@
 /** A StoreSink that keeps what it hears, and lets a test wait for it without sleeping. */
+import type { Key } from "../../src/base/key.js";
 import type { StoreSink, StoreStatus } from "../../src/storage/store.js";
 
 export interface ReadAnswer {
@@ -11,6 +12,7 @@ export class Recorder implements StoreSink {
   readonly durable: { token: number; status: StoreStatus }[] = [];
   readonly reads = new Map<number, ReadAnswer>();
   readonly failures: string[] = [];
+  readonly damaged: { key: Key; position: number }[] = [];
   #waiting: (() => void)[] = [];
 
   onDurable(token: number, status: StoreStatus): void {
@@ -26,6 +28,11 @@ export class Recorder implements StoreSink {
 
   onFailed(message: string): void {
     this.failures.push(message);
+    this.#wake();
+  }
+
+  onDamaged(key: Key, position: number): void {
+    this.damaged.push({ key, position });
     this.#wake();
   }
 
