@@ -48,11 +48,10 @@ export function closedLoop(callers, seconds, start) {
   });
 }
 
-/** Poisson arrivals at a rate; latencies count from the time of arrival. */
-export function openLoop(perSecond, seconds, seed, start) {
+/** Poisson arrivals at a rate; latencies, added to `latencies`, count from the time of arrival. */
+export function openLoop(perSecond, seconds, seed, start, latencies) {
   return new Promise((resolve) => {
     const random = makeRandom(seed);
-    const latencies = new Latencies();
     const begun = performance.now();
     const end = begun + seconds * 1000;
     let arrival = begun;
@@ -68,7 +67,7 @@ export function openLoop(perSecond, seconds, seed, start) {
         });
       }
       if (now < end || underWay > 0) setImmediate(turn);
-      else resolve({ count: latencies.count, seconds: (now - begun) / 1000, latencies });
+      else resolve();
     };
     turn();
   });
