@@ -40,27 +40,27 @@ export async function recordPeer(job, file) {
   const slow = ["-e", `inject=fsync,fdatasync:delay_exit=${FLUSH_US}`];
   const driver = [process.execPath, PEER, JSON.stringify({ ...job, phase: "record" })];
   const said = JSON.parse(await run("strace", ["-f", ...flags, ...slow, ...driver], env));
-  const { lines, unknown } = translate(readCalls(logs), job.dir, sizes, said.puts);
+  const texts = readdirSync(logs).map((name) => readFileSync(join(logs, name), "latin1"));
   rmSync(logs, { recursive: true });
+  const { lines, unknown } = translate(callsOf(texts), job.dir, sizes, said.puts);
   writeFileSync(file, `${lines.join("\n")}\n`);
   return { ...said, unknown };
 }
 
-/** All threads' calls in the order in which they began. */
-function readCalls(logs) {
+/** All threads' calls, a text each, in the order in which they began. */
+export function callsOf(texts) {
   const calls = [];
-  for (const name of readdirSync(logs)) {
-    for (const line of readFileSync(join(logs, name), "latin1").split("\n")) {
-      const match = /^(\d+\.\d+) (\w+)\((.*)\)\s+= (-?\d+)(?:<([^>]*)>)?/.exec(line);
-      if (match === null) continue;
-      const [, at, call, args, result, path] = match;
-      calls.push({ at: Number(at), call, args, result: Number(result), path });
-    }
+  for (const line of texts.flatMap((text) => text.split("\n"))) {
+    const match = /^(\d+\.\d+) (\w+)\((.*)\)\s+= (-?\d+)(?:<([^>]*)>)?/.exec(line);
+    if (match === null) continue;
+    const [, at, call, args, result, path] = match;
+    calls.push({ at: Number(at), call, args, result: Number(result), path });
   }
   return calls.sort((a, b) => a.at - b.at);
 }
 
-function translate(calls, dir, sizes, puts) {
+/** The replay's lines, and how many calls they leave out that may have written. `sizes`: files that were there before. */
+export function translate(calls, dir, sizes, puts) {
   const state = { dir, sizes, ids: new Map(), open: new Map(), lines: [], unknown: 0 };
   for (const call of calls) {
     if (call.call === "openat") opened(state, call, puts);

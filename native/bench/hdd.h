@@ -29,7 +29,6 @@ void TellDiskWork(const DiskModelStats& before, const DiskModelStats& after, uin
                   JsonLine* line);
 
 int RunEngine(const HddOptions& options);
-int RunReplay(const HddOptions& options);
 
 }  // namespace plogdb::bench
 

@@ -4,8 +4,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "hdd.h"
+#include "hdd_replay.h"
 
 namespace plogdb::bench {
 
@@ -44,6 +46,20 @@ bool Take(const char* name, const char* text, HddOptions* options) {
   else if (std::strcmp(name, "--write-cache") == 0) options->disk.write_cache = whole != 0;
   else return false;
   return true;
+}
+
+int RunReplay(const HddOptions& options) {
+  std::vector<ReplayCall> calls;
+  if (!ReadTrace(options.trace, &calls)) {
+    std::fprintf(stderr, "hdd: cannot read %s\n", options.trace.c_str());
+    return 1;
+  }
+  const ReplayResult result = ReplayCalls(options, calls);
+  JsonLine line;
+  line.Text("point", "replay").Flag("journal", options.journal).Flag("writeCache", options.disk.write_cache);
+  TellDiskWork(result.before, result.after, result.puts, result.ns, &line);
+  line.Print();
+  return 0;
 }
 
 int Main(int count, char** arguments) {

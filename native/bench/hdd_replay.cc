@@ -1,22 +1,12 @@
-// Recorded I/O of a peer on the model. Input: a text file, one call a line, as bench/lib/hdd-trace.mjs makes it:
-//   w FILE OFFSET BYTES   written into the page cache
-//   d FILE OFFSET BYTES   written and made durable by the call (O_DSYNC)
-//   r FILE OFFSET BYTES   write-back asked for (sync_file_range)
-//   s FILE                made durable (fsync, fdatasync)
-//   t FILE BYTES          size set
-//   i FILE BYTES          was there before, durable, of that size
-//   b / e PUTS            the measured stretch begins / ends after that many puts
-// Dirty pages go to the disk at the flush, sorted and merged, and never before. A file lies in one piece. The peers' reads
-// and the file system's metadata cost nothing, except with --journal: then a flush of a file that grew commits ext4's
-// journal (ordered mode): two blocks, a flush, the commit block, a flush.
+// Recorded calls on the model: the page cache as a set of dirty pages, files in one piece each, a journal when asked for.
+#include "hdd_replay.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <map>
 #include <set>
-#include <vector>
 
 #include "format.h"
-#include "hdd.h"
 
 namespace plogdb::bench {
 namespace {
@@ -25,13 +15,6 @@ constexpr uint64_t kChunkBytes = uint64_t{8} << 20;
 constexpr uint64_t kMaxTransferBytes = uint64_t{1} << 20;  // what the block layer gives the disk at a time
 constexpr uint64_t kJournalBytes = uint64_t{128} << 20;
 constexpr uint64_t kJournalBlocks = 2;  // descriptor and the inode's block, before the commit block
-
-struct Call {
-  char what = 0;
-  uint64_t file = 0;
-  uint64_t offset = 0;
-  uint64_t bytes = 0;
-};
 
 struct File {
   uint64_t base = 0;   // in the volume
@@ -42,30 +25,11 @@ struct File {
   std::set<uint64_t> dirty;  // pages
 };
 
-bool ReadTrace(const std::string& path, std::vector<Call>* calls) {
-  std::FILE* file = std::fopen(path.c_str(), "r");
-  if (file == nullptr) return false;
-  char line[256];
-  while (std::fgets(line, sizeof(line), file) != nullptr) {
-    Call call;
-    unsigned long long a = 0;
-    unsigned long long b = 0;
-    unsigned long long c = 0;
-    if (std::sscanf(line, "%c %llu %llu %llu", &call.what, &a, &b, &c) < 1) continue;
-    call.file = a;
-    call.offset = b;
-    call.bytes = c;
-    calls->push_back(call);
-  }
-  std::fclose(file);
-  return !calls->empty();
-}
-
 class Replay {
  public:
-  Replay(const HddOptions& options, const std::vector<Call>& calls)
+  Replay(const HddOptions& options, std::span<const ReplayCall> calls)
       : options_(options), calls_(calls), disk_(options.disk) {
-    for (const Call& call : calls) {
+    for (const ReplayCall& call : calls) {
       if (call.what != 'w' && call.what != 'd' && call.what != 'i') continue;
       File& file = files_[call.file];
       file.bytes = std::max(file.bytes, call.offset + call.bytes);
@@ -78,28 +42,26 @@ class Replay {
     placement_ = DiskPlacement::Over(end, kChunkBytes, options.disk.disk_bytes, options.share);
   }
 
-  void Run() {
-    DiskModelStats begun;
+  ReplayResult Run() {
+    ReplayResult result;
     uint64_t begun_ns = 0;
-    uint64_t begun_puts = 0;
-    for (const Call& call : calls_) {
+    for (const ReplayCall& call : calls_) {
       if (call.what == 'b') {
-        begun = disk_.stats();
+        result.before = disk_.stats();
         begun_ns = disk_.now_ns();
-        begun_puts = call.file;
       } else if (call.what == 'e') {
-        JsonLine line;
-        line.Text("point", "replay").Flag("journal", options_.journal).Flag("writeCache", options_.disk.write_cache);
-        TellDiskWork(begun, disk_.stats(), call.file - begun_puts, disk_.now_ns() - begun_ns, &line);
-        line.Print();
+        result.after = disk_.stats();
+        result.ns = disk_.now_ns() - begun_ns;
+        result.puts = call.file;
       } else {
         Do(call);
       }
     }
+    return result;
   }
 
  private:
-  void Do(const Call& call) {
+  void Do(const ReplayCall& call) {
     File& file = files_[call.file];
     switch (call.what) {
       case 'w':
@@ -167,7 +129,7 @@ class Replay {
   }
 
   const HddOptions& options_;
-  const std::vector<Call>& calls_;
+  const std::span<const ReplayCall> calls_;
   DiskModel disk_;
   DiskPlacement placement_;
   std::map<uint64_t, File> files_;  // names are numbers in order of appearance
@@ -176,14 +138,27 @@ class Replay {
 
 }  // namespace
 
-int RunReplay(const HddOptions& options) {
-  std::vector<Call> calls;
-  if (!ReadTrace(options.trace, &calls)) {
-    std::fprintf(stderr, "hdd: cannot read %s\n", options.trace.c_str());
-    return 1;
+bool ReadTrace(const std::string& path, std::vector<ReplayCall>* calls) {
+  std::FILE* file = std::fopen(path.c_str(), "r");
+  if (file == nullptr) return false;
+  char line[256];
+  while (std::fgets(line, sizeof(line), file) != nullptr) {
+    ReplayCall call;
+    unsigned long long a = 0;
+    unsigned long long b = 0;
+    unsigned long long c = 0;
+    if (std::sscanf(line, "%c %llu %llu %llu", &call.what, &a, &b, &c) < 1) continue;
+    call.file = a;
+    call.offset = b;
+    call.bytes = c;
+    calls->push_back(call);
   }
-  Replay(options, calls).Run();
-  return 0;
+  std::fclose(file);
+  return !calls->empty();
+}
+
+ReplayResult ReplayCalls(const HddOptions& options, std::span<const ReplayCall> calls) {
+  return Replay(options, calls).Run();
 }
 
 }  // namespace plogdb::bench
