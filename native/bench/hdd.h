@@ -1,5 +1,5 @@
-// What the two halves of the HDD bench share: the disk both run on, where things lie on it, and how a measured stretch of
-// its work is told. The engine's half writes through a store, the replay's half what was recorded of a peer.
+// What the two halves of the HDD bench share: the disk both run on, where things lie on it, and how a measured stretch
+// of its work is told. The engine's half writes through a store, the replay's half what was recorded of a peer.
 #ifndef PLOGDB_BENCH_HDD_H_
 #define PLOGDB_BENCH_HDD_H_
 

@@ -1,8 +1,8 @@
-// The engine on the model, in stepped mode: one thread, one virtual clock, no luck. Two stores are measured. The aged one
-// was overwritten until merge is in its stride: saturation by a closed loop of callers, then latency at half that rate
-// with Poisson arrivals. The fresh one is as full but has free room for the whole run and merge paused: the latency to
-// compare with. Callers answer within the turn of their completion, as they do over the binding; the engine's own CPU
-// time is none.
+// The engine on the model, in stepped mode: one thread, one virtual clock, no luck. Two stores are measured. The aged
+// one was overwritten until merge is in its stride: saturation by a closed loop of callers, then latency at half that
+// rate with Poisson arrivals. The fresh one is as full but has free room for the whole run and merge paused: the
+// latency to compare with. Callers answer within the turn of their completion, as they do over the binding; the
+// engine's own CPU time is none.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -1,5 +1,5 @@
-// The HDD bench: the engine, or recorded I/O of a peer, on one model of a mechanical disk; results as JSON lines. Usage:
-// hdd engine|replay [--name value]... The driver is bench/hdd.mjs, which says what the results mean.
+// The HDD bench: the engine, or recorded I/O of a peer, on one model of a mechanical disk; results as JSON lines.
+// Usage: hdd engine|replay [--name value]... The driver is bench/hdd.mjs, which says what the results mean.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

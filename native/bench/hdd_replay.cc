@@ -1,4 +1,5 @@
-// Recorded calls on the model: the page cache as a set of dirty pages, files in one piece each, a journal when asked for.
+// Recorded calls on the model: the page cache as a set of dirty pages, files in one piece each, a journal when asked
+// for.
 #include "hdd_replay.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Recorded I/O of a peer on the model of a disk. Input: a text file, one call a line, as bench/lib/hdd-trace.mjs makes it:
+// Recorded I/O of a peer on the model of a disk. Input: a text file, one call a line, made by hdd-trace.mjs:
 //   w FILE OFFSET BYTES   written into the page cache
 //   d FILE OFFSET BYTES   written and made durable by the call (O_DSYNC)
 //   r FILE OFFSET BYTES   write-back asked for (sync_file_range)
@@ -6,9 +6,9 @@
 //   t FILE BYTES          size set
 //   i FILE BYTES          was there before, durable, of that size
 //   b, e PUTS             the measured stretch begins; it ends after that many puts
-// Dirty pages go to the disk at the flush, sorted and merged, and never before. A file lies in one piece. The peers' reads
-// and the file system's metadata cost nothing, except with --journal: then a flush of a file that grew commits ext4's
-// journal (ordered mode): two blocks, a flush, the commit block, a flush.
+// Dirty pages go to the disk at the flush, sorted and merged, and never before. A file lies in one piece. The peers'
+// reads and the file system's metadata cost nothing, except with --journal: then a flush of a file that grew commits
+// ext4's journal (ordered mode): two blocks, a flush, the commit block, a flush.
 #ifndef PLOGDB_BENCH_HDD_REPLAY_H_
 #define PLOGDB_BENCH_HDD_REPLAY_H_
 

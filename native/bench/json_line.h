@@ -1,4 +1,5 @@
-// One JSON object on one line, for programs whose output other programs read. Names are the caller's and need no escaping.
+// One JSON object on one line, for programs whose output other programs read. Names are the caller's and need no
+// escaping.
 #ifndef PLOGDB_BENCH_JSON_LINE_H_
 #define PLOGDB_BENCH_JSON_LINE_H_
 

@@ -1,5 +1,5 @@
-// The mechanical disk: geometry, positioning, queue and cache. Integers throughout but for the seek curve, whose double is
-// rounded to nanoseconds at once.
+// The mechanical disk: geometry, positioning, queue and cache. Integers throughout but for the seek curve, whose double
+// is rounded to nanoseconds at once.
 #include "disk_model.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// A mechanical disk in virtual time: where the head is, how the platter stands, and therefore what each command takes. It
-// keeps no data and knows no store. The one idea: all time comes from one integer clock that only commands and AdvanceTo
-// move, so that the same commands take the same time on every machine.
+// A mechanical disk in virtual time: where the head is, how the platter stands, and therefore what each command takes.
+// It keeps no data and knows no store. The one idea: all time comes from one integer clock that only commands and
+// AdvanceTo move, so that the same commands take the same time on every machine.
 #ifndef PLOGDB_CORE_DISK_MODEL_H_
 #define PLOGDB_CORE_DISK_MODEL_H_
 

@@ -1,5 +1,5 @@
-// Goal: the model of a mechanical disk behaves as such a disk is known to. Method: workloads whose rates follow from the
-// data sheet by arithmetic (7,200 rpm: 8.33 ms a turn), and bounds that a wrong model leaves.
+// Goal: the model of a mechanical disk behaves as such a disk is known to. Method: workloads whose rates follow from
+// the data sheet by arithmetic (7,200 rpm: 8.33 ms a turn), and bounds that a wrong model leaves.
 #include "disk_model.h"
 
 #include <string>

@@ -1,5 +1,5 @@
-// Goal: the replay of recorded I/O charges a peer what a disk would, no more and no less. Method: small traces whose cost in
-// turns of the platter is known.
+// Goal: the replay of recorded I/O charges a peer what a disk would, no more and no less. Method: small traces whose
+// cost in turns of the platter is known.
 #include "hdd_replay.h"
 
 #include <vector>
