@@ -14,7 +14,7 @@ const SLICES = 4;
 const USABLE_SHARE = 60 / 64;
 
 function usableOf(stats) {
-  return stats.bytesUsable ?? stats.bytesTotal * USABLE_SHARE;
+  return stats.usableBytes ?? stats.bytesTotal * USABLE_SHARE;
 }
 
 function liveOf(stats, keys) {
@@ -51,7 +51,7 @@ async function steady() {
   const device = deviceBytes() - before.device;
   const after = system.stats();
   const userBytes = count * (16 + job.valueBytes);
-  const copied = (after.mergeBytesCopied ?? Number.NaN) - (before.stats.mergeBytesCopied ?? Number.NaN);
+  const copied = (after.mergedBytes ?? Number.NaN) - (before.stats.mergedBytes ?? Number.NaN);
   await system.close();
   return {
     value: device / userBytes,
@@ -72,20 +72,20 @@ async function merge() {
   mkdirSync(dir, { recursive: true });
   const roomy = await openSystem({ cacheBytes: 16 << 20, sizeBytes: 4 * job.sizeBytes, dir });
   await fillTo(roomy, liveOf(aged.system.stats(), aged.keyspace.keys));
-  if (!roomy.setMerge({ paused: true })) throw new Error("this engine has no merge yet");
+  if (!roomy.pauseMerge(true)) throw new Error("this engine has no merge yet");
   const putTo = (system) => (done) => system.put(aged.keyspace.randomKey(), aged.keyspace.value(), done);
   const { count, seconds } = await closedLoop(CALLERS, job.seconds, putTo(aged.system));
   const rate = count / seconds / 2;
   const merging = new Latencies();
   const idle = new Latencies();
-  const extents = aged.system.stats().mergeExtents;
+  const extents = aged.system.stats().mergedExtents;
   for (let slice = 0; slice < SLICES; slice++) {
-    aged.system.setMerge({ paused: false });
+    aged.system.pauseMerge(false);
     await openLoop(rate, job.seconds, job.seed + slice, putTo(aged.system), merging);
-    aged.system.setMerge({ paused: true });
+    aged.system.pauseMerge(true);
     await openLoop(rate, job.seconds, job.seed + slice, putTo(roomy), idle);
   }
-  const merged = aged.system.stats().mergeExtents - extents;
+  const merged = aged.system.stats().mergedExtents - extents;
   const [with_, without] = [merging.summary(), idle.summary()];
   await Promise.all([aged.system.close(), roomy.close()]);
   return {

@@ -45,6 +45,8 @@ export class BenchStore implements StoreSink {
   readonly #header = new Uint8Array(HEADER_BYTES);
   readonly #serial = new DataView(this.#header.buffer);
   #nextTag = 0;
+  /** Records that the engine found broken, whoever read them. */
+  damaged = 0;
 
   static open(options: BenchStoreOptions): Promise<BenchStore> {
     const opened = new BenchStore();
@@ -71,6 +73,10 @@ export class BenchStore implements StoreSink {
     const done = this.#reads.get(tag);
     this.#reads.delete(tag);
     done?.({ status, value });
+  }
+
+  onDamaged(): void {
+    this.damaged++;
   }
 
   onFailed(message: string): void {

@@ -158,6 +158,7 @@ export async function verifyCheck(options: VerifyOptions, output: Output): Promi
     else if (found !== "same") wrong.push(found);
   }
   await store.close();
+  if (store.damaged > 0) wrong.push(`${store.damaged} live records are damaged`);
   const acknowledged = sessions.reduce((sum, { plan, through }) => sum + through + 1 - plan.first, 0);
   output.event("verified", {
     sessions: sessions.length,

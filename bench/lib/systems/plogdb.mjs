@@ -5,6 +5,8 @@ import { emptyLoadedKey, HEADER_BYTES, openNativeStore } from "../../../dist/sto
 
 const HEADER = new Uint8Array(HEADER_BYTES);
 const FILL_IN_FLIGHT = 8;
+/** The engine's defaults. */
+const MERGE = { bytesPerSecond: 256 << 20, operationsPerSecond: 1000, hours: 0x00ffffff };
 
 export const name = "plogdb";
 export const settings = "durability flush (write + fdatasync, O_DIRECT)";
@@ -108,14 +110,26 @@ class PlogdbSystem {
     if (this.#reads.size === 1) queueMicrotask(() => this.#store.submit());
   }
 
+  /** The figures that the benches look at; undefined where the engine does not tell. */
   stats() {
-    return this.#store.stats();
+    const { bytesWritten, runs, bytesTotal, indexBytes, space, merge } = this.#store.stats();
+    return {
+      bytesWritten,
+      runs,
+      bytesTotal,
+      indexBytes,
+      usableBytes: space?.usableBytes,
+      liveBytes: space?.liveBytes,
+      zeroFilledBytes: space?.zeroFilledBytes,
+      mergedBytes: merge?.bytesCopied,
+      mergedExtents: merge?.extents,
+    };
   }
 
-  /** True when the engine has such a thing as merge to switch. */
-  setMerge(options) {
+  /** False when the engine has no merge to pause. */
+  pauseMerge(paused) {
     if (this.#store.setMerge === undefined) return false;
-    this.#store.setMerge(options);
+    this.#store.setMerge({ ...MERGE, paused });
     return true;
   }
 
@@ -128,7 +142,7 @@ class PlogdbSystem {
   }
 }
 
-export function open(dir, { sizeBytes, cacheBytes, merge }) {
+export function open(dir, { sizeBytes, cacheBytes }) {
   const free = statfsSync(dir);
   const room = free.bavail * free.bsize * 0.8;
   const system = new PlogdbSystem();
@@ -137,7 +151,6 @@ export function open(dir, { sizeBytes, cacheBytes, merge }) {
     sizeBytes: Math.min(sizeBytes, room),
     nodeId: "bench",
     cacheBytes,
-    ...(merge === undefined ? {} : { merge }),
   };
   return new Promise((resolve, reject) => {
     openNativeStore(options, system, (error, store) => {
