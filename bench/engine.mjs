@@ -1,7 +1,7 @@
-// The engine beside its peers and beside fio, on the same file system in the same run: the rows of "figures to beat" that
-// are about one node's storage. npm run bench:engine -- [--seconds 2] [--runs 5] [--keys 1000000] [--points a,b]
-// [--systems a,b] [--dir D] [--size-mib 4096] [--steady-mib 256] [--json]. Run `npm run build` first. What the columns mean and the
-// last numbers: bench/README.md.
+// The engine beside its peers and beside fio, on the same file system in the same run: the rows of "figures to beat"
+// that are about one node's storage. npm run bench:engine -- [--seconds 2] [--runs 5] [--keys 1000000] [--points a,b]
+// [--systems a,b] [--dir D] [--size-mib 4096] [--steady-mib 256] [--steady-full 0.8] [--json]. Run `npm run build`
+// first. What the columns mean and the last numbers: bench/README.md.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -48,6 +48,7 @@ function readOptions() {
       "value-bytes": { type: "string", default: "120" },
       "size-mib": { type: "string", default: "4096" },
       "steady-mib": { type: "string", default: "256" },
+      "steady-full": { type: "string", default: "0.8" },
       points: { type: "string", default: USUAL.join(",") },
       systems: { type: "string", default: ["fio", ...Object.keys(SYSTEMS)].join(",") },
       dir: { type: "string", default: tmpdir() },
@@ -56,7 +57,7 @@ function readOptions() {
   });
   const list = (text) => text.split(",").filter((name) => name !== "");
   const options = { ...values, points: list(values.points), systems: list(values.systems) };
-  for (const name of ["seconds", "runs", "keys", "value-bytes", "size-mib", "steady-mib"]) {
+  for (const name of ["seconds", "runs", "keys", "value-bytes", "size-mib", "steady-mib", "steady-full"]) {
     options[name] = Number(values[name]);
     if (!(options[name] > 0)) stop(`--${name} must be a number above 0`, 2);
   }
@@ -159,6 +160,7 @@ class Bench {
       valueBytes: this.#options["value-bytes"],
       seed: run,
       sizeBytes: sizeMib * 2 ** 20,
+      full: this.#options["steady-full"],
     };
   }
 

@@ -1,7 +1,7 @@
-// What a mechanical disk would make of the engine and of its peers: the engine in stepped mode on a model of such a disk,
-// the peers' recorded I/O through the same model. npm run bench:hdd -- [--seconds 60] [--record-seconds 60] [--keys N]
-// [--peers a,b] [--runs 1] [--dir D] [--json]. Needs cmake, g++ and, for the peers, strace. bench/README.md says what the
-// model leaves out and what the columns mean.
+// What a mechanical disk would make of the engine and of its peers: the engine in stepped mode on a model of such a
+// disk, the peers' recorded I/O through the same model. npm run bench:hdd -- [--seconds 60] [--record-seconds 60]
+// [--keys N] [--peers a,b] [--runs 1] [--dir D] [--json]. Needs cmake, g++ and, for the peers, strace. bench/README.md
+// says what the model leaves out and what the columns mean.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,11 +1,10 @@
-// The points of bench:engine that need a store in its stride: filled to 80 % of its usable room, then overwritten several
-// times so that merge has its steady load. Our engine only; the peers have no such size.
+// The points of bench:engine that need a store in its stride: filled to 80 % (--steady-full) of its usable room, then
+// overwritten several times so that merge has its steady load. Our engine only; the peers have no such size.
 import { mkdirSync } from "node:fs";
 import { deviceBytes, job, openSystem } from "./engine-job.mjs";
 import { Keyspace, keyName } from "./keyspace.mjs";
 import { Latencies, closedLoop, openLoop } from "./loops.mjs";
 
-const FULL = 0.8;
 const AGE_VOLUMES = 3;
 const FILL_BATCH = 1000;
 const CALLERS = 64;
@@ -35,7 +34,7 @@ async function fillTo(system, wanted) {
 async function openAged() {
   const system = await openSystem({ cacheBytes: 16 << 20 });
   const start = system.stats();
-  const keys = await fillTo(system, FULL * usableOf(start));
+  const keys = await fillTo(system, job.full * usableOf(start));
   const keyspace = new Keyspace(keys, job.valueBytes, job.seed);
   const until = system.stats().bytesWritten + AGE_VOLUMES * start.bytesTotal;
   while (system.stats().bytesWritten < until) await system.fill(keyspace.overwrites(20 * FILL_BATCH, FILL_BATCH));

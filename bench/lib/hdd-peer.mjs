@@ -1,5 +1,6 @@
-// One peer of the HDD bench in a process of its own, so that strace sees its I/O and nothing else. `prepare` fills and overwrites without
-// flushes; `record` runs callers in a closed loop between two marks in the trace: opens of files that do not exist.
+// One peer of the HDD bench in a process of its own, so that strace sees its I/O and nothing else. `prepare` fills and
+// overwrites without flushes; `record` runs callers in a closed loop between two marks in the trace: opens of files
+// that do not exist.
 import { mkdirSync, openSync } from "node:fs";
 import { Keyspace } from "./keyspace.mjs";
 import { closedLoop } from "./loops.mjs";
