@@ -64,6 +64,20 @@ SimDisk::SimDisk(const SimDisk& other) : bytes_(other.bytes_) {
   doomed_ = other.doomed_;
 }
 
+void SimDisk::SetModel(DiskModel* model, const DiskPlacement& placement) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  PLOGDB_ASSERT(model == nullptr || placement.chunk_bytes > 0, "a model needs a place on the disk");
+  model_ = model;
+  placement_ = placement;
+}
+
+void SimDisk::Spend(uint64_t offset, uint64_t bytes, bool write) {
+  if (model_ == nullptr) return;
+  commands_.clear();
+  placement_.Map(offset, bytes, write, &commands_);
+  model_->Run(commands_);
+}
+
 void SimDisk::CopyOut(uint64_t offset, std::span<uint8_t> out) const {
   while (!out.empty()) {
     const size_t within = offset % kBlockBytes;
@@ -101,6 +115,7 @@ Status SimDisk::Read(uint64_t offset, std::span<uint8_t> out) {
     ++hits_.reads_failed;
     return Status(StatusCode::kIoError, "simulated: read error");
   }
+  Spend(offset, out.size(), false);
   CopyOut(offset, out);
   return Status::Ok();
 }
@@ -121,6 +136,7 @@ Status SimDisk::Write(uint64_t offset, std::span<const uint8_t> data) {
     ++hits_.writes_misdirected;
     offset = std::min(faults_.misdirect_to, bytes_ - data.size());
   }
+  Spend(offset, data.size(), true);
   Unflushed write{offset, std::vector<uint8_t>(data.size()), {data.begin(), data.end()}};
   CopyOut(offset, write.before);
   CopyIn(offset, data);
@@ -136,6 +152,7 @@ Status SimDisk::Flush() {
     unflushed_.clear();
     return Status(StatusCode::kIoError, "simulated: flush error");
   }
+  if (model_ != nullptr) model_->Flush();
   unflushed_.clear();
   return Status::Ok();
 }

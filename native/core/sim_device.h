@@ -1,5 +1,6 @@
 // A disk in memory that lies the way disks lie: writes that were not flushed are lost, torn at 512 bytes or reordered
-// at a power loss; bits rot, writes go astray or vanish, calls fail. Seeded, so that every run can be had again.
+// at a power loss; bits rot, writes go astray or vanish, calls fail. Seeded, so that every run can be had again. With a
+// model of a mechanical disk it also takes the time such a disk takes, on the model's virtual clock.
 #ifndef PLOGDB_CORE_SIM_DEVICE_H_
 #define PLOGDB_CORE_SIM_DEVICE_H_
 
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "block_device.h"
+#include "disk_model.h"
 
 namespace plogdb {
 
@@ -63,6 +65,10 @@ class SimDisk {
   // Cuts the power: each sector of each write since the last flush survives or not, as the seed says.
   void LosePower(SimRandom* random);
 
+  // From now on every call moves the model's clock, which the store's now_us should read. The model must outlive the
+  // disk, or be taken away with null; copies of the disk have none.
+  void SetModel(DiskModel* model, const DiskPlacement& placement);
+
   void SetFaults(const SimFaults& faults);
   SimFaultHits hits() const;
   void FlipBits(uint64_t offset, uint8_t mask);
@@ -81,6 +87,7 @@ class SimDisk {
     std::vector<uint8_t> after;
   };
 
+  void Spend(uint64_t offset, uint64_t bytes, bool write);
   void CopyOut(uint64_t offset, std::span<uint8_t> out) const;
   void CopyIn(uint64_t offset, std::span<const uint8_t> data);
 
@@ -92,6 +99,9 @@ class SimDisk {
   SimFaults faults_;
   SimFaultHits hits_;
   bool locked_ = false;
+  DiskModel* model_ = nullptr;
+  DiskPlacement placement_;
+  std::vector<DiskCommand> commands_;
 };
 
 // Paths are names of simulated disks. Any thread.

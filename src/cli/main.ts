@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { type FlagValues, SETTINGS } from "../cluster/index.js";
+import { benchDisk, type BenchDiskFlags } from "./bench-disk.js";
 import { clusterUp } from "./cluster-up.js";
 import { errorCodeOf, EXIT, type ExitCode, exitCodeOf } from "./exit.js";
 import { makeOutput } from "./output.js";
@@ -62,6 +63,26 @@ function addCluster(program: Command, finish: (code: ExitCode) => void): void {
     });
 }
 
+function addBench(program: Command, finish: (code: ExitCode) => void): void {
+  program
+    .command("bench")
+    .description("measure this machine")
+    .command("disk")
+    .description("the engine beside fio on the same disk, or a test that acknowledged data survives a crash")
+    .option("--dir <path>", "a directory, or a block device (with --destroy)", ".")
+    .option("--size <size>", "room to use, at most", "1GiB")
+    .option("--seconds <count>", "of each row (default 5), or of --verify write (default: until stopped)", wholeNumber)
+    .option("--destroy", "a block device may be overwritten")
+    .option("--verify <what>", "write: put until killed, log what is acknowledged; check: is all of it there?")
+    .option("--seed <number>", "what --verify write writes", wholeNumber, 1)
+    .option("--keys <count>", "how many keys --verify write uses", wholeNumber, 20_000)
+    .option("--state <file>", "progress log of --verify; - is stdout or stdin (default: verify.jsonl in --dir)")
+    .option("--json", "JSON lines instead of text")
+    .action(async (flags: BenchDiskFlags & { readonly json?: boolean }) => {
+      finish(await benchDisk(flags, makeOutput(flags.json === true)));
+    });
+}
+
 function buildProgram(finish: (code: ExitCode) => void): Command {
   const program = new Command("plogdb")
     .description("A strongly consistent key-value store: lease-free Paxos, one log per key")
@@ -72,6 +93,7 @@ function buildProgram(finish: (code: ExitCode) => void): Command {
     .configureOutput({ outputError: printUnlessJson });
   addServer(program, finish);
   addCluster(program, finish);
+  addBench(program, finish);
   for (const command of program.commands) inherit(program, command);
   return program;
 }
