@@ -14,6 +14,8 @@ constexpr uint64_t kRecordOverheadBytes = 64;
 // Emptying an extent for less is not worth its cost, and may be no gain at all.
 constexpr double kMinGain = 1.0 / 32;
 
+constexpr uint64_t Footprint(uint64_t records, uint64_t bytes) { return bytes + records * kRecordOverheadBytes; }
+
 constexpr uint32_t ReservedFor(SpaceClass space_class) {
   switch (space_class) {
     case SpaceClass::kOrdinary:
@@ -85,8 +87,6 @@ void ExtentMap::Open(uint32_t extent) {
   }
   it.state = ExtentState::kOpen;
   it.stuck_at = 0;
-  it.written_records = 0;
-  it.written_bytes = 0;
   --free_;
 }
 
@@ -121,18 +121,10 @@ void ExtentMap::AddLive(const LiveChange& change) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Extent& extent = extents_[change.extent];
   PLOGDB_ASSERT(extent.state == ExtentState::kOpen || extent.state == ExtentState::kSealed, "D10");
-  extent.written_records += change.records;
-  extent.written_bytes += change.bytes;
   extent.live_records += change.records;
   extent.live_bytes += change.bytes;
   live_bytes_ += change.bytes;
-}
-
-void ExtentMap::SetWritten(uint32_t extent, uint64_t records, uint64_t bytes) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  Extent& it = extents_[extent];
-  it.written_records = std::max<uint64_t>(records, it.live_records);
-  it.written_bytes = std::max(bytes, it.live_bytes);
+  live_records_ += change.records;
 }
 
 bool ExtentMap::ReleaseLive(const LiveChange& change) {
@@ -142,6 +134,7 @@ bool ExtentMap::ReleaseLive(const LiveChange& change) {
   extent.live_records -= change.records;
   extent.live_bytes -= change.bytes;
   live_bytes_ -= change.bytes;
+  live_records_ -= change.records;
   return MaybeFree(&extent);
 }
 
@@ -222,8 +215,7 @@ bool ExtentMap::IsFull() const {
 }
 
 double ExtentMap::Share(uint64_t records, uint64_t bytes) const {
-  const auto all = static_cast<double>(bytes + records * kRecordOverheadBytes);
-  return std::min(1.0, all / static_cast<double>(geometry_.extent_bytes));
+  return std::min(1.0, static_cast<double>(Footprint(records, bytes)) / static_cast<double>(geometry_.extent_bytes));
 }
 
 // Share of an extent that is won by writing what lives in it once more, close together. At the end of an extent as much
@@ -334,14 +326,15 @@ ExtentTotals ExtentMap::Totals() const {
   ExtentTotals totals;
   totals.level = Level();
   const std::lock_guard<std::mutex> lock(mutex_);
-  totals.live_bytes = live_bytes_;
+  totals.live_bytes = Footprint(live_records_, live_bytes_);
   totals.used_extents = extents_.size() - free_;
   totals.free_extents = free_;
   totals.freed = freed_;
   const uint64_t data_bytes = uint64_t{geometry_.data_blocks()} * kPayloadBytes;
   totals.usable_bytes = (extents_.size() - kReservedExtents) * data_bytes;
   for (const Extent& extent : extents_) {
-    if (extent.state == ExtentState::kSealed) totals.dead_bytes += extent.written_bytes - extent.live_bytes;
+    if (extent.state != ExtentState::kSealed) continue;
+    totals.dead_bytes += data_bytes - std::min(data_bytes, Footprint(extent.live_records, extent.live_bytes));
   }
   return totals;
 }

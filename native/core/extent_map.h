@@ -42,8 +42,8 @@ struct ExtentLife {
 };
 
 struct ExtentTotals {
-  uint64_t live_bytes = 0;
-  uint64_t dead_bytes = 0;  // in sealed extents that are not free
+  uint64_t live_bytes = 0;  // the room that live records take, their entries in directories and summaries included
+  uint64_t dead_bytes = 0;  // the rest of sealed extents that are not free
   uint64_t used_extents = 0;
   uint64_t free_extents = 0;  // announced ones included
   uint64_t freed = 0;
@@ -88,8 +88,6 @@ class ExtentMap {
   void ReleaseLive(uint32_t block, uint64_t bytes) {
     (void)ReleaseLive(LiveChange{geometry_.extent_of(block), 1, bytes});
   }
-  // Recovery: what was written in this life, dead or alive.
-  void SetWritten(uint32_t extent, uint64_t records, uint64_t bytes);
   bool ReleaseLive(const LiveChange& change);  // true when that made the extent free
 
   // Reads in flight hold their extent (D10).
@@ -130,8 +128,6 @@ class ExtentMap {
     uint32_t live_records = 0;
     uint32_t reads = 0;
     uint64_t live_bytes = 0;
-    uint64_t written_records = 0;  // in this life, whatever became of them
-    uint64_t written_bytes = 0;
     uint64_t life = 0;  // 0: never written
     uint64_t watermark = 0;
   };
@@ -156,6 +152,7 @@ class ExtentMap {
   uint64_t futile_ = 0;    // emptied since callers last got any room
   uint64_t freed_ = 0;
   uint64_t live_bytes_ = 0;
+  uint64_t live_records_ = 0;
   uint64_t room_blocks_ = 0;
   uint64_t carried_directory_bytes_ = 0;
   uint64_t promised_blocks_ = 0;

@@ -41,11 +41,8 @@ class LifeOrder : public PlaceOrder {
 }  // namespace
 
 RecordSink::RecordSink(KeyIndex* index, const std::vector<RecoveryVolume>* volumes, const LifeTable* lives)
-    : index_(index), volumes_(volumes), lives_(lives), live_(volumes->size()), written_(volumes->size()) {
-  for (size_t i = 0; i < live_.size(); ++i) {
-    live_[i].resize((*volumes)[i].geometry.extents());
-    written_[i].resize((*volumes)[i].geometry.extents());
-  }
+    : index_(index), volumes_(volumes), lives_(lives), live_(volumes->size()) {
+  for (size_t i = 0; i < live_.size(); ++i) live_[i].resize((*volumes)[i].geometry.extents());
 }
 
 void RecordSink::Apply(const Record& record) {
@@ -60,9 +57,6 @@ void RecordSink::Apply(const Record& record) {
   };
   DeadRecords dead;
   count(record.place, RecordBytes(record), 1);
-  LiveCount& written = written_[volume][geometry.extent_of(record.place.block)];
-  ++written.records;
-  written.bytes += static_cast<int64_t>(RecordBytes(record));
   const LifeOrder order(*lives_, volume, geometry);
   index_->Apply(record, hash, false, &dead, &order);
   for (uint32_t i = 0; i < dead.count; ++i) count(dead.record[i].place, dead.record[i].bytes, -1);
@@ -74,8 +68,6 @@ void RecordSink::Add(const RecordSink& other) {
     for (size_t extent = 0; extent < live_[volume].size(); ++extent) {
       live_[volume][extent].records += other.live_[volume][extent].records;
       live_[volume][extent].bytes += other.live_[volume][extent].bytes;
-      written_[volume][extent].records += other.written_[volume][extent].records;
-      written_[volume][extent].bytes += other.written_[volume][extent].bytes;
     }
   }
 }

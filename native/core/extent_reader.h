@@ -58,15 +58,12 @@ class RecordSink {
 
   uint64_t max_lsn() const { return max_lsn_; }
   const LiveCount& live(uint32_t volume, uint32_t extent) const { return live_[volume][extent]; }
-  // All that was found, dead or alive. What was found twice counts twice: for estimates.
-  const LiveCount& written(uint32_t volume, uint32_t extent) const { return written_[volume][extent]; }
 
  private:
   KeyIndex* const index_;
   const std::vector<RecoveryVolume>* const volumes_;
   const LifeTable* const lives_;
   std::vector<std::vector<LiveCount>> live_;  // by volume and extent
-  std::vector<std::vector<LiveCount>> written_;
   uint64_t max_lsn_ = 0;
 };
 

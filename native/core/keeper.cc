@@ -19,7 +19,7 @@ Keeper::Keeper(const StoreId& store_id, std::vector<KeeperVolume> volumes, KeyIn
     const KeeperVolume& parts = volumes[i];
     Volume volume;
     volume.parts = parts;
-    volume.merger = std::make_unique<Merger>(store_id, i, parts.device, parts.extents, index, parts.writer);
+    volume.merger = std::make_unique<Merger>(store_id, i, volumes.size(), parts.device, parts.extents, index, parts.writer);
     volume.scrubber =
         std::make_unique<Scrubber>(store_id, i, parts.device, parts.writer->geometry(), parts.extents, index);
     volumes_.push_back(std::move(volume));
@@ -158,6 +158,7 @@ void Keeper::Sample(uint64_t now_us) {
     totals.merge.extents += merge.extents;
     totals.merge.markers += merge.markers;
     totals.merge.stuck += merge.stuck;
+    totals.merge.from_memory += merge.from_memory;
     const ScrubStats& scrub = volume.scrubber->stats();
     totals.scrub.passes += scrub.passes;
     totals.scrub.bytes += scrub.bytes;

@@ -204,7 +204,8 @@ bool KeyIndex::MarkCorrupt(std::span<const uint8_t> key, uint64_t hash, uint64_t
   return news;
 }
 
-bool KeyIndex::Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from, RecordPlace to) {
+bool KeyIndex::Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from, RecordPlace to,
+                        uint32_t* head_bytes) {
   LockedShard& locked = ShardOf(hash);
   const std::lock_guard<std::mutex> lock(locked.mutex);
   KeyShard::Edit edit;
@@ -213,12 +214,14 @@ bool KeyIndex::Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t ls
   bool moved = false;
   if (entry.marker && entry.erased_below == lsn && !entry.marker_corrupt && SamePlace(entry.marker_place, from)) {
     entry.marker_place = to;
+    std::swap(entry.marker_head_bytes, *head_bytes);
     moved = true;
   }
   for (uint32_t i = 0; i < entry.slots; ++i) {
     Slot& slot = entry.slot[i];
     if (slot.lsn != lsn || slot.corrupt || !SamePlace(slot.place, from)) continue;
     slot.place = to;
+    std::swap(slot.head_bytes, *head_bytes);
     moved = true;
   }
   locked.shard.End(&edit);

@@ -92,10 +92,21 @@ class KeyIndex {
 
   // Merge (D10). A copy became durable: the record that lies at `from` lies at `to` from now on. False: it is dead, or
   // broken, or lies elsewhere, and the copy is dead.
-  bool Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from, RecordPlace to);
+  // `*head_bytes`: of the copy, which may carry another header or deletion than the record it was made of; then of that.
+  bool Relocate(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from, RecordPlace to,
+                uint32_t* head_bytes);
   Verdict Judge(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace place, bool want_value) const;
   // D13: no older copy of the key can be found any more (the caller knows). False: no such marker lives.
   bool EraseMarker(std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, DeadRecords* dead);
+
+  // Visits about `limit` entries from the cursor on (0: the first). Returns the cursor to go on with, or kIterationEnd.
+  template <typename Visit>
+  uint64_t VisitSome(uint64_t cursor, uint64_t limit, Visit visit) const {
+    return Walk(cursor, limit, [&visit](const KeyEntry& entry) {
+      visit(entry);
+      return true;
+    });
+  }
 
   // Visits every entry, in order of hash, under its shard's lock; the lock is let go now and then.
   template <typename Visit>

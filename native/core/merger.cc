@@ -15,6 +15,10 @@ constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
 // On a disk that seeks, reading more at once costs callers less in all: they wait for fewer seeks.
 constexpr uint64_t kSeekingChunkBytes = uint64_t{8} << 20;
 constexpr uint64_t kSeekingFlushUs = 2'000;
+// Whoever walks the index looks at every key for each extent: with too many extents reading is cheaper.
+constexpr uint32_t kMaxWalkedExtents = 512;
+constexpr uint64_t kWalkEntries = 4096;      // looked at in one step
+constexpr uint32_t kReadsBeforeWalk = 16;    // after memory had too little
 constexpr uint64_t kIdleUs = 100'000;  // callers that wrote nothing for so long are idle
 constexpr uint64_t kPollUs = 5'000;
 
@@ -42,11 +46,10 @@ void Merger::Earn(uint64_t now_us) {
     last_caller_us_ = now_us;
   }
   callers_bytes_ = callers;
-  earned_ = std::min(earned_, 4 * static_cast<double>(ChunkBytes()));
+  earned_ = std::min(earned_, 2 * static_cast<double>(std::max(2 * ChunkBytes(), geometry_.extent_bytes)));
 }
 
-bool Merger::MayGo(uint64_t now_us, bool urgent, uint64_t* due_us) {
-  const uint64_t chunk = ChunkBytes();
+bool Merger::MayGo(uint64_t chunk, uint64_t now_us, bool urgent, uint64_t* due_us) {
   Earn(now_us);
   if (urgent) {
     bytes_.Charge(chunk);
@@ -62,6 +65,17 @@ bool Merger::MayGo(uint64_t now_us, bool urgent, uint64_t* due_us) {
   return true;
 }
 
+uint64_t Merger::OldestWatermark() const {
+  return CanaryOn(Canary::kMarkerDroppedEarly) ? UINT64_MAX : extents_->OldestWatermark();
+}
+
+void Merger::ForgetMarker(std::string_view key, uint64_t lsn) {
+  DeadRecords dead;
+  if (!index_->EraseMarker(AsBytes(key), KeyHash(AsBytes(key)), lsn, &dead)) return;
+  for (uint32_t i = 0; i < dead.count; ++i) extents_->ReleaseLive(dead.record[i].place.block, dead.record[i].bytes);
+  ++stats_.markers;
+}
+
 // What lives goes to the writer: as it is, or, when it was marked as decided, anew and without what lies below (D5). A
 // deletion that hides nothing any more is forgotten (D13).
 void Merger::Take(const ParsedRecord& record, RecordPlace place) {
@@ -70,37 +84,81 @@ void Merger::Take(const ParsedRecord& record, RecordPlace place) {
   const Verdict verdict = index_->Judge(record.key, hash, record.fields.lsn, place, true);
   if (!verdict.live || verdict.corrupt) return;
   if (verdict.marker && record.fields.lsn <= oldest_watermark_) {
-    DeadRecords dead;
-    if (!index_->EraseMarker(record.key, hash, record.fields.lsn, &dead)) return;
-    for (uint32_t i = 0; i < dead.count; ++i) extents_->ReleaseLive(dead.record[i].place.block, dead.record[i].bytes);
-    ++stats_.markers;
+    ForgetMarker(AsText(record.key), record.fields.lsn);
     return;
   }
+  const std::string_view key = AsText(record.key);
+  if (verdict.undercut() && verdict.upper_value.present()) {
+    (void)Add(UnitOpKind::kRewrite, key, hash, verdict.upper, verdict.upper_value);
+    return;
+  }
+  Slot slot = verdict.slot;
+  slot.header = record.fields.header;
+  const UnitOpKind kind = verdict.decided() ? UnitOpKind::kRewrite : UnitOpKind::kCopy;
+  UnitOp* op = Add(kind, key, hash, slot, ValueRef::Copy(record.value));
+  op->record = record.fields.kind;
+  op->erased_below = record.fields.erased_below;
+}
+
+UnitOp* Merger::Add(UnitOpKind kind, std::string_view key, uint64_t hash, const Slot& slot, ValueRef value) {
   if (found_.empty() || found_.back().record_bytes > kUnitBytes) found_.emplace_back();
   BatchUnit& unit = found_.back();
-  if (verdict.undercut() && verdict.upper_value.present()) {
-    const Slot& upper = verdict.upper;
-    UnitOp* op = unit.Add(UnitOpKind::kRewrite, record.key, hash, upper.header);
-    op->payload_crc = PayloadCrc(record.key, verdict.upper_value.bytes());
-    op->from = upper.place;
-    op->position = upper.position;
-    op->floor = upper.position;
-    op->lsn = upper.lsn;
-    op->value = verdict.upper_value;
-    unit.CountWritten(*op);
-    return;
-  }
-  const UnitOpKind kind = verdict.decided() ? UnitOpKind::kRewrite : UnitOpKind::kCopy;
-  UnitOp* op = unit.Add(kind, record.key, hash, record.fields.header);
-  op->record = record.fields.kind;
-  op->payload_crc = record.payload_crc;
-  op->from = place;
-  op->position = record.fields.position;
-  op->floor = record.fields.floor;
-  op->erased_below = record.fields.erased_below;
-  op->lsn = record.fields.lsn;
-  op->value = ValueRef::Copy(record.value);
+  UnitOp* op = unit.Add(kind, AsBytes(key), hash, slot.header);
+  op->payload_crc = PayloadCrc(AsBytes(key), value.bytes());
+  op->from = slot.place;
+  op->position = slot.position;
+  op->floor = kind == UnitOpKind::kRewrite ? slot.position : slot.floor;
+  op->lsn = slot.lsn;
+  op->value = std::move(value);
   unit.CountWritten(*op);
+  return op;
+}
+
+// As Take, of what is in memory: the record as the index has it is the record. Under a lock of the index: asks nothing.
+void Merger::TakeFromIndex(const KeyEntry& entry) {
+  const auto here = [this](RecordPlace place) { return geometry_.extent_of(place.block) == source_.extent; };
+  if (VolumeOfKey(entry.hash, volumes_) != volume_) return;
+  if (entry.marker && here(entry.marker_place) && !entry.marker_corrupt) {
+    if (entry.erased_below <= oldest_watermark_) {
+      markers_.emplace_back(entry.key, entry.erased_below);
+      return;
+    }
+    Slot slot;
+    slot.place = entry.marker_place;
+    slot.lsn = entry.erased_below;
+    Add(UnitOpKind::kCopy, entry.key, entry.hash, slot, ValueRef::Allocate(0))->record = RecordKind::kDrop;
+  }
+  const bool decided = entry.slots == 2 && entry.slot[1].decided && !entry.slot[1].corrupt;
+  bool rewritten = false;
+  for (uint32_t i = 0; i < entry.slots; ++i) {
+    if (!here(entry.slot[i].place) || entry.slot[i].corrupt || rewritten) continue;
+    const bool upper_serves = decided && entry.slot[1].cached != nullptr;
+    const Slot& slot = entry.slot[upper_serves ? 1 : i];
+    if (slot.cached == nullptr) {
+      ++walked_uncached_;
+      continue;
+    }
+    ++walked_cached_;
+    rewritten = upper_serves;
+    const UnitOpKind kind = upper_serves ? UnitOpKind::kRewrite : UnitOpKind::kCopy;
+    Add(kind, entry.key, entry.hash, slot, ValueRef::Of(slot.cached))->erased_below = entry.erased_below;
+  }
+}
+
+// A disk that seeks is left alone where memory has what is needed.
+bool Merger::WalkPays() const {
+  const bool seeks = writer_->stats().flush_us > kSeekingFlushUs;
+  return seeks && geometry_.extents() <= kMaxWalkedExtents && reads_before_walk_ == 0;
+}
+
+void Merger::WalkIndex() {
+  oldest_watermark_ = OldestWatermark();
+  cursor_ = index_->VisitSome(cursor_, kWalkEntries, [this](const KeyEntry& entry) { TakeFromIndex(entry); });
+  for (const auto& [key, lsn] : markers_) ForgetMarker(key, lsn);
+  markers_.clear();
+  if (cursor_ != kIterationEnd) return;
+  walking_ = false;
+  if (walked_uncached_ * 8 > walked_cached_) reads_before_walk_ = kReadsBeforeWalk;
 }
 
 void Merger::ReadChunk() {
@@ -111,8 +169,7 @@ void Merger::ReadChunk() {
   const uint64_t offset = uint64_t{next_block_} * kBlockBytes;
   stats_.bytes_read += bytes;
   earned_ = std::max(0.0, earned_ - static_cast<double>(bytes));
-  oldest_watermark_ = extents_->OldestWatermark();
-  if (CanaryOn(Canary::kMarkerDroppedEarly)) oldest_watermark_ = UINT64_MAX;
+  oldest_watermark_ = OldestWatermark();
   if (!device_->Read(offset, buffer_.first(bytes)).ok() && !device_->Read(offset, buffer_.first(bytes)).ok()) {
     walker_.Forget();
     next_block_ += blocks;
@@ -152,6 +209,7 @@ void Merger::End() {
     return;
   }
   ++(left ? stats_.stuck : stats_.extents);
+  stats_.from_memory += second_look_ || read_any_ ? 0 : 1;
   if (left) damaged_ = extent;
   source_ = Victim{};
   extents_->EndVictim(extent, left);
@@ -169,6 +227,25 @@ void Merger::Stop() {
   extents_->EndVictim(std::exchange(source_, Victim{}).extent, false);
 }
 
+bool Merger::Begin(uint64_t now_us, bool urgent, bool waiting, uint64_t* due_us) {
+  if (extents_->Deficit() == 0 && !waiting) return false;
+  const bool walks = WalkPays();
+  if (walks && !MayGo(geometry_.extent_bytes, now_us, urgent, due_us)) return false;
+  source_ = extents_->PickVictim();
+  if (source_.extent == kNoExtent) return false;
+  if (reads_before_walk_ > 0) --reads_before_walk_;
+  walker_.Forget();
+  second_look_ = false;
+  read_any_ = !walks;
+  walking_ = walks;
+  cursor_ = 0;
+  walked_cached_ = 0;
+  walked_uncached_ = 0;
+  next_block_ = walks ? geometry_.end_block(source_.extent) : geometry_.first_data_block(source_.extent);
+  if (walks) earned_ = std::max(0.0, earned_ - static_cast<double>(geometry_.extent_bytes));
+  return true;
+}
+
 bool Merger::Step(uint64_t now_us, bool allowed, bool waiting, uint64_t* due_us) {
   *due_us = UINT64_MAX;
   if (!found_.empty()) {
@@ -177,31 +254,27 @@ bool Merger::Step(uint64_t now_us, bool allowed, bool waiting, uint64_t* due_us)
     if (writer_->copies_waiting() == 0) Abandon();
     return source_.extent == kNoExtent;
   }
-  const SpaceLevel level = extents_->Level();
-  const bool urgent = waiting || level == SpaceLevel::kHard;
+  const bool urgent = waiting || extents_->Level() == SpaceLevel::kHard;
   if (!allowed && !urgent) return false;
-  if (source_.extent == kNoExtent) {
-    if (extents_->Deficit() == 0 && !waiting) return false;
-    source_ = extents_->PickVictim();
-    if (source_.extent == kNoExtent) return false;
-    next_block_ = geometry_.first_data_block(source_.extent);
-    second_look_ = false;
-    walker_.Forget();
+  if (source_.extent == kNoExtent && !Begin(now_us, urgent, waiting, due_us)) return false;
+  if (extents_->LiveRecords(source_.extent) == 0) {
+    next_block_ = geometry_.end_block(source_.extent);
+    walking_ = false;
   }
-  const bool all_read = next_block_ == geometry_.end_block(source_.extent);
+  const bool all_taken = next_block_ == geometry_.end_block(source_.extent) && !walking_;
   const uint64_t waiting_bytes = writer_->copies_waiting();
-  if (all_read || waiting_bytes > ChunkBytes()) {
+  if (all_taken || waiting_bytes > ChunkBytes()) {
     // The writer says when it took them.
     if (waiting_bytes > 0) return false;
     End();
     return true;
   }
-  if (extents_->LiveRecords(source_.extent) == 0) {
-    next_block_ = geometry_.end_block(source_.extent);
-    return true;
+  if (walking_) {
+    WalkIndex();
+  } else {
+    if (!MayGo(ChunkBytes(), now_us, urgent, due_us)) return false;
+    ReadChunk();
   }
-  if (!MayGo(now_us, urgent, due_us)) return false;
-  ReadChunk();
   (void)HandOver();
   return true;
 }

@@ -6,6 +6,8 @@
 #define PLOGDB_CORE_MERGER_H_
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,14 +26,16 @@ struct MergeStats {
   uint64_t extents = 0;      // emptied
   uint64_t markers = 0;      // of deletions, forgotten (D13)
   uint64_t stuck = 0;        // extents in which something could not be moved
+  uint64_t from_memory = 0;  // extents emptied without reading them
 };
 
 // One thread, but for stats.
 class Merger {
  public:
-  Merger(const StoreId& store_id, uint32_t volume, BlockDevice* device, ExtentMap* extents, KeyIndex* index,
+  Merger(const StoreId& store_id, uint32_t volume, size_t volumes, BlockDevice* device, ExtentMap* extents, KeyIndex* index,
          VolumeWriter* writer)
       : volume_(volume),
+        volumes_(volumes),
         device_(device),
         geometry_(writer->geometry()),
         extents_(extents),
@@ -55,9 +59,16 @@ class Merger {
   const MergeStats& stats() const { return stats_; }
 
  private:
-  bool MayGo(uint64_t now_us, bool urgent, uint64_t* due_us);
+  bool MayGo(uint64_t bytes, uint64_t now_us, bool urgent, uint64_t* due_us);
   void Earn(uint64_t now_us);
+  bool Begin(uint64_t now_us, bool urgent, bool waiting, uint64_t* due_us);
+  bool WalkPays() const;
+  void WalkIndex();
+  void TakeFromIndex(const KeyEntry& entry);
+  UnitOp* Add(UnitOpKind kind, std::string_view key, uint64_t hash, const Slot& slot, ValueRef value);
   void ReadChunk();
+  uint64_t OldestWatermark() const;
+  void ForgetMarker(std::string_view key, uint64_t lsn);
   void Take(const ParsedRecord& record, RecordPlace place);
   bool HandOver();
   void End();
@@ -65,6 +76,7 @@ class Merger {
   uint64_t ChunkBytes() const;
 
   const uint32_t volume_;
+  const size_t volumes_;
   BlockDevice* const device_;
   const Geometry geometry_;
   ExtentMap* const extents_;
@@ -76,7 +88,14 @@ class Merger {
   Victim source_;
   uint32_t next_block_ = 0;
   bool second_look_ = false;
+  bool read_any_ = false;
   std::vector<BatchUnit> found_;  // copies not handed over yet
+  bool walking_ = false;          // through the index, for values that are in memory
+  uint64_t cursor_ = 0;
+  uint64_t walked_cached_ = 0;
+  uint64_t walked_uncached_ = 0;
+  uint32_t reads_before_walk_ = 0;  // victims to read before memory is tried again
+  std::vector<std::pair<std::string, uint64_t>> markers_;  // of deletions, to be forgotten
   RateLimiter bytes_{0};
   RateLimiter operations_{0};
   double earned_ = 0;  // bytes of the source that callers' writing has paid for

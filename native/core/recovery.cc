@@ -350,8 +350,6 @@ void Recovery::RestoreLive() {
       if (live.records > 0) {
         map->AddLive(LiveChange{extent, static_cast<uint32_t>(live.records), static_cast<uint64_t>(live.bytes)});
       }
-      const LiveCount& written = sink_.written(volume, extent);
-      map->SetWritten(extent, static_cast<uint64_t>(written.records), static_cast<uint64_t>(written.bytes));
       map->FreeIfDead(extent);
     }
   }

@@ -152,7 +152,7 @@ struct StoreStats {
   std::array<uint64_t, 256> keys_by_class{};  // by byte 0 of the header of the newest record
   uint64_t bytes_used = 0;                    // extents that hold anything live or are open
   uint64_t bytes_total = 0;
-  uint64_t live_bytes = 0;
+  uint64_t live_bytes = 0;  // the room that live records take on disk, with their share of directories and summaries
   uint64_t flushes = 0;
   uint64_t runs = 0;
   uint64_t mark_runs = 0;  // runs without a record (D17)

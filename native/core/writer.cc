@@ -16,7 +16,7 @@ namespace {
 constexpr uint64_t kHoldFlushes = 4;
 constexpr uint64_t kMinHoldUs = 2'000;
 constexpr uint64_t kMaxHoldUs = 50'000;
-constexpr uint64_t kMinRideBytes = 16 << 10;
+constexpr uint64_t kMinRideBytes = 64 << 10;
 
 }  // namespace
 
@@ -152,9 +152,9 @@ VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
   }
   if (copies_.empty()) return callers ? Taken::kUnits : Taken::kNothing;
   if (!callers && !CopiesMayGo()) return Taken::kHeld;
-  // They take no more of the time of callers than the callers themselves, unless these wait for what merge frees.
+  // As many as a nearly full store needs for what its callers write, no more unless these wait for what merge frees.
   const bool urgent = urgent_.load(std::memory_order_relaxed);
-  const uint64_t ride = std::clamp(2 * size.stream, kMinRideBytes, kRideBytes);
+  const uint64_t ride = std::clamp(4 * size.stream, kMinRideBytes, kRideBytes);
   const uint64_t most = callers && !urgent ? size.stream + ride : std::max(size.stream, kMergeRunBytes);
   const bool copies_fit = TakeFrom(&copies_, most, &size, run);
   if (!run->units.empty()) return Taken::kUnits;

@@ -50,8 +50,9 @@ void VolumeWriter::Released(RecordPlace place, uint64_t bytes) {
 void VolumeWriter::ApplyCopy(const BatchUnit& unit, const UnitOp& op) {
   const auto key = unit.KeyOf(op);
   summaries_.AddRecord(RecordOf(unit, op));
-  const bool moved = shared_->index->Relocate(key, op.hash, op.lsn, op.from, op.place);
-  Released(moved ? op.from : op.place, RecordBytes(op.head_bytes, key.size(), op.value.size()));
+  uint32_t head_bytes = op.head_bytes;
+  const bool moved = shared_->index->Relocate(key, op.hash, op.lsn, op.from, op.place, &head_bytes);
+  Released(moved ? op.from : op.place, RecordBytes(head_bytes, key.size(), op.value.size()));
 }
 
 void VolumeWriter::ApplyOp(BatchUnit* unit, UnitOp* op) {

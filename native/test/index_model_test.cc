@@ -17,6 +17,12 @@
 namespace plogdb::test {
 namespace {
 
+// Merge's copy with the head that the record had.
+bool MoveCopy(KeyIndex* index, std::span<const uint8_t> key, uint64_t hash, uint64_t lsn, RecordPlace from,
+              RecordPlace to, uint32_t head_bytes) {
+  return index->Relocate(key, hash, lsn, from, to, &head_bytes);
+}
+
 // The index and the model beside it.
 class Twin {
  public:
@@ -98,17 +104,21 @@ class Twin {
     KeyEntry& entry = Of(key);
     const RecordPlace to{static_cast<uint32_t>(random.Next()), static_cast<uint16_t>(random.Below(4032))};
     if (entry.marker) {
-      const bool moved = index.Relocate(AsBytes(key), HashOf(key), entry.erased_below, entry.marker_place, to);
+      const bool moved = MoveCopy(&index, AsBytes(key), HashOf(key), entry.erased_below, entry.marker_place, to,
+                                  entry.marker_head_bytes);
       CHECK(moved == !entry.marker_corrupt);
       if (moved) entry.marker_place = to;
     }
     for (uint32_t i = 0; i < entry.slots; ++i) {
       Slot& slot = entry.slot[i];
-      CHECK(!index.Relocate(AsBytes(key), HashOf(key), slot.lsn, {slot.place.block ^ 1, slot.place.offset}, to));
+      CHECK(!MoveCopy(&index, AsBytes(key), HashOf(key), slot.lsn, {slot.place.block ^ 1, slot.place.offset}, to,
+                      slot.head_bytes));
       const Verdict verdict = index.Judge(AsBytes(key), HashOf(key), slot.lsn, slot.place, false);
       CHECK(verdict.live && verdict.corrupt == slot.corrupt && verdict.lower == (i + 1 < entry.slots));
       CHECK(verdict.slot.header == slot.header && verdict.slot.decided == slot.decided);
-      if (index.Relocate(AsBytes(key), HashOf(key), slot.lsn, slot.place, to) != !slot.corrupt) CHECK(false);
+      const bool moved =
+          MoveCopy(&index, AsBytes(key), HashOf(key), slot.lsn, slot.place, to, slot.head_bytes);
+      CHECK(moved == !slot.corrupt);
       if (!slot.corrupt) slot.place = to;
     }
   }

@@ -69,7 +69,7 @@ CASE("uniform overwrite at 80 % of the usable room never ends, at less than 4 co
       ++version[k];
       batch.push_back({OpKind::kPut, KeyOf(k), 0, 0, 0, MakeValue(k + version[k] * 1'000'003, 400)});
       if (batch.size() < 64 && i + 1 < count) continue;
-      fixture.clock_us += 300;
+      fixture.clock_us += 2'000;
       CHECK(fixture.Run(batch) == StatusCode::kOk);
       batch.clear();
     }
