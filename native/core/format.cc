@@ -35,7 +35,7 @@ bool ReadVarint(std::span<const uint8_t>* bytes, uint64_t* value) {
 
 Geometry MakeGeometry(uint64_t volume_bytes) {
   Geometry geometry;
-  const uint64_t ideal = std::clamp(volume_bytes / 64, kMinExtentBytes, kMaxExtentBytes);
+  const uint64_t ideal = std::clamp(volume_bytes / 64, MinExtentBytes(), kMaxExtentBytes);
   geometry.extent_bytes = ideal / kBlockBytes * kBlockBytes;
   geometry.volume_bytes = volume_bytes / geometry.extent_bytes * geometry.extent_bytes;
   return geometry;
@@ -138,7 +138,7 @@ std::optional<Superblock> DecodeSuperblock(std::span<const uint8_t> block) {
   std::memcpy(&super, block.data(), sizeof(super));
   if (super.magic != kSuperMagic || super.version != kFormatVersion) return std::nullopt;
   if (super.crc != Crc32c(block.subspan(kSuperCrcStart))) return std::nullopt;
-  const bool sane = super.block_bytes == kBlockBytes && super.extent_bytes >= kMinExtentBytes &&
+  const bool sane = super.block_bytes == kBlockBytes && super.extent_bytes >= MinExtentBytes() &&
                     super.extent_bytes <= kMaxExtentBytes && super.extent_bytes % kBlockBytes == 0 &&
                     super.volume_bytes % super.extent_bytes == 0 && super.volume_bytes / super.extent_bytes >= 4 &&
                     super.volume_bytes / kBlockBytes < kNoExtent && super.node_id_bytes <= super.node_id.size() &&

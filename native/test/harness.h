@@ -16,9 +16,10 @@ struct Registration {
 // Records a failure of the running case.
 void Failed(const char* file, int line, const std::string& what);
 
-// Set by --workloads N and --seed N.
+// Set by --workloads N, --images N (crash images) and --seed N.
 struct Settings {
   uint64_t workloads = 50;
+  uint64_t images = 20'000;
   uint64_t seed = 1;
 };
 const Settings& settings();
