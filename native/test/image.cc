@@ -18,8 +18,27 @@ class Planner {
     Add(ImagePlan(blocks, 0));
   }
 
+  size_t size() const { return plans_.size(); }
   std::vector<ImagePlan> Take() { return std::move(plans_); }
 
+  // One of each of the most telling: every block torn; the first one torn and nothing else there; the first or the last
+  // one missing; the last one torn.
+  void AddTelling(SimRandom* random) {
+    const auto torn = [random] { return static_cast<SectorMask>((1u << (1 + random->Below(kSectors - 1))) - 1); };
+    ImagePlan plan(blocks_, 0);
+    for (SectorMask& mask : plan) mask = static_cast<SectorMask>(random->Below(kWhole));
+    Add(plan);
+    plan.assign(blocks_, 0);
+    plan.front() = torn();
+    Add(plan);
+    plan.assign(blocks_, kWhole);
+    plan.front() = 0;
+    Add(plan);
+    plan = Prefix(blocks_ - 1);
+    Add(plan);
+    plan.back() = torn();
+    Add(plan);
+  }
   void AddPrefixes() {
     for (size_t end = 1; end <= blocks_; ++end) Add(Prefix(end));
   }
@@ -95,6 +114,8 @@ class Planner {
 std::vector<ImagePlan> MakePlans(size_t blocks, size_t most, bool without_all, SimRandom* random) {
   if (blocks == 0) return {ImagePlan{}};
   Planner planner(blocks, without_all);
+  planner.AddTelling(random);
+  const size_t telling = planner.size();
   planner.AddPrefixes();
   planner.AddSingles();
   planner.AddTorn();
@@ -102,7 +123,9 @@ std::vector<ImagePlan> MakePlans(size_t blocks, size_t most, bool without_all, S
   if (blocks <= kAllSubsetsUpTo) planner.AddSubsets();
   planner.AddRandom(8, random);
   std::vector<ImagePlan> plans = planner.Take();
-  for (size_t i = 1; i < std::min(most, plans.size()); ++i) std::swap(plans[i], plans[i + random->Below(plans.size() - i)]);
+  for (size_t i = telling; i < std::min(most, plans.size()); ++i) {
+    std::swap(plans[i], plans[i + random->Below(plans.size() - i)]);
+  }
   if (plans.size() > most) plans.resize(most);
   return plans;
 }
