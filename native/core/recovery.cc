@@ -15,6 +15,8 @@ namespace {
 constexpr uint64_t kProbeBytes = 64 << 10;  // an extent that begins with so many zeros was never written
 constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
 constexpr uint64_t kLsnJump = uint64_t{1} << 24;  // beyond what unfinished runs may have used
+// Beyond what lies where nothing could be read, of ids and LSNs: should it come back, it is older than what is written now.
+constexpr uint64_t kUnreadableJump = uint64_t{1} << 36;
 
 }  // namespace
 
@@ -31,13 +33,17 @@ std::span<const uint8_t> Recovery::ReadExtent(uint32_t volume, uint32_t extent, 
   buffer_.Reserve(size);
   uint64_t got = 0;
   bool zero = false;
+  unreadable_end_ = 0;
   while (got < size && (whole || !zero)) {
     const uint64_t count = std::min(got == 0 ? kProbeBytes : kChunkBytes, size - got);
     const auto part = buffer_.first(size).subspan(got, count);
     if (!from.device->Read(offset + got, part).ok()) {
       for (uint64_t at = 0; at < count; at += kBlockBytes) {
         const auto block = part.subspan(at, kBlockBytes);
-        if (!from.device->Read(offset + got + at, block).ok()) std::fill(block.begin(), block.end(), uint8_t{0xff});
+        if (from.device->Read(offset + got + at, block).ok()) continue;
+        std::fill(block.begin(), block.end(), uint8_t{0xff});
+        unreadable_end_ = static_cast<uint32_t>((offset + got + at) / kBlockBytes) + 1;
+        unreadable_ = true;
       }
     }
     zero = IsZero(part);
@@ -115,6 +121,12 @@ void Recovery::ScanExtent(uint32_t volume, uint32_t extent, bool whole) {
   facts.broken = broken.places > 0;
   facts.unknown = broken.unknown;
   facts.told = std::move(broken.told);
+  // Behind the last whole run nobody need know of a run that was durable, unless that one is a seal.
+  const bool sealed = facts.newest.mark.first_id != 0 && facts.newest.kind == RunKind::kSeal;
+  if (unreadable_end_ > facts.end && !sealed) {
+    facts.broken = true;
+    ++facts.unknown;
+  }
 }
 
 uint32_t Recovery::NewestExtent(uint32_t volume) const {
@@ -363,6 +375,10 @@ void Recovery::Run(RecoveryResult* result) {
     max_id_ = std::max(max_id_, result_.marks[volume].first_id + result_.marks[volume].blocks);
   }
   CountLive();
+  if (unreadable_) {
+    max_id_ += kUnreadableJump;
+    max_seen_lsn_ = std::max(result_.watermark, max_seen_lsn_) + kUnreadableJump;
+  }
   // Beyond everything that may have been in flight.
   result_.next_id = max_id_ == 0 ? 1 : max_id_ + jump;
   const uint64_t last_lsn = std::max(result_.watermark, max_seen_lsn_);

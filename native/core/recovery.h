@@ -90,6 +90,8 @@ class Recovery {
   std::vector<VolumeFacts> facts_;
   std::vector<RunReference> references_;
   AlignedBuffer buffer_;
+  uint32_t unreadable_end_ = 0;  // block behind the last one that could not be read, of the extent read last; 0 = all could
+  bool unreadable_ = false;      // anywhere
   RecoveryResult result_;
   uint64_t max_id_ = 0;
   uint64_t max_seen_lsn_ = 0;

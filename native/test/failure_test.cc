@@ -33,13 +33,13 @@ class Story {
 
   // Empty, or what was wrong.
   std::string Tell(uint64_t seed) {
-    size_t half = script_.actions.size() / 2;
+    const size_t half = script_.actions.size() / 2;
     if (OpenOrSay()) {
       for (size_t i = 0; i < script_.actions.size() && why_.empty(); ++i) {
         if (i == half && !CloseAndOpen()) break;
         Do(script_.actions[i]);
       }
-      if (fixture_->store != nullptr) End();
+      if (fixture_->store != nullptr && !broken_) End();
     }
     return why_.empty() ? Recover(seed) : why_;
   }
@@ -48,9 +48,9 @@ class Story {
   bool OpenOrSay() {
     const uint64_t before = fault_->hits;
     const Status status = fixture_->Open();
-    base_ = oracle_.batches();
+    oracle_.ForgetMarks();
     // A read error may show as damage, and what is not known then is not judged before the fault is gone.
-    told_ = status.ok() && (fixture_->report.corrupt_keys > 0 || fixture_->report.unknown_losses > 0);
+    told_ |= status.ok() && (fixture_->report.corrupt_keys > 0 || fixture_->report.unknown_losses > 0);
     const bool fault = fault_->hits > before;
     if (!status.ok() && !fault) why_ = "cannot open without a fault: " + status.message();
     const bool proper = status.ok() || status.code() == StatusCode::kIoError || status.code() == StatusCode::kDiskFull ||
@@ -60,10 +60,9 @@ class Story {
   }
 
   bool CloseAndOpen() {
-    fixture_->store->Close();
     End();
     fixture_->Close();
-    return why_.empty() && OpenOrSay();
+    return why_.empty() && !broken_ && OpenOrSay();
   }
 
   void Do(const Action& action) {
@@ -103,6 +102,7 @@ class Story {
         return;
       }
       oracle_.Apply(*submitted_[i]);
+      if (told_ && ended->second == StatusCode::kDiskFull) continue;  // what cannot be read is not written over
       const bool done = ended->second == StatusCode::kOk;
       if (done && failed) why_ = "something was acknowledged after a failure";
       if (!done && ended->second != StatusCode::kFailed) why_ = StatusCodeName(ended->second);
@@ -128,17 +128,13 @@ class Story {
     if (!status.ok()) return "cannot open afterwards: " + status.message();
     std::string why = StoreProbe::Check(*fixture_->store);
     if (!why.empty()) return why;
-    if (hits > 0 && fault_->kind == FaultKind::kRead && Told()) return "";
-    const Progress progress{acknowledged_, oracle_.batches()};
+    // An opening that could not read all of the store said so; what was written on top of that is not judged.
+    if (hits > 0 && told_) return "";
+    const Progress progress{oracle_.batches(), acknowledged_};
     if (MatchAll(script_, oracle_, fixture_.get(), progress, true, &why) == SIZE_MAX) return "afterwards: " + why;
     if (fixture_->report.unknown_losses + fixture_->report.corrupt_keys > 0) return "afterwards damage is said";
     if (fixture_->Put("after", 1, 1, "x") != StatusCode::kOk) return "afterwards it cannot be written";
     return "";
-  }
-
-  // An opening that could not read some of the store went on without it: then what is missing now must be told.
-  bool Told() {
-    return told_ && (fixture_->report.unknown_losses > 0 || fixture_->report.corrupt_keys > 0);
   }
 
   const Script& script_;
@@ -147,7 +143,6 @@ class Story {
   Fault* const fault_;
   Oracle oracle_;
   std::vector<const std::vector<PutSpec>*> submitted_;
-  size_t base_ = 0;
   size_t acknowledged_ = 0;
   bool told_ = false;
   bool broken_ = false;
