@@ -79,6 +79,7 @@ std::optional<BlockHeader> ReadBlockHeader(std::span<const uint8_t> block, const
   if (!address_fits && !CanaryOn(Canary::kAddressNotChecked)) return std::nullopt;
   if (header.payload_bytes > kPayloadBytes || header.block_id == 0 || header.life == 0) return std::nullopt;
   if (header.life > header.block_id || header.index >= header.block_id) return std::nullopt;
+  if (header.block_id > kMaxBlockId) return std::nullopt;
   return header;
 }
 
@@ -174,6 +175,7 @@ std::optional<std::vector<DirectoryEntry>> ParseDirectory(std::span<const uint8_
         !ReadVarint(&bytes, &entry.erased_below) || !ReadVarint(&bytes, &key_bytes)) {
       return std::nullopt;
     }
+    if (entry.lsn > kMaxLsn || entry.erased_below > kMaxLsn) return std::nullopt;
     if (above > entry.position || key_bytes == 0 || key_bytes > bytes.size()) return std::nullopt;
     entry.floor = entry.position - above;
     entry.key = AsText(bytes.first(key_bytes));

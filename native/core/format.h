@@ -40,6 +40,10 @@ inline uint64_t MinExtentBytes() { return g_min_extent_bytes; }
 constexpr uint64_t MinExtentBytes() { return kMinExtentBytes; }
 #endif
 
+// No disk says more and is believed: what comes next must not overflow, and an LSN must fit into a double (D21).
+inline constexpr uint64_t kMaxBlockId = uint64_t{1} << 62;
+inline constexpr uint64_t kMaxLsn = (uint64_t{1} << 53) - 1;
+
 inline constexpr uint16_t kFirstOfRun = 1;
 
 // D2.
