@@ -9,7 +9,7 @@
 namespace plogdb::test {
 namespace {
 
-constexpr uint64_t kSmallExtent = 128 << 10;
+constexpr uint64_t kSequenceExtent = 128 << 10;
 
 struct Reached {
   uint64_t position = 0;
@@ -202,7 +202,7 @@ const char* LoadName(Load load) {
 
 Script MakeSequence(uint64_t index, uint64_t seed) {
   Script script;
-  script.extent_bytes = kSmallExtent;
+  script.extent_bytes = kSequenceExtent;
   script.cache_bytes = index % 2 == 0 ? 0 : 1 << 20;
   Author author(&script, 0, seed);
   author.AddKeys("key", 6);
