@@ -266,6 +266,6 @@ CrashOutcome ExploreImages(uint64_t images, uint64_t first, uint64_t stride, con
   return sum;
 }
 
-size_t ImagesPerEpoch(uint64_t images) { return std::clamp<size_t>(images / 2'500, 8, 1'100); }
+size_t ImagesPerEpoch(uint64_t images) { return std::clamp<size_t>(images / 5'000, 8, 1'100); }
 
 }  // namespace plogdb::test

@@ -2,6 +2,7 @@
 #include "life.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "format.h"
@@ -9,6 +10,13 @@
 
 namespace plogdb::test {
 namespace {
+
+// All buckets, or none where digests are not kept.
+std::vector<uint64_t> DigestsOf(const Store& store) {
+  std::vector<uint64_t> digests(kDigestBuckets);
+  if (!store.Digests(0, digests).ok()) digests.clear();
+  return digests;
+}
 
 class Liver {
  public:
@@ -46,7 +54,6 @@ class Liver {
     life_.before.resize(recording_.size(), known_);
     fixture_->Drain();
     for (const auto& [token, status] : fixture_->ended) {
-      if (status == StatusCode::kDiskFull && script_.may_fill_up) ++refused_;
       const bool allowed = status == StatusCode::kOk || (status == StatusCode::kDiskFull && script_.may_fill_up);
       if (!allowed) Fail("a batch ended with " + std::string(StatusCodeName(status)));
       known_.acknowledged = std::max(known_.acknowledged, base_ + token);
@@ -77,6 +84,17 @@ class Liver {
         break;
       case ActionKind::kReopen:
         return Reopen();
+      case ActionKind::kMerge: {
+        MergeOptions options = fixture_->options.merge;
+        options.paused = action.count == 0;
+        options.bytes_per_second = action.count;
+        return fixture_->store->SetMerge(options);
+      }
+      case ActionKind::kScrub: {
+        ScrubOptions options;
+        options.bytes_per_second = action.count;
+        return fixture_->store->SetScrub(options);
+      }
     }
   }
 
@@ -85,9 +103,27 @@ class Liver {
     Note();
     TellOracle();
     oracle_->ForgetMarks();
+    const std::vector<uint64_t> digests = DigestsOf(*fixture_->store);
     if (!fixture_->Open().ok()) return Fail("cannot open again");
     Note();
     Match();
+    if (DigestsOf(*fixture_->store) != digests) Fail("other digests after opening again (D20)");
+  }
+
+  // Key by key, as many at a time as it likes: the same as all at once.
+  void Iterate() {
+    using Seen = std::map<std::string, uint64_t>;
+    const auto visit = [](void* context, std::span<const uint8_t> key, uint64_t position, std::span<const uint8_t>) {
+      (*static_cast<Seen*>(context))[std::string(AsText(key))] += position + 1;
+    };
+    Seen at_once;
+    fixture_->store->ForEachKey(visit, &at_once);
+    Seen by_part;
+    uint64_t cursor = 0;
+    for (size_t calls = 0; cursor != kIterationEnd && calls <= at_once.size() + 1; ++calls) {
+      cursor = fixture_->store->Iterate(cursor, 3, visit, &by_part);
+    }
+    if (cursor != kIterationEnd || by_part != at_once) Fail("iteration shows other keys");
   }
 
   // A batch that was refused changed nothing (D12).
@@ -110,6 +146,7 @@ class Liver {
     std::string why = StoreProbe::Check(*fixture_->store);
     if (!why.empty()) return Fail(why);
     if (MatchAll(script_, *oracle_, fixture_.get(), known_, false, &why) == SIZE_MAX) Fail(why);
+    Iterate();
   }
 
   void Finish() {
@@ -126,7 +163,6 @@ class Liver {
   Progress known_;
   size_t base_ = 0;  // batches of the oracle when the store was opened last
   std::vector<const std::vector<PutSpec>*> submitted_;
-  uint64_t refused_ = 0;
 };
 
 }  // namespace

@@ -178,8 +178,11 @@ void WriteNearlyFull(Author* author, Script* script) {
     }
     author->Submit(std::move(batch));
     author->Do(ActionKind::kAdvance, random.Below(5'000));
+    if (random.Chance(8)) author->Do(ActionKind::kMerge, random.Below(3) * (uint64_t{64} << 20));
+    if (random.Chance(8)) author->Do(ActionKind::kScrub, random.Below(2) * (uint64_t{8} << 20));
     Pause(author);
   }
+  author->Do(ActionKind::kMerge, uint64_t{1} << 30);
 }
 
 }  // namespace

@@ -21,6 +21,8 @@ enum class ActionKind : uint8_t {
   kStepAll,  // until nothing is left to do
   kAdvance,  // the clock, by `count` microseconds
   kReopen,   // closes and opens
+  kMerge,    // may use `count` bytes a second; 0 = paused
+  kScrub,    // the same
 };
 
 struct Action {
