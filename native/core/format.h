@@ -32,8 +32,8 @@ inline constexpr uint16_t kNoRecord = 0xffff;
 inline constexpr uint64_t kMinExtentBytes = uint64_t{1} << 20;
 inline constexpr uint64_t kMaxExtentBytes = uint64_t{64} << 20;
 #ifdef PLOGDB_CANARIES
-// Tests also make stores with small extents: their images are small, and extents are soon used again. Set before a store
-// is opened, never while one lives.
+// Tests also make stores with small extents: their images are small, and extents are soon used again. Set before a
+// store is opened, never while one lives.
 inline uint64_t g_min_extent_bytes = kMinExtentBytes;
 inline uint64_t MinExtentBytes() { return g_min_extent_bytes; }
 #else
@@ -110,7 +110,8 @@ static_assert(offsetof(RunHead, kind) == 30 && offsetof(RunHead, directory_compl
 
 enum class RecordKind : uint8_t { kPut = 0, kDrop = 1 };
 
-// D4. Then, without gaps: erased below (8 bytes, when flagged), the caller's header without its trailing zeros, key, value.
+// D4. Then, without gaps: erased below (8 bytes, when flagged), the caller's header without its trailing zeros, key,
+// value.
 struct RecordHead {
   uint32_t crc;  // CRC32C of key and value, then of everything between this field and the key
   uint16_t key_bytes;

@@ -18,7 +18,8 @@ namespace {
 bool CaughtByCrashes(uint64_t number, uint64_t seed) {
   CrashOptions options;
   options.images_per_epoch = 6;
-  return !ExploreLoad(kRandomLoads[number % std::size(kRandomLoads)], seed + 1'000 + number, options).violations.empty();
+  const Load load = kRandomLoads[number % std::size(kRandomLoads)];
+  return !ExploreLoad(load, seed + 1'000 + number, options).violations.empty();
 }
 
 // A workload is one damaged store. The subject is made by a sound engine: what is hunted is how damage is read.

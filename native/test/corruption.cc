@@ -12,7 +12,9 @@ namespace {
 
 Disks DisksOf(Fixture* fixture) {
   Disks disks;
-  for (size_t i = 0; i < fixture->options.volumes.size(); ++i) disks.push_back(std::make_shared<SimDisk>(*fixture->disk(i)));
+  for (size_t i = 0; i < fixture->options.volumes.size(); ++i) {
+    disks.push_back(std::make_shared<SimDisk>(*fixture->disk(i)));
+  }
   return disks;
 }
 
@@ -37,7 +39,8 @@ Subject MakeSubject(size_t volumes, uint64_t seed) {
     const size_t k = random.Below(subject.script.keys.size());
     const bool drop = random.Chance(8);
     position[k] = drop ? 0 : position[k] + 1;
-    PutSpec op{drop ? OpKind::kDrop : OpKind::kPut, subject.script.keys[k], position[k], position[k], random.Next(), ""};
+    const OpKind kind = drop ? OpKind::kDrop : OpKind::kPut;
+    PutSpec op{kind, subject.script.keys[k], position[k], position[k], random.Next(), ""};
     if (!drop) op.value = MakeValue(random.Next(), random.Below(random.Chance(25) ? 9'000 : 1'500));
     if (!drop && random.Chance(50)) --op.floor;
     const StatusCode done = fixture->Run({op});

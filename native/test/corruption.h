@@ -1,5 +1,5 @@
-// A small store with a past, and the judge of what is left of it when its disks keep something else than what was written:
-// what is broken must be told at every opening, never absent, never older (D2, D16, D17, D18).
+// A small store with a past, and the judge of what is left of it when its disks keep something else than what was
+// written: what is broken must be told at every opening, never absent, never older (D2, D16, D17, D18).
 #ifndef PLOGDB_TEST_CORRUPTION_H_
 #define PLOGDB_TEST_CORRUPTION_H_
 
@@ -34,7 +34,8 @@ struct Subject {
   uint64_t watermark = 0;
 };
 
-// Keys of all sizes, written over and deleted, until two extents of each volume are full. Only while SmallExtents lives.
+// Keys of all sizes, written over and deleted, until two extents of each volume are full. Only while SmallExtents
+// lives.
 Subject MakeSubject(size_t volumes, uint64_t seed);
 
 Disks CopyOf(const Disks& disks);

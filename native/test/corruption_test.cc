@@ -1,5 +1,6 @@
-// Level 5: disks that keep something else than what was written to them: every byte flipped, blocks exchanged, misplaced,
-// replaced by what they were before, in a store of its own each time. The suite takes a sample; `--all` takes everything.
+// Level 5: disks that keep something else than what was written to them: every byte flipped, blocks exchanged,
+// misplaced, replaced by what they were before, in a store of its own each time. The suite takes a sample; `--all`
+// takes everything.
 #include <cstdio>
 #include <functional>
 #include <string>

@@ -1,6 +1,6 @@
-// A workload is a chain of lives of one store: a script is lived and recorded, its images are judged, and from one of them
-// the next script goes on. What is drawn at random is drawn from numbers, never from what was judged before, so that one
-// image can be judged alone.
+// A workload is a chain of lives of one store: a script is lived and recorded, its images are judged, and from one of
+// them the next script goes on. What is drawn at random is drawn from numbers, never from what was judged before, so
+// that one image can be judged alone.
 #include "crash.h"
 
 #include <algorithm>

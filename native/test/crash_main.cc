@@ -1,6 +1,7 @@
-// The crash explorer as a command: crash --images N [--seed S] [--jobs J], or --workload W [--image I] to replay. Each job
-// is a process of its own, so that an assertion that fails is a violation like any other and ends only that workload.
-// Prints violations with the command that replays each, and as its last line one JSON object; exit code 1 on violations.
+// The crash explorer as a command: crash --images N [--seed S] [--jobs J], or --workload W [--image I] to replay. Each
+// job is a process of its own, so that an assertion that fails is a violation like any other and ends only that
+// workload. Prints violations with the command that replays each, and as its last line one JSON object; exit code 1 on
+// violations.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,7 +50,8 @@ struct Shared {
 };
 
 void Report(const Arguments& arguments, uint64_t workload, uint64_t image, const std::string& what) {
-  std::printf("workload %llu, %s\n    replay: npm run crash -- --seed %llu --workload %llu --image %llu --images %llu\n",
+  std::printf("workload %llu, %s\n"
+              "    replay: npm run crash -- --seed %llu --workload %llu --image %llu --images %llu\n",
               static_cast<unsigned long long>(workload), what.c_str(), static_cast<unsigned long long>(arguments.seed),
               static_cast<unsigned long long>(workload), static_cast<unsigned long long>(image),
               static_cast<unsigned long long>(arguments.images));

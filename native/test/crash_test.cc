@@ -1,5 +1,5 @@
-// Level 4: power loss at every flush of many workloads (D3, D4, D5, D16, D17). One is replayed by `sh native/test/tool.sh
-// crash --seed S --workload W --image I`; longer runs are made by the same tool.
+// Level 4: power loss at every flush of many workloads (D3, D4, D5, D16, D17). One is replayed by `sh
+// native/test/tool.sh crash --seed S --workload W --image I`; longer runs are made by the same tool.
 #include <cstdio>
 #include <string>
 

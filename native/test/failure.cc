@@ -41,9 +41,10 @@ class Story {
     told_ |= status.ok() && (fixture_->report.corrupt_keys > 0 || fixture_->report.unknown_losses > 0);
     const bool fault = fault_->hits > before;
     if (!status.ok() && !fault) why_ = "cannot open without a fault: " + status.message();
-    const bool proper = status.ok() || status.code() == StatusCode::kIoError || status.code() == StatusCode::kDiskFull ||
-                        status.code() == StatusCode::kCorrupt;
-    if (!proper) why_ = std::string("opening ends with ") + StatusCodeName(status.code());
+    const StatusCode code = status.code();
+    const bool proper = status.ok() || code == StatusCode::kIoError || code == StatusCode::kDiskFull ||
+                        code == StatusCode::kCorrupt;
+    if (!proper) why_ = std::string("opening ends with ") + StatusCodeName(code);
     return status.ok() && why_.empty();
   }
 

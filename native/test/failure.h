@@ -1,6 +1,6 @@
-// One story of a store whose nth read, write, flush or allocation fails: opened, written, read, closed, opened, written,
-// read. Whatever failed must be said; then the power goes, and without the fault everything acknowledged must be there (D8,
-// D16).
+// One story of a store whose nth read, write, flush or allocation fails: opened, written, read, closed, opened,
+// written, read. Whatever failed must be said; then the power goes, and without the fault everything acknowledged must
+// be there (D8, D16).
 #ifndef PLOGDB_TEST_FAILURE_H_
 #define PLOGDB_TEST_FAILURE_H_
 

@@ -1,5 +1,5 @@
-// Level 6: the nth read, write, flush or allocation fails, for every n until none is left, once or for good (D8, D16). The
-// suite tells two stories; `--all` tells forty.
+// Level 6: the nth read, write, flush or allocation fails, for every n until none is left, once or for good (D8, D16).
+// The suite tells two stories; `--all` tells forty.
 #include <cstdio>
 #include <string>
 

@@ -1,5 +1,5 @@
-// Devices that fail on demand: the nth read, write, flush, or opening of a volume, once or from then on. Wraps the simulated
-// disks, and counts over all of them.
+// Devices that fail on demand: the nth read, write, flush, or opening of a volume, once or from then on. Wraps the
+// simulated disks, and counts over all of them.
 #ifndef PLOGDB_TEST_FAULTY_DEVICE_H_
 #define PLOGDB_TEST_FAULTY_DEVICE_H_
 

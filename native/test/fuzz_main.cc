@@ -1,6 +1,6 @@
-// The fuzzer as a command: fuzz --seconds N [--seed S] [--target NAME [--run I]]. Own mutations, seeded: a run is known by
-// target, seed and number. The runs are made in a child, so that one that kills it, or hangs, is reported and the next
-// child goes on behind it. The last line is one JSON object; exit code 1 when anything was found.
+// The fuzzer as a command: fuzz --seconds N [--seed S] [--target NAME [--run I]]. Own mutations, seeded: a run is known
+// by target, seed and number. The runs are made in a child, so that one that kills it, or hangs, is reported and the
+// next child goes on behind it. The last line is one JSON object; exit code 1 when anything was found.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-// The targets: see fuzz_targets.h. Checksums are made good again after most changes: else nothing but the checksum would
-// ever be tested.
+// The targets: see fuzz_targets.h. Checksums are made good again after most changes: else nothing but the checksum
+// would ever be tested.
 #include "fuzz_targets.h"
 
 #include <cstdio>
@@ -291,7 +291,9 @@ std::span<const FuzzTarget> FuzzTargets() { return kTargets; }
 
 void PrepareFuzzing() {
   g_min_extent_bytes = kExtent;
-  for (uint64_t seed = 1; seed <= 6; ++seed) Bases().push_back(MakeBase(kRandomLoads[seed % std::size(kRandomLoads)], seed));
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    Bases().push_back(MakeBase(kRandomLoads[seed % std::size(kRandomLoads)], seed));
+  }
 }
 
 }  // namespace plogdb::test

@@ -1,5 +1,5 @@
-// What the fuzzer feeds with bytes that nobody should have written: parsers, a whole opening, the decoder of the crossing.
-// A target must come back, without an assertion, a sanitizer's word, or a lie that it can notice itself.
+// What the fuzzer feeds with bytes that nobody should have written: parsers, a whole opening, the decoder of the
+// crossing. A target must come back, without an assertion, a sanitizer's word, or a lie that it can notice itself.
 #ifndef PLOGDB_TEST_FUZZ_TARGETS_H_
 #define PLOGDB_TEST_FUZZ_TARGETS_H_
 

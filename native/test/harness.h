@@ -19,7 +19,7 @@ void Failed(const char* file, int line, const std::string& what);
 // Set by --workloads N, --images N (crash images), --all and --seed N.
 struct Settings {
   uint64_t workloads = 50;
-  uint64_t images = 40'000;
+  uint64_t images = 30'000;
   bool all = false;  // no samples: everything
   uint64_t seed = 1;
 };

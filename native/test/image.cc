@@ -88,7 +88,8 @@ class Planner {
       ImagePlan plan(blocks_, 0);
       for (SectorMask& mask : plan) {
         const uint64_t kind = random->Below(4);
-        mask = kind == 0 ? SectorMask{0} : kind == 1 ? kWhole : static_cast<SectorMask>(random->Next() | random->Next());
+        const auto most = static_cast<SectorMask>(random->Next() | random->Next());
+        mask = kind == 0 ? SectorMask{0} : kind == 1 ? kWhole : most;
       }
       Add(std::move(plan));
     }

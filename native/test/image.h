@@ -23,10 +23,10 @@ using SectorMask = uint8_t;
 inline constexpr SectorMask kWhole = 0xff;
 using ImagePlan = std::vector<SectorMask>;  // per pending block; 0 = lost
 
-// The plans for `blocks` pending blocks: none; prefixes; one dropped, one kept; torn at each sector; pairs; all subsets up
-// to 10 blocks; some at random. No plan twice. More than `most` are thinned at random; "none" and the most telling ones
-// come first and stay. The plan of all blocks is left out when `without_all`: after the flush it is looked at again, as
-// what nothing is missing of.
+// The plans for `blocks` pending blocks: none; prefixes; one dropped, one kept; torn at each sector; pairs; all subsets
+// up to 10 blocks; some at random. No plan twice. More than `most` are thinned at random; "none" and the most telling
+// ones come first and stay. The plan of all blocks is left out when `without_all`: after the flush it is looked at
+// again, as what nothing is missing of.
 std::vector<ImagePlan> MakePlans(size_t blocks, size_t most, bool without_all, SimRandom* random);
 
 // The disks while a recording is played back.

@@ -1,5 +1,5 @@
-// One life of a store, recorded: a script is done on simulated disks, every write and flush is kept, and with each of them
-// what had been submitted and acknowledged when it was made.
+// One life of a store, recorded: a script is done on simulated disks, every write and flush is kept, and with each of
+// them what had been submitted and acknowledged when it was made.
 #ifndef PLOGDB_TEST_LIFE_H_
 #define PLOGDB_TEST_LIFE_H_
 

@@ -1,4 +1,5 @@
-// Runs all cases, or those whose claim contains the given words. Usage: run [--seed N] [--workloads N] [--images N] [--all] [words]
+// Runs all cases, or those whose claim contains the given words. Usage: run [--seed N] [--workloads N] [--images N]
+// [--all] [words]
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

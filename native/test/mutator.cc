@@ -8,9 +8,10 @@
 namespace plogdb::test {
 
 uint64_t Mutator::Number(uint64_t was) {
-  constexpr uint64_t kEdges[] = {0,    1,     2,     7,     0x7f,          0x80,          0xff,          0x100,
-                                 4031, 4032,  4095,  4096,  0x7fff,        0xffff,        0x10000,       0x7fffffff,
-                                 1u << 20, 0xffffffff, 0x100000000ull, 1ull << 53, 1ull << 62, ~0ull >> 1, ~0ull - 1, ~0ull};
+  constexpr uint64_t kEdges[] = {0,          1,          2,          7,         0x7f,       0x80,        0xff,
+                                 0x100,      4031,       4032,       4095,      4096,       0x7fff,      0xffff,
+                                 0x10000,    1u << 20,   0x7fffffff, 0xffffffff, 1ull << 32, 1ull << 53, 1ull << 62,
+                                 ~0ull >> 1, ~0ull - 1, ~0ull};
   switch (random_->Below(4)) {
     case 0:
       return kEdges[random_->Below(std::size(kEdges))];
@@ -65,7 +66,9 @@ void Mutator::ChangeAndResize(std::vector<uint8_t>* bytes) {
   Change(*bytes);
   if (random_->Chance(30)) bytes->resize(random_->Below(bytes->size() + 1));
   if (random_->Chance(10)) bytes->resize(bytes->size() + random_->Below(64), static_cast<uint8_t>(random_->Next()));
-  if (random_->Chance(10)) bytes->insert(bytes->end(), bytes->begin(), bytes->begin() + static_cast<std::ptrdiff_t>(bytes->size() / 2));
+  if (!random_->Chance(10)) return;
+  const std::vector<uint8_t> half(bytes->begin(), bytes->begin() + static_cast<std::ptrdiff_t>(bytes->size() / 2));
+  bytes->insert(bytes->end(), half.begin(), half.end());
 }
 
 }  // namespace plogdb::test

@@ -1,4 +1,5 @@
-// Changes bytes the way fuzzers do: bits, bytes, numbers at the edges, stretches copied, zeroed, cut or repeated. Seeded.
+// Changes bytes the way fuzzers do: bits, bytes, numbers at the edges, stretches copied, zeroed, cut or repeated.
+// Seeded.
 #ifndef PLOGDB_TEST_MUTATOR_H_
 #define PLOGDB_TEST_MUTATOR_H_
 

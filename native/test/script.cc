@@ -63,7 +63,8 @@ class Author {
   PutSpec PutAt(size_t key, uint64_t floor, size_t bytes) {
     const Reached& reached = reached_[key];
     floor = std::max(floor, reached.decided);
-    return {OpKind::kPut, script_->keys[key], reached.position, floor, random_.Next(), MakeValue(random_.Next(), bytes)};
+    const uint64_t header = random_.Next();
+    return {OpKind::kPut, script_->keys[key], reached.position, floor, header, MakeValue(random_.Next(), bytes)};
   }
 
   Script* const script_;
@@ -119,7 +120,8 @@ size_t ValueBytes(SimRandom* random, const Script& script) {
     return kind < 3 ? random->Below(extent / 350) : extent / 10 + random->Below(extent / 7);
   }
   if (kind == 0) return 0;
-  return kind < 7 ? random->Below(300) : kind < 9 ? random->Below(6'000) : random->Below(std::min(extent / 6, uint64_t{20'000}));
+  if (kind < 7) return random->Below(300);
+  return random->Below(kind < 9 ? 6'000 : std::min(extent / 6, uint64_t{20'000}));
 }
 
 PutSpec RandomOp(Author* author, const Script& script, size_t key) {
@@ -156,7 +158,7 @@ void Pause(Author* author) {
 void WriteNearlyFull(Author* author, Script* script) {
   SimRandom& random = author->random();
   const uint64_t usable = script->volumes * 4 * script->extent_bytes;
-  const size_t bytes = 1'000 + random.Below(3'000);
+  const size_t bytes = script->extent_bytes / 128 + random.Below(script->extent_bytes / 43);
   const size_t keys = std::max<size_t>(8, usable * (60 + random.Below(31)) / 100 / (bytes + 150));
   author->AddKeys("k", keys);
   for (size_t key = 0; key < keys;) {
@@ -173,7 +175,8 @@ void WriteNearlyFull(Author* author, Script* script) {
     std::vector<PutSpec> batch;
     for (uint64_t count = 1 + random.Below(3); count > 0; --count) {
       const size_t key = random.Below(keys);
-      batch.push_back(random.Chance(12) ? author->Drop(key) : author->Next(key, random.Chance(20), random.Below(2 * bytes)));
+      const bool drop = random.Chance(12);
+      batch.push_back(drop ? author->Drop(key) : author->Next(key, random.Chance(20), random.Below(2 * bytes)));
       if (random.Chance(15)) batch.push_back(author->Mark(key, true));
     }
     author->Submit(std::move(batch));

@@ -13,7 +13,7 @@
 namespace plogdb::test {
 
 inline constexpr uint64_t kOperations = 10;
-inline constexpr uint64_t kSequences = 1 + kOperations + kOperations * kOperations + kOperations * kOperations * kOperations;
+inline constexpr uint64_t kSequences = 1 + kOperations * (1 + kOperations * (1 + kOperations));
 
 enum class ActionKind : uint8_t {
   kSubmit,   // `batch`
