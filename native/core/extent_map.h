@@ -121,6 +121,8 @@ class ExtentMap {
   ExtentTotals Totals() const;
 
  private:
+  friend class StoreProbe;  // the tests' eyes (native/test/store_probe.h)
+
   struct Extent {
     ExtentState state = ExtentState::kFree;
     bool pinned = false;  // holds evidence of a loss: kept until it is repaired

@@ -89,6 +89,7 @@ std::span<const uint8_t> ExtentReader::ReadExtent(uint32_t volume, uint32_t exte
   buffer_.Reserve(size);
   uint64_t got = 0;
   bool zero = false;
+  unreadable_end_ = 0;
   while (got < size && (whole || !zero)) {
     const uint64_t count = std::min(got == 0 ? kProbeBytes : kChunkBytes, size - got);
     const auto part = buffer_.first(size).subspan(got, count);
@@ -96,7 +97,10 @@ std::span<const uint8_t> ExtentReader::ReadExtent(uint32_t volume, uint32_t exte
     if (!ReadBlocks(volume, from, part)) {
       for (uint32_t i = 0; i < count / kBlockBytes; ++i) {
         const auto block = part.subspan(size_t{i} * kBlockBytes, kBlockBytes);
-        if (!ReadBlocks(volume, from + i, block)) std::fill(block.begin(), block.end(), uint8_t{0xff});
+        if (ReadBlocks(volume, from + i, block)) continue;
+        std::fill(block.begin(), block.end(), uint8_t{0xff});
+        unreadable_end_ = from + i + 1;
+        context_->unreadable.store(true, std::memory_order_relaxed);
       }
     }
     zero = IsZero(part);
@@ -194,7 +198,12 @@ ExtentFinding ExtentReader::Scan(uint32_t volume, uint32_t extent, bool whole) {
   found.unknown = broken.unknown;
   found.told = std::move(broken.told);
   for (const FoundRun& run : scan.runs()) found.history.Add(run);
-  const bool sealed = found.history.newest.kind == RunKind::kSeal;
+  const bool sealed = !scan.runs().empty() && found.history.newest.kind == RunKind::kSeal;
+  // Behind the last whole run nobody need know of a run that was durable, unless that one is a seal.
+  if (unreadable_end_ > found.end && !sealed) {
+    found.broken = true;
+    ++found.unknown;
+  }
   if (!found.broken && !scan.runs().empty() &&
       (!sealed || context_->sealed_summaries.fetch_add(1, std::memory_order_relaxed) < kMaxSealedSummaries)) {
     found.summary = std::make_unique<SummaryBuilder>(volume, extent, found.life);

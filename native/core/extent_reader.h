@@ -98,6 +98,7 @@ struct ReadContext {
   const StoreId* store_id = nullptr;
   const std::vector<RecoveryVolume>* volumes = nullptr;
   LifeTable* lives = nullptr;
+  std::atomic<bool> unreadable{false};  // relaxed: read when all threads have ended
   bool force_scan = false;
   // Bounds the memory of summaries that are made up for. Relaxed: only a bound.
   std::atomic<uint32_t> sealed_summaries{0};
@@ -128,6 +129,7 @@ class ExtentReader {
   ReadContext* const context_;
   RecordSink* const sink_;
   AlignedBuffer buffer_;
+  uint32_t unreadable_end_ = 0;  // block behind the last one of the extent that could not be read, or 0
 };
 
 }  // namespace plogdb

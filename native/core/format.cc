@@ -19,7 +19,7 @@ constexpr size_t kSuperCrcStart = 12;
 
 Geometry MakeGeometry(uint64_t volume_bytes) {
   Geometry geometry;
-  const uint64_t ideal = std::clamp(volume_bytes / 64, kMinExtentBytes, kMaxExtentBytes);
+  const uint64_t ideal = std::clamp(volume_bytes / 64, MinExtentBytes(), kMaxExtentBytes);
   geometry.extent_bytes = ideal / kBlockBytes * kBlockBytes;
   geometry.volume_bytes = volume_bytes / geometry.extent_bytes * geometry.extent_bytes;
   return geometry;
@@ -63,6 +63,7 @@ std::optional<BlockHeader> ReadBlockHeader(std::span<const uint8_t> block, const
   if (!address_fits && !CanaryOn(Canary::kAddressNotChecked)) return std::nullopt;
   if (header.payload_bytes > kPayloadBytes || header.block_id == 0 || header.life == 0) return std::nullopt;
   if (header.life > header.block_id || header.index >= header.block_id) return std::nullopt;
+  if (header.block_id > kMaxBlockId) return std::nullopt;
   return header;
 }
 
@@ -122,7 +123,7 @@ std::optional<Superblock> DecodeSuperblock(std::span<const uint8_t> block) {
   std::memcpy(&super, block.data(), sizeof(super));
   if (super.magic != kSuperMagic || super.version != kFormatVersion) return std::nullopt;
   if (super.crc != Crc32c(block.subspan(kSuperCrcStart))) return std::nullopt;
-  const bool sane = super.block_bytes == kBlockBytes && super.extent_bytes >= kMinExtentBytes &&
+  const bool sane = super.block_bytes == kBlockBytes && super.extent_bytes >= MinExtentBytes() &&
                     super.extent_bytes <= kMaxExtentBytes && super.extent_bytes % kBlockBytes == 0 &&
                     super.volume_bytes % super.extent_bytes == 0 && super.volume_bytes / super.extent_bytes >= 4 &&
                     super.volume_bytes / kBlockBytes < kNoExtent && super.node_id_bytes <= super.node_id.size() &&
@@ -158,6 +159,7 @@ std::optional<std::vector<DirectoryEntry>> ParseDirectory(std::span<const uint8_
         !ReadVarint(&bytes, &entry.erased_below) || !ReadVarint(&bytes, &key_bytes)) {
       return std::nullopt;
     }
+    if (entry.lsn > kMaxLsn || entry.erased_below > kMaxLsn) return std::nullopt;
     if (above > entry.position || key_bytes == 0 || key_bytes > bytes.size()) return std::nullopt;
     entry.floor = entry.position - above;
     entry.key = AsText(bytes.first(key_bytes));

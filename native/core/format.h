@@ -31,6 +31,18 @@ inline constexpr uint16_t kNoRecord = 0xffff;
 
 inline constexpr uint64_t kMinExtentBytes = uint64_t{1} << 20;
 inline constexpr uint64_t kMaxExtentBytes = uint64_t{64} << 20;
+#ifdef PLOGDB_CANARIES
+// Tests also make stores with small extents: their images are small, and extents are soon used again. Set before a
+// store is opened, never while one lives.
+inline uint64_t g_min_extent_bytes = kMinExtentBytes;
+inline uint64_t MinExtentBytes() { return g_min_extent_bytes; }
+#else
+constexpr uint64_t MinExtentBytes() { return kMinExtentBytes; }
+#endif
+
+// No disk says more and is believed: what comes next must not overflow, and an LSN must fit into a double (D21).
+inline constexpr uint64_t kMaxBlockId = uint64_t{1} << 62;
+inline constexpr uint64_t kMaxLsn = (uint64_t{1} << 53) - 1;
 
 inline constexpr uint16_t kFirstOfRun = 1;
 
@@ -98,7 +110,8 @@ static_assert(offsetof(RunHead, kind) == 30 && offsetof(RunHead, directory_compl
 
 enum class RecordKind : uint8_t { kPut = 0, kDrop = 1 };
 
-// D4. Then, without gaps: erased below (8 bytes, when flagged), the caller's header without its trailing zeros, key, value.
+// D4. Then, without gaps: erased below (8 bytes, when flagged), the caller's header without its trailing zeros, key,
+// value.
 struct RecordHead {
   uint32_t crc;  // CRC32C of key and value, then of everything between this field and the key
   uint16_t key_bytes;

@@ -14,6 +14,8 @@ namespace plogdb {
 namespace {
 
 constexpr uint64_t kLsnJump = uint64_t{1} << 24;  // beyond what unfinished runs may have used
+// Beyond what lies where nothing could be read, of ids and LSNs: should it come back, it is older than what is written now.
+constexpr uint64_t kUnreadableJump = uint64_t{1} << 36;
 
 // Calls work(thread, index) for every index, by as many threads.
 template <typename Work>
@@ -413,6 +415,10 @@ void Recovery::Run(RecoveryResult* result) {
   }
   RestoreLive();
   result_.watermark = std::max(result_.watermark, sink_.max_lsn());
+  if (context_.unreadable) {
+    max_id_ += kUnreadableJump;
+    max_seen_lsn_ = std::max(result_.watermark, max_seen_lsn_) + kUnreadableJump;
+  }
   // Beyond everything that may have been in flight.
   result_.next_id = max_id_ == 0 ? 1 : max_id_ + jump;
   const uint64_t last_lsn = std::max(result_.watermark, max_seen_lsn_);

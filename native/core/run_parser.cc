@@ -18,6 +18,10 @@ std::optional<RunView> ParseRunHead(std::span<const uint8_t> stream, size_t volu
   if (view.records_at > stream.size() || view.records_at > view.head.stream_bytes) return std::nullopt;
   view.marks.resize(volumes);
   std::memcpy(view.marks.data(), stream.data() + sizeof(RunHead), marks_bytes);
+  if (view.head.watermark > kMaxLsn) return std::nullopt;
+  for (const RunMark& mark : view.marks) {
+    if (mark.first_id > kMaxBlockId) return std::nullopt;
+  }
   view.directory = stream.subspan(directory_at, view.head.directory_bytes);
   return view;
 }
@@ -45,7 +49,7 @@ bool ParseFields(std::span<const uint8_t> stream, RecordHead* head, ParsedRecord
   if (stream.size() < sizeof(*head)) return false;
   std::memcpy(head, stream.data(), sizeof(*head));
   constexpr uint8_t kKnown = kRecordDrop | kRecordFloorBelow | kRecordErasedBelow;
-  if (head->flags > kKnown || head->key_bytes == 0 || head->lsn == 0) return false;
+  if (head->flags > kKnown || head->key_bytes == 0 || head->lsn == 0 || head->lsn > kMaxLsn) return false;
   if (head->header_bytes > kCallerHeaderBytes) return false;
   const bool below = (head->flags & kRecordFloorBelow) != 0;
   if (below && head->position == 0) return false;
@@ -58,6 +62,7 @@ bool ParseFields(std::span<const uint8_t> stream, RecordHead* head, ParsedRecord
   fields.position = head->position;
   fields.floor = head->position - (below ? 1 : 0);
   if (erased_bytes > 0) std::memcpy(&fields.erased_below, stream.data() + sizeof(*head), 8);
+  if (fields.erased_below > kMaxLsn) return false;
   std::memcpy(fields.header.data(), stream.data() + sizeof(*head) + erased_bytes, head->header_bytes);
   record->value_bytes = head->value_bytes;
   return true;

@@ -49,6 +49,8 @@ class StoreImpl : public Store {
   void Close() override;
 
  private:
+  friend class StoreProbe;  // the tests' eyes (native/test/store_probe.h)
+
   // Declared so that what is used outlives what uses it.
   struct Volume {
     std::string path;

@@ -83,7 +83,7 @@ Status ReadVolumeIdentity(BlockDevice* device, const std::string& path, uint64_t
   Copies copies;
   bool blank = false;
   for (const uint64_t bytes : sizes) {
-    if (bytes < kMinExtentBytes * 4 || bytes > device->bytes()) continue;
+    if (bytes < MinExtentBytes() * 4 || bytes > device->bytes()) continue;
     const Geometry geometry = MakeGeometry(bytes);
     Status status = TryGeometry(device, geometry, &copies, out);
     if (!status.ok()) return status;

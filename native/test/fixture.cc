@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "crc32c.h"
 #include "format.h"
 
 namespace plogdb::test {
@@ -147,7 +148,7 @@ std::string Dump(Fixture* fixture, const std::vector<std::string>& keys) {
       const StatusCode status = fixture->ReadValue(key, slot.position, &value);
       text += " " + std::to_string(slot.position) + "/" + std::to_string(slot.floor) + "/" + std::to_string(slot.lsn) +
               "/" + std::to_string(KeyHash(slot.header)) + "/" + StatusCodeName(status) + "/" +
-              std::to_string(KeyHash(AsBytes(value)));
+              std::to_string(value.size()) + "/" + std::to_string(Crc32c(AsBytes(value)));
     }
     text += "\n";
   }

@@ -16,9 +16,11 @@ struct Registration {
 // Records a failure of the running case.
 void Failed(const char* file, int line, const std::string& what);
 
-// Set by --workloads N and --seed N.
+// Set by --workloads N, --images N (crash images), --all and --seed N.
 struct Settings {
   uint64_t workloads = 50;
+  uint64_t images = 30'000;
+  bool all = false;  // no samples: everything
   uint64_t seed = 1;
 };
 const Settings& settings();

@@ -1,4 +1,5 @@
-// Runs all cases, or those whose claim contains the given words. Usage: run [--seed N] [--workloads N] [words]
+// Runs all cases, or those whose claim contains the given words. Usage: run [--seed N] [--workloads N] [--images N]
+// [--all] [words]
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -65,6 +66,10 @@ int main(int count, char** arguments) {
       plogdb::test::g_settings.seed = std::strtoull(arguments[++i], nullptr, 10);
     } else if (std::strcmp(arguments[i], "--workloads") == 0 && has_next) {
       plogdb::test::g_settings.workloads = std::strtoull(arguments[++i], nullptr, 10);
+    } else if (std::strcmp(arguments[i], "--all") == 0) {
+      plogdb::test::g_settings.all = true;
+    } else if (std::strcmp(arguments[i], "--images") == 0 && has_next) {
+      plogdb::test::g_settings.images = std::strtoull(arguments[++i], nullptr, 10);
     } else {
       words = arguments[i];
     }

@@ -1,10 +1,12 @@
 // What a store must hold, worked out a second time and in another way: plain maps, one state per key and batch. The
-// engine's code is not used here.
+// engine's code is not used here. Where the rules leave the engine a choice (a decided record that merge may have
+// written anew, D5), each allowed outcome is accepted, and no other.
 #ifndef PLOGDB_TEST_ORACLE_H_
 #define PLOGDB_TEST_ORACLE_H_
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,9 +17,10 @@ namespace plogdb::test {
 
 struct ExpectedRecord {
   uint64_t floor = 0;
-  uint64_t header = 0;       // as put: what is on disk
-  uint64_t live_header = 0;  // as marked since: what is in memory
-  std::string value;
+  std::vector<uint8_t> header;                      // as put
+  std::vector<std::vector<uint8_t>> decided;        // what merge may have put in its place, with the position as floor
+  std::optional<std::vector<uint8_t>> live_header;  // in memory; absent: whatever an opening found
+  std::shared_ptr<const std::string> value;
 };
 
 using ExpectedKey = std::map<uint64_t, ExpectedRecord>;  // by position
@@ -27,12 +30,14 @@ class Oracle {
   Oracle() { states_.emplace_back(); }
 
   void Apply(const std::vector<PutSpec>& batch);
-  // Goes back to the state after `batches` batches: what a crash left. Marks were in memory only and are forgotten.
-  void Rewind(size_t batches);
+  // The store was closed and opened: marks were in memory only.
+  void ForgetMarks();
+  // Goes back to the state after `batches` batches, as `fixture` shows it: what a crash left.
+  void Rewind(size_t batches, Fixture* fixture);
   size_t batches() const { return states_.size() - 1; }
 
-  // The first of the states after `low` to `high` batches that `fixture` shows for all keys of `volume`, or nothing.
-  // `why` tells what was wrong with state `low`.
+  // The first of the states after `low` to `high` batches that `fixture` shows for all of `keys`, or nothing. `why`
+  // tells what was wrong with state `low`. `recovered`: an opening came in between.
   std::optional<size_t> Match(Fixture* fixture, size_t low, size_t high, const std::vector<std::string>& keys,
                               bool recovered, std::string* why) const;
 
@@ -40,6 +45,8 @@ class Oracle {
   using State = std::map<std::string, ExpectedKey>;
   static bool Same(Fixture* fixture, const std::string& key, const ExpectedKey& expected, bool recovered,
                    std::string* why);
+  static bool SameSlot(const SlotView& slot, uint64_t position, const ExpectedRecord& record, bool recovered,
+                       std::string* why);
 
   std::vector<State> states_;  // after each batch
 };

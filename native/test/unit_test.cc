@@ -72,12 +72,15 @@ CASE("block: any flipped bit is seen, and so are a foreign store, another place 
 CASE("directory: comes back as it went in, and no cut or excess is believed") {
   std::vector<uint8_t> bytes;
   AppendDirectoryEntry({RecordKind::kPut, 5, 8, 7, 3, "alpha"}, &bytes);
-  AppendDirectoryEntry({RecordKind::kDrop, uint64_t{1} << 60, 0, 0, 0, "b"}, &bytes);
+  AppendDirectoryEntry({RecordKind::kDrop, uint64_t{1} << 52, 0, 0, 0, "b"}, &bytes);
   const auto entries = ParseDirectory(bytes, 2);
   REQUIRE(entries && entries->size() == 2);
   CHECK((*entries)[0].key == "alpha" && (*entries)[0].floor == 7 && (*entries)[0].erased_below == 3);
-  CHECK((*entries)[1].kind == RecordKind::kDrop && (*entries)[1].lsn == uint64_t{1} << 60);
+  CHECK((*entries)[1].kind == RecordKind::kDrop && (*entries)[1].lsn == uint64_t{1} << 52);
   CHECK(!ParseDirectory(bytes, 1) && !ParseDirectory(bytes, 3));
+  std::vector<uint8_t> absurd;
+  AppendDirectoryEntry({RecordKind::kPut, kMaxLsn + 1, 8, 7, 0, "c"}, &absurd);
+  CHECK(!ParseDirectory(absurd, 1));
   for (size_t cut = 0; cut < bytes.size(); ++cut) CHECK(!ParseDirectory(std::span(bytes).first(cut), 2));
 }
 

@@ -1,7 +1,7 @@
 // A process of its own around the bare addon, for tests of how a store ends: `node addon-child.mjs STAGE DIRECTORY`.
 // Plain JavaScript on purpose: it packs its buffers by the constants that the addon exports, so that what it shows is
 // the C++ side alone. Exit codes: 0 as wished, 7 as wished by process.exit in the middle, anything else is a fault.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { fileURLToPath } from "node:url";
@@ -262,6 +262,33 @@ const stages = {
       drain(handle);
       handle.close();
     }),
+  // For syscalls.test.ts: all extents were written before; between the two words come 400 puts, one after the other, over
+  // several extents.
+  "steady puts": () => {
+    let token = 0;
+    const next = (handle) => {
+      token++;
+      const warm = token <= 150;
+      submit(handle, request(1, token, warm ? 100_000 : 8_000), token);
+    };
+    const begin = (handle) => {
+      handle.ref();
+      next(handle);
+    };
+    open("a", begin, (seen, handle) => {
+      for (const [kind, status, tag] of seen) {
+        if (kind !== L.eventBatch || status !== L.statusOk) fail(`token ${tag} ended with ${status}`);
+        if (tag === 150) writeSync(2, "steady begins\n");
+        if (tag < 550) {
+          next(handle);
+        } else {
+          writeSync(2, "steady ends\n");
+          handle.unref();
+          handle.close();
+        }
+      }
+    });
+  },
   "load until killed": () => {
     let token = 0;
     const next = (handle) => {
