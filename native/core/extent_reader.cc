@@ -62,6 +62,18 @@ void RecordSink::Apply(const Record& record) {
   for (uint32_t i = 0; i < dead.count; ++i) count(dead.record[i].place, dead.record[i].bytes, -1);
 }
 
+void RecordSink::ForgetMarker(std::string_view key, uint64_t lsn) {
+  const uint64_t hash = KeyHash(AsBytes(key));
+  const uint32_t volume = VolumeOfKey(hash, volumes_->size());
+  DeadRecords dead;
+  if (!index_->EraseMarker(AsBytes(key), hash, lsn, &dead)) return;
+  for (uint32_t i = 0; i < dead.count; ++i) {
+    LiveCount& live = live_[volume][(*volumes_)[volume].geometry.extent_of(dead.record[i].place.block)];
+    --live.records;
+    live.bytes -= static_cast<int64_t>(dead.record[i].bytes);
+  }
+}
+
 void RecordSink::Add(const RecordSink& other) {
   max_lsn_ = std::max(max_lsn_, other.max_lsn_);
   for (size_t volume = 0; volume < live_.size(); ++volume) {

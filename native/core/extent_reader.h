@@ -54,6 +54,7 @@ class RecordSink {
   RecordSink(KeyIndex* index, const std::vector<RecoveryVolume>* volumes, const LifeTable* lives);
 
   void Apply(const Record& record);
+  void ForgetMarker(std::string_view key, uint64_t lsn);
   void Add(const RecordSink& other);
 
   uint64_t max_lsn() const { return max_lsn_; }

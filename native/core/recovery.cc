@@ -121,8 +121,8 @@ void Recovery::Take(uint32_t volume, uint32_t extent, ExtentFinding finding) {
   static_cast<ExtentFinding&>(facts) = std::move(finding);
   const ExtentHistory& history = facts.history;
   max_id_ = std::max(max_id_, facts.max_id);
-  max_seen_lsn_ = std::max(max_seen_lsn_, history.watermark);
-  result_.watermark = std::max(result_.watermark, facts.max_lsn);
+  // The record itself may be gone, a deletion that was forgotten or what a deletion erased: it was durable all the same.
+  result_.watermark = std::max({result_.watermark, facts.max_lsn, history.watermark});
   for (const Announcement& announcement : history.announced) {
     if (announcement.extent >= facts_[volume].extents.size()) continue;
     uint64_t* at = &facts_[volume].extents[announcement.extent].announced_at;
@@ -330,8 +330,7 @@ void Recovery::RestoreExtents(uint32_t volume, const WriterStart& start) {
     }
     ExtentMap* map = volumes_[volume].extents;
     map->Restore(extent, state, facts.evidence || (facts.broken && !facts.dead()));
-    const bool from_start = facts.history.first_id == facts.life;
-    if (facts.life != 0) map->SetLife(extent, facts.life, from_start ? facts.history.first_watermark : 0);
+    if (facts.life != 0) map->SetLife(extent, facts.life, facts.FirstWatermark());
   }
 }
 
@@ -357,15 +356,26 @@ void Recovery::RestoreLive() {
   }
 }
 
+// The lowest LSN that anything still to be found may have been first written with, or below.
+uint64_t Recovery::OldestWatermark(uint32_t volume) const {
+  uint64_t oldest = UINT64_MAX;
+  for (const ExtentFacts& facts : facts_[volume].extents) {
+    if (facts.life != 0 && !facts.leftovers()) oldest = std::min(oldest, facts.FirstWatermark());
+  }
+  return oldest;
+}
+
 // What an announced extent holds is dead, because something newer was durable. When it wins all the same, that newer
-// record is lost and its run could not tell it: the key's state is not known.
+// record is lost and its run could not tell it: the key's state is not known. But for deletions that merge may have
+// forgotten, because no older copy of their key was left (D13): they stay forgotten.
 void Recovery::CondemnResurrected() {
   bool any = false;
   for (const VolumeFacts& volume : facts_) {
-    for (const ExtentFacts& facts : volume.extents) any |= facts.live && (facts.dead() || facts.life_lost);
+    for (const ExtentFacts& facts : volume.extents) any |= facts.live && (facts.leftovers() || facts.life_lost);
   }
   if (!any) return;
   std::vector<std::pair<std::string, Slot>> resurrected;
+  std::vector<std::pair<std::string, uint64_t>> forgotten;
   index_->ForEach([&](const KeyEntry& entry) {
     const uint32_t volume = VolumeOfKey(entry.hash, volumes_.size());
     const auto facts_of = [&](const RecordPlace& place) -> ExtentFacts& {
@@ -373,7 +383,10 @@ void Recovery::CondemnResurrected() {
     };
     if (entry.marker) {
       ExtentFacts& facts = facts_of(entry.marker_place);
-      if (facts.dead() || facts.life_lost) {
+      const bool could_go = !facts.life_lost && entry.erased_below <= OldestWatermark(volume);
+      if (facts.leftovers() && could_go) {
+        forgotten.emplace_back(entry.key, entry.erased_below);
+      } else if (facts.leftovers() || facts.life_lost) {
         facts.evidence = true;
         ++result_.unknown_losses;
       }
@@ -382,9 +395,10 @@ void Recovery::CondemnResurrected() {
       ExtentFacts& facts = facts_of(entry.slot[i].place);
       // What was saved from the lost life itself is no leftover.
       const bool leftover = facts.life_lost && !entry.slot[i].corrupt;
-      if (facts.dead() || leftover) resurrected.emplace_back(entry.key, entry.slot[i]);
+      if (facts.leftovers() || leftover) resurrected.emplace_back(entry.key, entry.slot[i]);
     }
   });
+  for (const auto& [key, lsn] : forgotten) sink_.ForgetMarker(key, lsn);
   for (const auto& [key, slot] : resurrected) {
     const uint64_t hash = KeyHash(AsBytes(key));
     const uint32_t volume = VolumeOfKey(hash, volumes_.size());
@@ -403,6 +417,7 @@ void Recovery::Run(RecoveryResult* result) {
   ApplyTold();
   FindLive();
   CondemnResurrected();
+  FindLive();
   result_.start.resize(volumes_.size());
   result_.marks.resize(volumes_.size());
   uint64_t jump = 0;
@@ -415,13 +430,10 @@ void Recovery::Run(RecoveryResult* result) {
   }
   RestoreLive();
   result_.watermark = std::max(result_.watermark, sink_.max_lsn());
-  if (context_.unreadable) {
-    max_id_ += kUnreadableJump;
-    max_seen_lsn_ = std::max(result_.watermark, max_seen_lsn_) + kUnreadableJump;
-  }
-  // Beyond everything that may have been in flight.
-  result_.next_id = max_id_ == 0 ? 1 : max_id_ + jump;
-  const uint64_t last_lsn = std::max(result_.watermark, max_seen_lsn_);
+  // Beyond everything that may have been in flight, or lies where nothing could be read.
+  const uint64_t unreadable = context_.unreadable ? kUnreadableJump : 0;
+  result_.next_id = max_id_ + unreadable == 0 ? 1 : max_id_ + jump + unreadable;
+  const uint64_t last_lsn = result_.watermark + unreadable;
   result_.next_lsn = last_lsn == 0 ? 1 : last_lsn + kLsnJump;
   *result = std::move(result_);
 }

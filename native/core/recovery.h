@@ -49,6 +49,10 @@ class Recovery {
     std::vector<RunReference> tail;  // from elsewhere, behind end
 
     bool dead() const { return announced_at > life; }
+    // What was found is of an earlier life than the present one: announced, or begun by a write that was not finished.
+    bool leftovers() const { return dead() || (newest().mark.first_id == 0 && !broken && !life_lost); }
+    // Of the life's first run; 0 when that was not found.
+    uint64_t FirstWatermark() const { return history.first_id == life ? history.first_watermark : 0; }
     const FoundRun& newest() const { return history.newest; }
   };
   struct VolumeFacts {
@@ -75,6 +79,7 @@ class Recovery {
   static void LoseLife(const Geometry& geometry, const RunMark& mark, ExtentFacts* facts);
   void FollowReferences();
   void ScanTail(uint32_t volume, uint32_t extent);
+  uint64_t OldestWatermark(uint32_t volume) const;
   void CondemnResurrected();
   void ApplyTold();
   void RestoreExtents(uint32_t volume, const WriterStart& start);
@@ -96,7 +101,6 @@ class Recovery {
   std::vector<RunReference> references_;
   RecoveryResult result_;
   uint64_t max_id_ = 0;
-  uint64_t max_seen_lsn_ = 0;
 };
 
 }  // namespace plogdb

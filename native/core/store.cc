@@ -254,6 +254,17 @@ Status StoreImpl::Digests(uint32_t first, std::span<uint64_t> out) const {
 void StoreImpl::SetMerge(const MergeOptions& options) { keeper_->SetMerge(options); }
 void StoreImpl::SetScrub(const ScrubOptions& options) { keeper_->SetScrub(options); }
 
+// What waits for room was submitted: merge goes on until it has it, or until there is nothing to merge.
+void StoreImpl::FinishStalled() {
+  while (any_stalled_) {
+    if (!options_.stepped) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    } else if (!Step(nullptr)) {
+      return;
+    }
+  }
+}
+
 void StoreImpl::Close() {
   const std::lock_guard<std::mutex> closing(close_mutex_);
   if (std::exchange(closed_, true)) return;
@@ -261,6 +272,7 @@ void StoreImpl::Close() {
     const std::lock_guard<std::mutex> lock(submit_mutex_);
     state_ = StoreState::kClosed;
   }
+  FinishStalled();
   if (keeper_ != nullptr) keeper_->Stop();
   for (const auto& volume : volumes_) {
     if (volume->writer == nullptr) continue;

@@ -211,7 +211,8 @@ class Store {
   // status is kOk (all durable), kDiskFull, kFailed, kTooLarge or kClosed (nothing of the batch may be relied on).
   // kInvalidArgument or kClosed as the return value: nothing was taken, no completion follows.
   // All operations of one key in a batch become durable together (D6). A put below the key's floor is skipped.
-  // A mark changes a header in memory, after everything put before it, writes nothing and needs no flush. One whose
+  // A mark changes a header in memory, after everything put before it, writes nothing and needs no flush; it becomes
+  // durable only if merge happens to write the record anew. One whose
   // floor is its position says that the record is decided: merge may then write it anew with that header and floor, and
   // drop what lies below (D5).
   virtual Status SubmitBatch(std::span<const BatchOp> ops, uint64_t token) = 0;

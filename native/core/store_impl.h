@@ -93,6 +93,7 @@ class StoreImpl : public Store {
   bool MayWait(const Split& split) const;
   void ServeStalled();
   void EndStalled(StatusCode code);
+  void FinishStalled();
   static void AfterRun(void* context, bool room);
   static void OnMergeIdle(void* context) { static_cast<StoreImpl*>(context)->ServeStalled(); }
   static void AddWriterStats(const WriterStats& writer, StoreStats* out);

@@ -25,6 +25,7 @@ void Oracle::Apply(const std::vector<PutSpec>& batch) {
       const auto record = key.find(op.position);
       if (record == key.end()) continue;
       record->second.live_header = MakeHeader(op.header);
+      record->second.marked.push_back(MakeHeader(op.header));
       if (op.floor == op.position || !record->second.decided.empty()) {
         record->second.decided.push_back(MakeHeader(op.header));
       }
@@ -33,7 +34,7 @@ void Oracle::Apply(const std::vector<PutSpec>& batch) {
       for (const auto& [position, record] : key) floor = std::max(floor, record.floor);
       if (op.position < floor) continue;  // out of date: skipped
       const std::vector<uint8_t> header = MakeHeader(op.header);
-      key[op.position] = {floor, header, {}, header, std::make_shared<const std::string>(op.value)};
+      key[op.position] = {floor, header, {}, {}, header, std::make_shared<const std::string>(op.value)};
       std::erase_if(key, [floor](const auto& item) { return item.first < floor; });
     }
   }
@@ -54,7 +55,7 @@ void Oracle::Rewind(size_t batches, Fixture* fixture) {
     for (uint32_t i = 0; i < loaded.slots; ++i) {
       const SlotView& slot = loaded.slot[i];
       const std::vector<uint8_t> header(slot.header.begin(), slot.header.end());
-      found[slot.position] = {slot.floor, header, {}, header, records[slot.position].value};
+      found[slot.position] = {slot.floor, header, {}, {}, header, records[slot.position].value};
     }
     records = std::move(found);
   }
@@ -73,7 +74,7 @@ bool Oracle::SameSlot(const SlotView& slot, uint64_t position, const ExpectedRec
   }
   const bool known = !recovered && record.live_header.has_value();
   bool same = Equal(known ? *record.live_header : record.header, slot);
-  for (const auto& header : record.decided) same |= !known && Equal(header, slot);
+  for (const auto& header : record.marked) same |= !known && Equal(header, slot);
   if (!same) *why = "another header";
   return same;
 }

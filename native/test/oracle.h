@@ -19,6 +19,7 @@ struct ExpectedRecord {
   uint64_t floor = 0;
   std::vector<uint8_t> header;                      // as put
   std::vector<std::vector<uint8_t>> decided;        // what merge may have put in its place, with the position as floor
+  std::vector<std::vector<uint8_t>> marked;         // merge may make a mark durable with the record
   std::optional<std::vector<uint8_t>> live_header;  // in memory; absent: whatever an opening found
   std::shared_ptr<const std::string> value;
 };
