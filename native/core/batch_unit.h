@@ -38,6 +38,7 @@ struct UnitOp {
   uint64_t floor = 0;
   uint64_t erased_below = 0;
   uint64_t lsn = 0;  // copy: its own, kept; rewrite: that of the record it replaces, until it gets a new one
+  uint64_t replaces = 0;  // rewrite: that LSN
   ValueRef value;
 };
 

@@ -20,6 +20,8 @@ constexpr uint32_t ReservedFor(SpaceClass space_class) {
   switch (space_class) {
     case SpaceClass::kOrdinary:
       return kReservedExtents;
+    case SpaceClass::kSmall:
+      return kReservedForDeletions;
     case SpaceClass::kDeletions:
       return kReservedForMerge;
     case SpaceClass::kMerge:
@@ -33,9 +35,10 @@ constexpr uint32_t ReservedFor(SpaceClass space_class) {
 // Few: what is kept free is taken from the dead space in which merge finds cheap victims.
 ExtentMap::ExtentMap(const Geometry& geometry)
     : geometry_(geometry),
-      wanted_free_(kReservedExtents + 2 + geometry.extents() / 64),
+      wanted_free_(kReservedExtents + 1 + geometry.extents() / 64),
       extents_(geometry.extents()),
-      free_(geometry.extents()) {}
+      free_(geometry.extents()),
+      futile_limit_(2 * uint64_t{geometry.extents()}) {}
 
 void ExtentMap::Restore(uint32_t extent, ExtentState state, bool pinned) {
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -51,6 +54,11 @@ void ExtentMap::SetLife(uint32_t extent, uint64_t life, uint64_t watermark) {
   const std::lock_guard<std::mutex> lock(mutex_);
   extents_[extent].life = life;
   extents_[extent].watermark = watermark;
+}
+
+bool ExtentMap::IsOpen(uint32_t extent) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return extents_[extent].state == ExtentState::kOpen;
 }
 
 ExtentLife ExtentMap::Life(uint32_t extent) const {
@@ -231,12 +239,27 @@ bool ExtentMap::Gains(const Extent& extent) const {
   return !stuck && Gain(extent) > kMinGain;
 }
 
-// All of the volume moved twice and nobody the better for it: what looks like a gain is none.
-bool ExtentMap::Futile() const { return futile_ > 2 * extents_.size(); }
+void ExtentMap::NoteDead(uint64_t records, uint64_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  died_bytes_ += Footprint(records, bytes);
+  if (died_bytes_ < geometry_.extent_bytes / 4) return;
+  died_bytes_ = 0;
+  futile_ = 0;
+  futile_limit_ = 2 * extents_.size();
+}
+
+void ExtentMap::NoteRefused() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  futile_limit_ /= 2;
+}
 
 bool ExtentMap::CanReclaimLocked() const {
   if (writable_ == 0 || Futile()) return false;
-  return victims_ > 0 || std::any_of(extents_.begin(), extents_.end(), [this](const Extent& it) { return Gains(it); });
+  // What is dead and still read will be free soon.
+  return victims_ > 0 || std::any_of(extents_.begin(), extents_.end(), [this](const Extent& it) {
+           const bool read = it.state == ExtentState::kSealed && it.live_records == 0 && !it.pinned;
+           return read || Gains(it);
+         });
 }
 
 bool ExtentMap::CanReclaim() const {
@@ -317,6 +340,8 @@ uint64_t ExtentMap::OldestWatermark() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   uint64_t oldest = UINT64_MAX;
   for (const Extent& extent : extents_) {
+    // Of the first run of an extent that was never written, nothing is known before it is durable.
+    if (extent.life == 0 && extent.state == ExtentState::kOpen) return 0;
     if (extent.life != 0) oldest = std::min(oldest, extent.watermark);
   }
   return oldest;

@@ -21,9 +21,10 @@ inline constexpr uint64_t kAheadBytes = uint64_t{1} << 20;  // D12: what callers
 
 // D1, D12: free extents that each kind of write leaves alone. Merge needs room for the live part of one extent, and the
 // extent that comes after it.
-enum class SpaceClass : uint8_t { kOrdinary = 0, kDeletions = 1, kMerge = 2 };
+enum class SpaceClass : uint8_t { kOrdinary = 0, kSmall = 1, kDeletions = 2, kMerge = 3 };
 inline constexpr uint32_t kReservedExtents = 4;
-inline constexpr uint32_t kReservedForMerge = 2;  // what even deletions leave alone
+inline constexpr uint32_t kReservedForDeletions = 2;  // what small values leave alone
+inline constexpr uint32_t kReservedForMerge = 1;      // what even deletions leave alone
 
 // What a batch needs of a volume in the worst case.
 struct SpaceNeed {
@@ -74,6 +75,7 @@ class ExtentMap {
   // The life that an extent's content belongs to, and the watermark that its first run carries: every LSN first written
   // in it is above (D13).
   void SetLife(uint32_t extent, uint64_t life, uint64_t watermark);
+  bool IsOpen(uint32_t extent) const;
   ExtentLife Life(uint32_t extent) const;
   bool IsSealed(uint32_t extent, uint64_t life) const;  // in this life
   uint32_t Announce();               // a free extent, or kNoExtent: the oldest life first, then what was never written
@@ -106,13 +108,17 @@ class ExtentMap {
   SpaceLevel Level() const;
   // The extent whose emptying gains most for its cost, the older on ties; held as by a read. kNoExtent: none would gain.
   Victim PickVictim();
+  // So much of what callers had written died.
+  void NoteDead(uint64_t records, uint64_t bytes);
+  // A batch waited in vain.
+  void NoteRefused();
   // Merge is done with it. `stuck`: something live could not be moved: not to be picked until that changes.
   void EndVictim(uint32_t extent, bool stuck);
   bool CanReclaim() const;
   // D12: what does not fit now may fit once merge has made room.
   bool CouldFit(const SpaceNeed& need) const;
   uint32_t LiveRecords(uint32_t extent) const;
-  // Scrub: true when something was written there and may be read; then held as by a read.
+  // Scrub: true when something lives there; then held as by a read.
   bool HoldIfWritten(uint32_t extent);
 
   // The lowest watermark at which any content that can still be found on the disk began its life (D13).
@@ -142,7 +148,7 @@ class ExtentMap {
   double Gain(const Extent& extent) const;
   bool Gains(const Extent& extent) const;
   bool CanReclaimLocked() const;
-  bool Futile() const;
+  bool Futile() const { return futile_ > futile_limit_; }
 
   const Geometry geometry_;
   const uint32_t wanted_free_;
@@ -151,7 +157,11 @@ class ExtentMap {
   uint32_t free_ = 0;      // free and announced
   uint32_t writable_ = 0;  // open and announced: without one, no extent can be announced any more
   uint32_t victims_ = 0;   // being emptied
-  uint64_t futile_ = 0;    // emptied since callers last got any room
+  // Where everything is moved again and nobody the better for it, merge must end: extents emptied since callers last got
+  // room, and how many may be. Fewer each time that it was in vain, all again when much has died since.
+  uint64_t futile_ = 0;
+  uint64_t futile_limit_;
+  uint64_t died_bytes_ = 0;
   uint64_t freed_ = 0;
   uint64_t live_bytes_ = 0;
   uint64_t live_records_ = 0;

@@ -9,6 +9,8 @@ namespace plogdb {
 namespace {
 
 constexpr uint64_t kSampleUs = 1'000'000;
+constexpr uint64_t kWaitingUs = 5'000;
+constexpr uint64_t kHoursUs = 60'000'000;
 
 }  // namespace
 
@@ -63,7 +65,9 @@ void Keeper::SetScrub(const ScrubOptions& options) {
 
 void Keeper::SetWaiting(bool waiting) {
   const bool news = waiting_.exchange(waiting, std::memory_order_relaxed) != waiting;
-  for (Volume& volume : volumes_) volume.parts.writer->SetUrgent(waiting);
+  for (Volume& volume : volumes_) {
+    if (waiting) volume.parts.writer->SetUrgent(true);
+  }
   if (news) Kick();
 }
 
@@ -110,6 +114,12 @@ void Keeper::Examine(uint32_t volume, uint32_t extent) {
       request.volume = volume;
       suspects.push_back(std::move(request));
     }
+    if (!entry.marker || entry.marker_corrupt || geometry.extent_of(entry.marker_place.block) != extent) return;
+    ReadRequest request;
+    request.key = entry.key;
+    request.hash = entry.hash;
+    request.volume = volume;
+    suspects.push_back(std::move(request));
   });
   for (ReadRequest& request : suspects) {
     ReadPlan plan =
@@ -142,8 +152,13 @@ bool Keeper::Step(uint64_t* due_us) {
       if (extent != kNoExtent) Examine(i, extent);
     }
   }
-  if (waiting && !worked) idle_.call(idle_.context);
+  // Room may come from where nobody tells, such as a read that ends: so whoever waits is looked after.
+  if (waiting && !worked) {
+    idle_.call(idle_.context);
+    *due_us = std::min(*due_us, now + kWaitingUs);
+  }
   if (!awaits) awaits_copies_.store(false);
+  if (!allowed && !merge_now_.paused) *due_us = std::min(*due_us, now + kHoursUs);
   Sample(now);
   return worked;
 }

@@ -160,6 +160,15 @@ ReadPlan KeyIndex::PlanCheck(std::span<const uint8_t> key, uint64_t hash, uint64
   ReadPlan plan;
   KeyShard::Edit edit;
   if (!locked.shard.Get(AsText(key), hash, &edit)) return plan;
+  const KeyEntry& entry = edit.entry;
+  if (entry.marker && !entry.marker_corrupt) {
+    plan.found = true;
+    plan.lsn = entry.erased_below;
+    plan.head_bytes = entry.marker_head_bytes;
+    plan.place = entry.marker_place;
+    extents->PinForRead(plan.place.block);
+    return plan;
+  }
   const Slot* slot = edit.entry.Find(position);
   if (slot == nullptr || slot->corrupt) return plan;
   plan.found = true;

@@ -10,7 +10,7 @@
 namespace plogdb {
 namespace {
 
-constexpr uint64_t kUnitBytes = 64 << 10;  // copies handed to the writer in one piece
+constexpr uint64_t kUnitBytes = 16 << 10;  // copies handed to the writer in one piece
 constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
 // On a disk that seeks, reading more at once costs callers less in all: they wait for fewer seeks.
 constexpr uint64_t kSeekingChunkBytes = uint64_t{8} << 20;
@@ -38,11 +38,11 @@ uint64_t Merger::ChunkBytes() const {
 // Callers' bytes pay for the reading that makes as much room again, and more the less room is left.
 void Merger::Earn(uint64_t now_us) {
   const WriterStats writer = writer_->stats();
-  const uint64_t callers = writer.bytes - std::min(writer.bytes, writer.copied_bytes);
+  const uint64_t callers = writer.caller_bytes;
   if (callers > callers_bytes_) {
     const double wrote = static_cast<double>(callers - callers_bytes_);
     const double missing = static_cast<double>(extents_->Deficit()) / extents_->wanted_free();
-    earned_ += wrote / std::max(1.0 / 16, 1 - source_.live) * (1 + 2 * missing);
+    earned_ += wrote / std::max(1.0 / 16, 1 - source_.live) * (1 + missing);
     last_caller_us_ = now_us;
   }
   callers_bytes_ = callers;
@@ -185,16 +185,18 @@ void Merger::ReadChunk() {
 
 // False when the writer takes no more: for want of room, or because the store failed.
 bool Merger::HandOver() {
-  for (BatchUnit& unit : found_) {
+  while (!found_.empty()) {
+    BatchUnit& unit = found_.front();
     unit.need = unit.Need(SpaceClass::kMerge);
     const SpaceNeed need = unit.need;
     if (!extents_->Reserve(need)) return false;
     if (!writer_->EnqueueCopies(std::move(unit))) {
       extents_->Unreserve(need);
+      found_.clear();
       return false;
     }
+    found_.pop_front();
   }
-  found_.clear();
   return true;
 }
 
@@ -218,7 +220,9 @@ void Merger::End() {
 void Merger::Abandon() {
   found_.clear();
   ++stats_.stuck;
-  extents_->EndVictim(std::exchange(source_, Victim{}).extent, true);
+  walking_ = false;
+  // It may be tried again when there is more room, as long as merge has credit.
+  extents_->EndVictim(std::exchange(source_, Victim{}).extent, false);
 }
 
 void Merger::Stop() {
@@ -255,6 +259,7 @@ bool Merger::Step(uint64_t now_us, bool allowed, bool waiting, uint64_t* due_us)
     return source_.extent == kNoExtent;
   }
   const bool urgent = waiting || extents_->Level() == SpaceLevel::kHard;
+  writer_->SetUrgent(urgent);
   if (!allowed && !urgent) return false;
   if (source_.extent == kNoExtent && !Begin(now_us, urgent, waiting, due_us)) return false;
   if (extents_->LiveRecords(source_.extent) == 0) {

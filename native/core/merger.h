@@ -6,6 +6,7 @@
 #define PLOGDB_CORE_MERGER_H_
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -89,7 +90,7 @@ class Merger {
   uint32_t next_block_ = 0;
   bool second_look_ = false;
   bool read_any_ = false;
-  std::vector<BatchUnit> found_;  // copies not handed over yet
+  std::deque<BatchUnit> found_;  // copies not handed over yet
   bool walking_ = false;          // through the index, for values that are in memory
   uint64_t cursor_ = 0;
   uint64_t walked_cached_ = 0;

@@ -84,7 +84,7 @@ void Reader::Serve(std::vector<ReadRequest> requests, AlignedBuffer* buffer) {
     const auto key = AsBytes(request.key);
     if (request.plan.lsn != last_lsn) {
       last_lsn = request.plan.lsn;
-      last_good = ReadRecord(request, buffer, &last_value);
+      last_good = ReadMoving(&request, buffer, &last_value);
       if (last_good) {
         index_->AfterRead(key, request.hash, request.position, request.plan.lsn, last_value);
       } else {
@@ -102,9 +102,32 @@ void Reader::Serve(std::vector<ReadRequest> requests, AlignedBuffer* buffer) {
   }
 }
 
+// A record that merge has moved meanwhile is read where it lies now.
+bool Reader::ReadMoving(ReadRequest* request, AlignedBuffer* buffer, ValueRef* value) {
+  ExtentMap* extents = volumes_[request->volume].extents;
+  const auto key = AsBytes(request->key);
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries; ++i) {
+    if (ReadRecord(*request, buffer, value)) return true;
+    const ReadPlan& plan = request->plan;
+    if (index_->Judge(key, request->hash, plan.lsn, plan.place, false).live) return false;
+    ReadPlan moved = index_->PlanCheck(key, request->hash, request->position, extents);
+    if (!moved.found) return false;
+    if (moved.lsn != plan.lsn) {  // written over: what was asked for is gone, and nothing is broken
+      extents->UnpinForRead(moved.place.block);
+      return false;
+    }
+    extents->UnpinForRead(plan.place.block);
+    request->plan = std::move(moved);
+  }
+  return false;
+}
+
 // D16, D19: said once per record.
 void Reader::ReportDamage(const ReadRequest& request) {
-  if (!index_->MarkCorrupt(AsBytes(request.key), request.hash, request.position, request.plan.lsn)) return;
+  const auto key = AsBytes(request.key);
+  if (!index_->Judge(key, request.hash, request.plan.lsn, request.plan.place, false).live) return;
+  if (!index_->MarkCorrupt(key, request.hash, request.position, request.plan.lsn)) return;
   damaged_.fetch_add(1, std::memory_order_relaxed);
   Completion completion;
   completion.kind = CompletionKind::kDamaged;

@@ -58,6 +58,7 @@ class Reader {
   std::vector<ReadRequest> Take(size_t share);
   void Serve(std::vector<ReadRequest> requests, AlignedBuffer* buffer);
   void ReportDamage(const ReadRequest& request);
+  bool ReadMoving(ReadRequest* request, AlignedBuffer* buffer, ValueRef* value);
   bool ReadRecord(const ReadRequest& request, AlignedBuffer* buffer, ValueRef* value);
 
   const StoreId store_id_;

@@ -376,6 +376,8 @@ void Recovery::CondemnResurrected() {
   if (!any) return;
   std::vector<std::pair<std::string, Slot>> resurrected;
   std::vector<std::pair<std::string, uint64_t>> forgotten;
+  std::vector<uint64_t> oldest;
+  for (uint32_t volume = 0; volume < volumes_.size(); ++volume) oldest.push_back(OldestWatermark(volume));
   index_->ForEach([&](const KeyEntry& entry) {
     const uint32_t volume = VolumeOfKey(entry.hash, volumes_.size());
     const auto facts_of = [&](const RecordPlace& place) -> ExtentFacts& {
@@ -383,7 +385,7 @@ void Recovery::CondemnResurrected() {
     };
     if (entry.marker) {
       ExtentFacts& facts = facts_of(entry.marker_place);
-      const bool could_go = !facts.life_lost && entry.erased_below <= OldestWatermark(volume);
+      const bool could_go = !facts.life_lost && entry.erased_below <= oldest[volume];
       if (facts.leftovers() && could_go) {
         forgotten.emplace_back(entry.key, entry.erased_below);
       } else if (facts.leftovers() || facts.life_lost) {

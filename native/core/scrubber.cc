@@ -52,10 +52,12 @@ void Scrubber::ReadChunk() {
   next_block_ += blocks;
 }
 
-// Fewer were found than live here: unless they were written over meanwhile, something is gone.
+// Fewer were found than live here: something is gone. Where records came meanwhile (in the open extent), the next pass
+// tells.
 void Scrubber::End() {
   const uint32_t live_now = extents_->LiveRecords(extent_);
-  if (bad_ || found_ < std::min(live_before_, live_now)) damaged_ = extent_;
+  const bool grew = live_now > live_before_ || (extents_->IsOpen(extent_) && live_now != live_before_);
+  if (bad_ || (found_ < live_now && !grew)) damaged_ = extent_;
   extents_->UnpinForRead(geometry_.first_data_block(extent_));
   extent_ = kNoExtent;
 }
@@ -67,7 +69,10 @@ void Scrubber::Stop() {
 
 bool Scrubber::Step(uint64_t now_us, uint64_t* due_us) {
   *due_us = UINT64_MAX;
-  if (rate_ == 0) return false;
+  if (rate_ == 0) {
+    Stop();
+    return false;
+  }
   if (extent_ == kNoExtent) {
     if (now_us < rest_until_us_) {
       *due_us = rest_until_us_;

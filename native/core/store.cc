@@ -71,10 +71,13 @@ void StoreImpl::ServeStalled() {
   while (!stalled_.empty()) {
     Stalled& first = stalled_.front();
     StatusCode code = StatusCode::kOk;
-    if (state_ == StoreState::kFailed) code = StatusCode::kFailed;
+    if (failed_) code = StatusCode::kFailed;
     if (code == StatusCode::kOk && !ReserveAll(&first.split)) {
       if (MayWait(first.split)) return;
       code = StatusCode::kDiskFull;
+      for (size_t i = 0; i < volumes_.size(); ++i) {
+        if (first.split.need[i].units > 0) volumes_[i]->extents->NoteRefused();
+      }
     }
     EndStalled(code);
   }
@@ -128,8 +131,9 @@ Status StoreImpl::Read(std::span<const uint8_t> key, uint64_t position, uint64_t
 
 void StoreImpl::OnFail(void* context, const std::string& why) {
   auto* store = static_cast<StoreImpl*>(context);
+  if (store->failed_.exchange(true)) return;
   StoreState open = StoreState::kOpen;
-  if (!store->state_.compare_exchange_strong(open, StoreState::kFailed)) return;
+  (void)store->state_.compare_exchange_strong(open, StoreState::kFailed);
   Completion completion;
   completion.kind = CompletionKind::kFailed;
   completion.status = StatusCode::kFailed;
@@ -257,6 +261,7 @@ void StoreImpl::SetScrub(const ScrubOptions& options) { keeper_->SetScrub(option
 // What waits for room was submitted: merge goes on until it has it, or until there is nothing to merge.
 void StoreImpl::FinishStalled() {
   while (any_stalled_) {
+    if (failed_) ServeStalled();
     if (!options_.stepped) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     } else if (!Step(nullptr)) {

@@ -95,6 +95,10 @@ class StoreImpl : public Store {
   void EndStalled(StatusCode code);
   void FinishStalled();
   static void AfterRun(void* context, bool room);
+  static void WakeWriter(void* context, uint32_t volume) {
+    auto* store = static_cast<StoreImpl*>(context);
+    store->Kick(store->volumes_[volume].get());
+  }
   static void OnMergeIdle(void* context) { static_cast<StoreImpl*>(context)->ServeStalled(); }
   static void AddWriterStats(const WriterStats& writer, StoreStats* out);
   static void AddSpaceStats(const Volume& volume, StoreStats* out);
@@ -121,6 +125,7 @@ class StoreImpl : public Store {
   std::deque<Stalled> stalled_;
   uint64_t stalls_ = 0;
   std::atomic<bool> any_stalled_{false};  // changed under submit_mutex_; without it a hint
+  std::atomic<bool> failed_{false};  // as state_, whether or not the store is being closed
   std::mutex close_mutex_;
   bool closed_ = false;
 };

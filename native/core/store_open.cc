@@ -63,6 +63,8 @@ StoreImpl::StoreImpl(const StoreOptions& options)
   shared_.now_context = options.now_context;
   shared_.fail = OnFail;
   shared_.fail_context = this;
+  shared_.wake = WakeWriter;
+  shared_.wake_context = this;
   shared_.after_run = AfterRun;
   shared_.after_run_context = this;
 }

@@ -119,10 +119,14 @@ StatusCode StoreImpl::SplitBatch(std::span<const BatchOp> ops, Split* split) con
     const StatusCode code = GroupByKey(ops, hashes, volume, split);
     if (code != StatusCode::kOk) return code;
   }
-  const bool only_deletions = std::none_of(ops.begin(), ops.end(), [](const BatchOp& op) {
+  const bool only_small = std::none_of(ops.begin(), ops.end(), [](const BatchOp& op) {
     return op.kind == OpKind::kPut && op.value.size() > kSmallValueBytes;
   });
-  const SpaceClass space_class = only_deletions ? SpaceClass::kDeletions : SpaceClass::kOrdinary;
+  const bool no_puts =
+      std::none_of(ops.begin(), ops.end(), [](const BatchOp& op) { return op.kind == OpKind::kPut; });
+  const SpaceClass space_class = no_puts          ? SpaceClass::kDeletions
+                                 : only_small ? SpaceClass::kSmall
+                                                  : SpaceClass::kOrdinary;
   for (uint32_t volume = 0; volume < volumes_.size(); ++volume) {
     SpaceNeed& sum = split->need[volume];
     sum = SpaceNeed{0, 0, 0, 0, 0, space_class};

@@ -17,6 +17,7 @@ constexpr uint64_t kHoldFlushes = 4;
 constexpr uint64_t kMinHoldUs = 2'000;
 constexpr uint64_t kMaxHoldUs = 50'000;
 constexpr uint64_t kMinRideBytes = 64 << 10;
+constexpr uint32_t kMaxRunsWithoutCopies = 16;
 
 }  // namespace
 
@@ -49,10 +50,13 @@ bool VolumeWriter::Enqueue(BatchUnit unit) {
 }
 
 bool VolumeWriter::EnqueueCopies(BatchUnit unit) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (refused_) return false;
-  copies_waiting_.fetch_add(unit.record_bytes, std::memory_order_relaxed);
-  copies_.push_back(std::move(unit));
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (refused_) return false;
+    copies_waiting_.fetch_add(unit.record_bytes, std::memory_order_relaxed);
+    copies_.push_back(std::move(unit));
+  }
+  Wake();
   return true;
 }
 
@@ -146,7 +150,8 @@ VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
   if (run->units.empty() && !fits) return Taken::kNeedsRoom;
   const bool callers = !run->units.empty();
   if (callers) {
-    last_caller_us_ = Now();
+    const bool writes = std::any_of(run->units.begin(), run->units.end(), [](const BatchUnit& it) { return it.writes; });
+    if (writes) last_caller_us_ = Now();
     queued_bytes_ = 0;
     for (const BatchUnit& unit : queue_) queued_bytes_ += unit.record_bytes;
   }
@@ -155,8 +160,12 @@ VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
   // As many as a nearly full store needs for what its callers write, no more unless these wait for what merge frees.
   const bool urgent = urgent_.load(std::memory_order_relaxed);
   const uint64_t ride = std::clamp(4 * size.stream, kMinRideBytes, kRideBytes);
-  const uint64_t most = callers && !urgent ? size.stream + ride : std::max(size.stream, kMergeRunBytes);
+  uint64_t most = callers && !urgent ? size.stream + ride : std::max(size.stream, kMergeRunBytes);
+  // A large one must come some day, too.
+  if (++runs_without_copies_ > kMaxRunsWithoutCopies) most = std::max(most, size.stream + copies_.front().record_bytes);
+  const size_t waiting = copies_.size();
   const bool copies_fit = TakeFrom(&copies_, most, &size, run);
+  if (copies_.size() < waiting) runs_without_copies_ = 0;
   if (!run->units.empty()) return Taken::kUnits;
   return copies_fit ? Taken::kNothing : Taken::kNeedsRoom;
 }
@@ -315,6 +324,8 @@ void VolumeWriter::CountRun(const Run& run, uint64_t now) {
   stats_.bytes += uint64_t{run.found.mark.blocks} * kBlockBytes;
   stats_.copied_records += run.copied_records;
   stats_.copied_bytes += run.copied_bytes;
+  const uint64_t bytes = uint64_t{run.found.mark.blocks} * kBlockBytes;
+  if (run.records > run.copied_records) stats_.caller_bytes += bytes - std::min(bytes, run.copied_bytes);
   const uint64_t took = now - run.started_us;
   stats_.flush_us = stats_.flush_us == 0 ? took : (stats_.flush_us * 15 + took) / 16;
 }
@@ -335,6 +346,7 @@ bool VolumeWriter::StartUnits(Run* run) {
   }
   ApplyUnits(run);
   EndUnits(run, StatusCode::kOk);
+  if (shared_->after_run != nullptr) shared_->after_run(shared_->after_run_context, true);
   return true;
 }
 

@@ -58,6 +58,7 @@ struct WriterStats {
   uint64_t flush_us = 0;
   uint64_t copied_records = 0;  // by merge
   uint64_t copied_bytes = 0;
+  uint64_t caller_bytes = 0;  // of runs with callers' records, copies apart
   uint64_t zero_filled_bytes = 0;
   uint64_t summary_bytes = 0;
 };
@@ -73,6 +74,9 @@ struct WriterShared {
   void* now_context = nullptr;
   void (*fail)(void* context, const std::string& why) = nullptr;  // the store becomes FAILED (D8)
   void* fail_context = nullptr;
+  // Something was queued for this volume's writer by somebody else than callers.
+  void (*wake)(void* context, uint32_t volume) = nullptr;
+  void* wake_context = nullptr;
   // A run ended: copies may have been taken, and, with `room`, room may have come or gone. Any thread; must be quick.
   void (*after_run)(void* context, bool room) = nullptr;
   void* after_run_context = nullptr;
@@ -98,7 +102,9 @@ class VolumeWriter {
   // Bytes of copies that are not durable yet.
   uint64_t copies_waiting() const { return copies_waiting_.load(std::memory_order_acquire); }
   // Callers wait for what merge frees: copies wait for nobody.
-  void SetUrgent(bool urgent) { urgent_.store(urgent, std::memory_order_relaxed); }
+  void SetUrgent(bool urgent) {
+    if (urgent_.exchange(urgent, std::memory_order_relaxed) != urgent && urgent) Wake();
+  }
 
   // Writes the run that covers what recovery found, and flushes it. A store without any room does without.
   Status WriteOpeningRun();
@@ -139,6 +145,9 @@ class VolumeWriter {
     uint64_t started_us = 0;
   };
 
+  void Wake() const {
+    if (shared_->wake != nullptr) shared_->wake(shared_->wake_context, volume_);
+  }
   uint64_t Now() const { return shared_->now_us(shared_->now_context); }
   uint64_t EmptyRunBytes(uint64_t directory_bytes) const { return RunHeadBytes(volumes_) + directory_bytes; }
   uint32_t Room() const;
@@ -207,6 +216,9 @@ class VolumeWriter {
   Run* ahead_ = &runs_[1];  // composed while that is on its way
   bool has_ahead_ = false;
   bool room_changed_ = false;
+  uint64_t died_records_ = 0;  // of callers, in the run that is applied
+  uint64_t died_bytes_ = 0;
+  uint32_t runs_without_copies_ = 0;  // while some wait
   std::vector<LiveChange> released_;
 
   uint32_t extent_;

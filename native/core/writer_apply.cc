@@ -56,13 +56,22 @@ void VolumeWriter::ApplyCopy(const BatchUnit& unit, const UnitOp& op) {
 }
 
 void VolumeWriter::ApplyOp(BatchUnit* unit, UnitOp* op) {
+  const auto key = unit->KeyOf(*op);
   Record record = RecordOf(*unit, *op);
   record.value = std::move(op->value);
   summaries_.AddRecord(record);
+  if (op->kind == UnitOpKind::kRewrite) {
+    // A mark that came since the run was composed stays, in memory, as marks do.
+    record.header = shared_->index->Judge(key, op->hash, op->replaces, op->from, false).slot.header;
+  }
   DeadRecords dead;
   // What merge writes anew was not asked for by anybody: it takes no room from what was.
   shared_->index->Apply(record, op->hash, op->kind != UnitOpKind::kRewrite, &dead);
-  for (uint32_t i = 0; i < dead.count; ++i) Released(dead.record[i].place, dead.record[i].bytes);
+  for (uint32_t i = 0; i < dead.count; ++i) {
+    Released(dead.record[i].place, dead.record[i].bytes);
+    ++died_records_;
+    died_bytes_ += dead.record[i].bytes;
+  }
 }
 
 void VolumeWriter::ApplyUnits(Run* run) {
@@ -92,6 +101,7 @@ void VolumeWriter::ApplyUnits(Run* run) {
   }
   for (const LiveChange& change : released_) room_changed_ |= extents_->ReleaseLive(change);
   released_.clear();
+  if (died_records_ > 0) extents_->NoteDead(std::exchange(died_records_, 0), std::exchange(died_bytes_, 0));
 }
 
 void VolumeWriter::EndUnits(Run* run, StatusCode status) {

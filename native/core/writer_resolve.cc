@@ -51,6 +51,7 @@ void VolumeWriter::ResolveMergeOp(BatchUnit* unit, UnitOp* op, Run* run) {
   op->written = verdict.live && verdict.decided() && !touched;
   if (!op->written) return;
   KeyState* state = StateFor(*unit, *op, run);
+  op->replaces = op->lsn;
   std::copy(verdict.slot.header.begin(), verdict.slot.header.end(), unit->MutableHeaderOf(*op).begin());
   op->floor = op->position;
   op->erased_below = state->erased_below;

@@ -21,8 +21,8 @@ CASE("crc32c: known answers, and both forms agree at every length and split") {
   CHECK(Crc32c(AsBytes("123456789")) == 0xe3069283);
   const std::string zeros(32, '\0');
   CHECK(Crc32c(AsBytes(zeros)) == 0x8a9136aa);
-  const std::string text = MakeValue(1, 300);
-  for (size_t length = 0; length < text.size(); ++length) {
+  const std::string text = MakeValue(1, 12'500);
+  for (size_t length = 0; length < text.size(); length += length < 300 ? 1 : 61) {
     const auto bytes = AsBytes(text).first(length);
     CHECK(Crc32c(bytes) == Crc32cExtendPortable(0, bytes));
     CHECK(Crc32cExtend(Crc32c(bytes.first(length / 3)), bytes.subspan(length / 3)) == Crc32c(bytes));
