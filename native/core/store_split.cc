@@ -54,7 +54,7 @@ void StoreImpl::AddToUnit(const BatchOp& op, uint64_t hash, BatchUnit* unit) {
       copy->value = ValueRef::Copy(op.value);
       break;
   }
-  copy->payload_crc = PayloadCrc(op.key, op.value);
+  copy->payload_crc = PayloadCrc(op.key, copy->value.bytes());
   unit->CountWritten(*copy);
 }
 

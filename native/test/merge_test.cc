@@ -123,15 +123,16 @@ CASE("a deletion's marker goes when no older copy of its key can be on the disk,
   const uint64_t with_markers = fixture.Stats().live_bytes;
   CHECK(with_markers >= 200 * (sizeof(RecordHead) + 7));
   // Three keys are written over and over, so that every extent gets a new life several times.
-  for (uint64_t i = 0; i < 1'500; ++i) {
-    REQUIRE(fixture.Put("hot" + std::to_string(i % 40), 0, 0, MakeValue(i, 20'000)) == StatusCode::kOk);
+  for (uint64_t i = 0; i < 4'000; ++i) {
+    REQUIRE(fixture.Put("hot" + std::to_string(i % 110), 0, 0, MakeValue(i, 20'000)) == StatusCode::kOk);
+    fixture.clock_us += 1'000;
   }
   Settle(&fixture);
-  CHECK(fixture.Stats().live_bytes < 40 * 20'200);
+  CHECK(fixture.Stats().live_bytes < 110 * 20'200);
   for (int opening = 0; opening < 2; ++opening) {
     REQUIRE(fixture.Open().ok());
     for (uint64_t i = 0; i < 200; ++i) CHECK(fixture.Load(KeyOf(i)).slots == 0);
-    CHECK(fixture.Stats().keys == 40);
+    CHECK(fixture.Stats().keys == 110);
   }
 }
 
@@ -207,8 +208,9 @@ CASE("a broken record in a victim stays where it is, is told once, and everythin
   for (uint64_t i = 0; i < 40; ++i) REQUIRE(fixture.Put(KeyOf(i), 0, 0, MakeValue(i, 5'000)) == StatusCode::kOk);
   // A bit in the middle of the value of the record that was put as number 5.
   fixture.disk()->FlipBits((1 + 1 + 5 * 2) * kBlockBytes + 900, 1);
-  for (uint64_t i = 0; i < 700; ++i) {
-    REQUIRE(fixture.Put("hot" + std::to_string(i % 10), 0, 0, MakeValue(i, 20'000)) == StatusCode::kOk);
+  for (uint64_t i = 0; i < 3'000; ++i) {
+    REQUIRE(fixture.Put("hot" + std::to_string(i % 80), 0, 0, MakeValue(i, 20'000)) == StatusCode::kOk);
+    fixture.clock_us += 1'000;
   }
   Settle(&fixture);
   uint64_t told = 0;

@@ -138,8 +138,9 @@ uint32_t SummaryStartOf(Fixture* fixture, uint32_t extent) {
 
 CASE("summaries: every sealed extent gets one in the background, and an opening uses it") {
   Fixture fixture;
+  fixture.options.merge.paused = true;  // everything stays where it was written
   REQUIRE(fixture.Open().ok());
-  const auto keys = FillExtents(&fixture, 50);
+  const auto keys = FillExtents(&fixture, 40);
   CHECK(fixture.Stats().summary_bytes > 8 * kBlockBytes);
   uint64_t summarized = 0;
   Fixture copy;
@@ -173,6 +174,7 @@ std::string DamageSummary(uint64_t step, uint64_t* places, uint64_t* refused) {
   std::string why = Differs(&base, keys, &all);
   for (uint64_t at = uint64_t{start} * kBlockBytes; at < kExtentBytes && why.empty(); at += step) {
     Fixture fixture;
+  fixture.options.merge.paused = true;  // everything stays where it was written
     CopyDisks(base, &fixture);
     const uint64_t other = uint64_t{SummaryStartOf(&base, 1)} * kBlockBytes;
     Damage(fixture.disk().get(), at, at / step % 4, other);
@@ -250,6 +252,7 @@ CASE("summaries: whenever the power fails, an opening by summaries finds what a 
 // A newer life's summary never reached the medium: the earlier life's is whole, and lies where it lay.
 std::string ShowOldSummary() {
   Fixture fixture;
+  fixture.options.merge.paused = true;  // everything stays where it was written
   if (!fixture.Open().ok()) return "open";
   std::vector<std::string> keys;
   for (int i = 0; i < 200; ++i) keys.push_back("key" + std::to_string(i));
@@ -305,6 +308,7 @@ CASE("canary: a summary believed though its extent has a newer life is caught") 
 
 CASE("summaries: of an extent that is free before its summary was written, nothing is written") {
   Fixture fixture;
+  fixture.options.merge.paused = true;  // everything stays where it was written
   REQUIRE(fixture.Open().ok());
   for (uint64_t i = 1; i < 60; ++i) CHECK(fixture.Put("hot", i, i, MakeValue(i, 100'000)) == StatusCode::kOk);
   const StoreStats stats = fixture.Stats();
@@ -313,8 +317,9 @@ CASE("summaries: of an extent that is free before its summary was written, nothi
 
 CASE("summaries: one that a crash prevented is made up for by the next opening") {
   Fixture fixture;
+  fixture.options.merge.paused = true;  // everything stays where it was written
   REQUIRE(fixture.Open().ok());
-  const auto keys = FillExtents(&fixture, 50);
+  const auto keys = FillExtents(&fixture, 40);
   const uint32_t start = SummaryStartOf(&fixture, 0);
   REQUIRE(start != 0);
   Fixture next;
@@ -336,6 +341,7 @@ CASE("summaries: one that a crash prevented is made up for by the next opening")
 
 CASE("summaries: of an extent with a broken place none is written, and what is broken is told at every opening") {
   Fixture fixture;
+  fixture.options.merge.paused = true;  // everything stays where it was written
   fixture.options.cache_bytes = 0;
   REQUIRE(fixture.Open().ok());
   CHECK(fixture.Put("lost", 1, 1, "x") == StatusCode::kOk);
@@ -344,7 +350,7 @@ CASE("summaries: of an extent with a broken place none is written, and what is b
   fixture.disk()->FlipBits(2 * kBlockBytes + 200, 1);
   REQUIRE(fixture.Open().ok());
   CHECK(fixture.report.corrupt_keys == 1);
-  FillExtents(&fixture, 50);
+  FillExtents(&fixture, 40);
   CHECK(SummaryStartOf(&fixture, 0) == 0 && SummaryStartOf(&fixture, 1) != 0);
   fixture.Close();
   REQUIRE(fixture.Open().ok());
@@ -353,10 +359,11 @@ CASE("summaries: of an extent with a broken place none is written, and what is b
 
 CASE("summaries: damage inside a summarized extent is met by the read, per key, at every opening (D16)") {
   Fixture fixture;
+  fixture.options.merge.paused = true;  // everything stays where it was written
   fixture.options.cache_bytes = 0;
   REQUIRE(fixture.Open().ok());
   CHECK(fixture.Put("first", 1, 1, "x") == StatusCode::kOk);
-  FillExtents(&fixture, 50);
+  FillExtents(&fixture, 40);
   fixture.Close();
   // Its run and the one behind it, which alone holds its directory: to a scan an unknown loss.
   fixture.disk()->WriteSectors(2 * kBlockBytes, std::vector<uint8_t>(2 * kBlockBytes, 0));
@@ -370,9 +377,10 @@ CASE("summaries: damage inside a summarized extent is met by the read, per key, 
 
 CASE("summaries: a lost first write, though it looks never written, is told by what the trailer says") {
   Fixture fixture;
+  fixture.options.merge.paused = true;  // everything stays where it was written
   fixture.options.cache_bytes = 0;
   REQUIRE(fixture.Open().ok());
-  const auto keys = FillExtents(&fixture, 50);
+  const auto keys = FillExtents(&fixture, 40);
   fixture.Close();
   fixture.disk()->WriteSectors(kExtentBytes + kBlockBytes, std::vector<uint8_t>(1 << 19, 0));
   REQUIRE(fixture.Open().ok());
@@ -381,6 +389,7 @@ CASE("summaries: a lost first write, though it looks never written, is told by w
 
 CASE("summaries: the smallest records fill a store to the brim, and what was promised fits (D12)") {
   Fixture fixture;
+  fixture.options.merge.paused = true;  // everything stays where it was written
   fixture.options.cache_bytes = 0;
   REQUIRE(fixture.Open().ok());
   SimRandom random(settings().seed);
