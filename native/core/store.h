@@ -46,7 +46,7 @@ struct VolumeOptions {
 
 // D11. May be changed while the store is open (SetMerge).
 struct MergeOptions {
-  // Bound on what merge reads and writes together, and on its reads per second. It yields below them when callers
+  // Bounds on what merge reads of each volume, and on its reads per second. It yields below them when callers
   // write, and exceeds them when space would run out otherwise.
   uint64_t bytes_per_second = uint64_t{256} << 20;
   uint64_t operations_per_second = 1000;
