@@ -22,6 +22,7 @@ enum class Canary : uint8_t {
   kFlushRetried,           // D8
   kFreedWhileRead,         // D10
   kFreeCountedTwice,       // D12
+  kMergeOverwritesNewer,   // D10
   kSummaryNotChecked,      // D17
   kAnnouncementSkipped,    // an extent is written over before a durable run said that it is free
 };

@@ -1,6 +1,7 @@
 // What of each operation reaches the disk (D5, D13): decided in the order in which they were asked for, when a run is
 // composed, against the index and what the runs ahead of it will have changed.
 #include "assert.h"
+#include "canary.h"
 #include "writer.h"
 
 namespace plogdb {
@@ -42,6 +43,13 @@ void VolumeWriter::ResolveMergeOp(BatchUnit* unit, UnitOp* op, Run* run) {
   const std::string_view key = AsText(unit->KeyOf(*op));
   const Verdict verdict = shared_->index->Judge(unit->KeyOf(*op), op->hash, op->lsn, op->from, false);
   op->written = verdict.live && !verdict.corrupt;
+  if (op->kind == UnitOpKind::kCopy && CanaryOn(Canary::kMergeOverwritesNewer)) {
+    op->kind = UnitOpKind::kPut;
+    op->written = true;
+    ++run->records;
+    ++run->lsns;
+    return;
+  }
   if (op->kind == UnitOpKind::kCopy) {
     if (op->written) ++run->records;
     return;

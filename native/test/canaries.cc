@@ -92,6 +92,7 @@ constexpr Hunt kHunts[] = {
     {Canary::kRecoveryByPlace, "recovery_by_place", CaughtByCrashes, 40},
     {Canary::kMarkerDroppedEarly, "marker_dropped_early", CaughtByCrashes, 40},
     {Canary::kAnnouncementSkipped, "announcement_skipped", CaughtByCrashes, 40},
+    {Canary::kMergeOverwritesNewer, "merge_overwrites_newer", CaughtByCrashes, 60},
     {Canary::kFreeCountedTwice, "free_counted_twice", CaughtByCrashes, 40},
     {Canary::kMarkIgnored, "mark_ignored", CaughtByFlips, 100},
     {Canary::kAddressNotChecked, "address_not_checked", CaughtByStrays, 20},

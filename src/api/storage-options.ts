@@ -47,7 +47,7 @@ export interface StoreOptions {
    * protected against power loss, no flush. "none": neither; for tests.
    */
   readonly durability?: "flush" | "device" | "none";
-  /** Memory for values; default 64 MiB. Keys, with about 200 bytes each beside them, are always in memory. */
+  /** Memory for values; default 64 MiB. Keys, with at most 64 bytes and their headers beside each, are always in memory. */
   readonly cache?: Size;
   /** Longest value; default 16 MiB, and never above a quarter of an extent (a 64th of the volume, 1 to 64 MiB). */
   readonly maxValue?: Size;

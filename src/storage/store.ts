@@ -57,7 +57,7 @@ export interface StoreSink {
 
 /** D11. What merge may do; in force at once. */
 export interface MergeOptions {
-  /** Bound on what it reads and writes together. It yields below that to callers, and exceeds it only when space would run out. */
+  /** Bound on what it reads of each volume. It yields below that to callers, and exceeds it only when space would run out. */
   readonly bytesPerSecond: number;
   /** Bound on its reads per second. */
   readonly operationsPerSecond: number;
