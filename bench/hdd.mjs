@@ -32,6 +32,7 @@ function readOptions() {
       seconds: { type: "string", default: "60" },
       "record-seconds": { type: "string", default: "60" },
       "volume-mib": { type: "string", default: "512" },
+      "cache-mib": { type: "string", default: "0" },
       share: { type: "string", default: "0.25" },
       "write-cache": { type: "string", default: "1" },
       peers: { type: "string", default: PEERS.join(",") },
@@ -76,7 +77,15 @@ function runModel(mode, options, more) {
 function runEngine(options, run) {
   const { callers, seconds } = options;
   const more = ["--callers", callers, "--value-bytes", options["value-bytes"], "--seconds", seconds];
-  const rows = runModel("engine", options, [...more, "--volume-mib", options["volume-mib"], "--seed", String(run)]);
+  const rows = runModel("engine", options, [
+    ...more,
+    "--volume-mib",
+    options["volume-mib"],
+    "--cache-mib",
+    options["cache-mib"],
+    "--seed",
+    String(run),
+  ]);
   return rows.map((row) => ({ system: "plogdb", run, ...row }));
 }
 

@@ -15,6 +15,7 @@ struct HddOptions {
   DiskModelOptions disk;
   double share = 0.25;                          // of the disk, over which the data is spread
   uint64_t volume_bytes = uint64_t{512} << 20;  // engine
+  uint64_t cache_bytes = 0;                     // engine: for values
   double full = 0.7;                            // engine: live bytes of the usable room
   uint64_t callers = 64;
   uint64_t value_bytes = 120;

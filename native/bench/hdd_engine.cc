@@ -46,7 +46,7 @@ class HddStore {
     store.node_id = "bench";
     store.stepped = true;
     store.seed = options.seed;
-    store.cache_bytes = 0;
+    store.cache_bytes = options.cache_bytes;
     store.device_factory = &factory_;
     store.merge.paused = !merge;
     store.now_us = [](void* context) { return static_cast<DiskModel*>(context)->now_ns() / 1000; };

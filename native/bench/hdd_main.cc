@@ -37,6 +37,7 @@ bool Take(const char* name, const char* text, HddOptions* options) {
   if (std::strcmp(name, "--trace") == 0) options->trace = text;
   else if (std::strcmp(name, "--share") == 0) options->share = number;
   else if (std::strcmp(name, "--volume-mib") == 0) options->volume_bytes = whole << 20;
+  else if (std::strcmp(name, "--cache-mib") == 0) options->cache_bytes = whole << 20;
   else if (std::strcmp(name, "--full") == 0) options->full = number;
   else if (std::strcmp(name, "--callers") == 0) options->callers = whole;
   else if (std::strcmp(name, "--value-bytes") == 0) options->value_bytes = whole;

@@ -51,6 +51,7 @@ bool ParseFields(std::span<const uint8_t> stream, RecordHead* head, ParsedRecord
   constexpr uint8_t kKnown = kRecordDrop | kRecordFloorBelow | kRecordErasedBelow;
   if (head->flags > kKnown || head->key_bytes == 0 || head->lsn == 0 || head->lsn > kMaxLsn) return false;
   if (head->header_bytes > kCallerHeaderBytes) return false;
+  if ((head->flags & kRecordDrop) != 0 && head->value_bytes != 0) return false;  // a deletion has no value
   const bool below = (head->flags & kRecordFloorBelow) != 0;
   if (below && head->position == 0) return false;
   const size_t erased_bytes = (head->flags & kRecordErasedBelow) != 0 ? 8 : 0;
