@@ -62,7 +62,8 @@ void VolumeWriter::ApplyOp(BatchUnit* unit, UnitOp* op) {
   summaries_.AddRecord(record);
   if (op->kind == UnitOpKind::kRewrite) {
     // A mark that came since the run was composed stays, in memory, as marks do.
-    record.header = shared_->index->Judge(key, op->hash, op->replaces, op->from, false).slot.header;
+    const Verdict verdict = shared_->index->Judge(key, op->hash, op->replaces, op->from, false);
+    if (verdict.live) record.header = verdict.slot.header;
   }
   DeadRecords dead;
   // What merge writes anew was not asked for by anybody: it takes no room from what was.
