@@ -10,7 +10,16 @@ import { formatSize, parseSize } from "../cluster/index.js";
 import { BenchStore } from "./bench-store.js";
 import { verifyCheck, verifyWrite } from "./bench-verify.js";
 import { CommandError, EXIT, type ExitCode } from "./exit.js";
-import { FIO_MISSING, type FioJob, type FioResult, fioVersion, prepareFile, runFio } from "./fio.js";
+import {
+  FIO_MISSING,
+  type FioJob,
+  type FioResult,
+  fioVersion,
+  hasBytes,
+  prepareFile,
+  runFio,
+  wipeDevice,
+} from "./fio.js";
 import { type Output, table } from "./output.js";
 
 export interface BenchDiskFlags {
@@ -46,6 +55,9 @@ export async function benchDisk(flags: BenchDiskFlags, output: Output): Promise<
   const size = parseSize(flags.size);
   if (!size.ok) throw new CommandError(EXIT.usage, `--size: ${size.problem}`);
   const isDevice = checkPlace(flags);
+  if (isDevice && !hasBytes(flags.dir, size.value)) {
+    throw new CommandError(EXIT.usage, `${flags.dir} is smaller than --size ${flags.size}`);
+  }
   if (flags.verify !== undefined) {
     const { dir, seed, keys, state, seconds = 0 } = flags;
     const options = { dir, sizeBytes: size.value, seed, keys, state, seconds };
@@ -97,6 +109,8 @@ async function compare(
   const small = await job("write", BLOCK_BYTES, "each");
   const large = await job("write", RUN_BYTES, "each");
   const random = await job("randread", BLOCK_BYTES, "none");
+  // A store is made only where nothing else lies.
+  if (fioFile === path) wipeDevice(path, bytes);
   // Nothing is cached, so that reads come from the disk.
   const store = await BenchStore.open({ path, sizeBytes: bytes, cacheBytes: 0 });
   const rows: Row[] = [];

@@ -3,7 +3,7 @@
  * numbers that we set ours beside. It knows no store.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, fsyncSync, openSync, statSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { z } from "zod";
 import { CommandError, EXIT } from "./exit.js";
 
@@ -40,9 +40,28 @@ const FILL_BYTES = 1 << 20;
 /** A file whose every block was written, since the first write into a preallocated one is dearer. */
 export function prepareFile(file: string, bytes: number): void {
   if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) >= bytes) return;
-  const fd = openSync(file, "w", 0o600);
+  fill(file, bytes, 1);
+}
+
+/** Nothing is left of what lay on the first `bytes` of a device: what fio wrote, or a volume of before. */
+export function wipeDevice(device: string, bytes: number): void {
+  fill(device, bytes, 0);
+}
+
+/** False when the device ends before. */
+export function hasBytes(device: string, bytes: number): boolean {
+  const fd = openSync(device, "r");
   try {
-    const block = Buffer.alloc(FILL_BYTES, 1);
+    return readSync(fd, Buffer.alloc(1), 0, 1, bytes - 1) === 1;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function fill(path: string, bytes: number, byte: number): void {
+  const fd = openSync(path, "w", 0o600);
+  try {
+    const block = Buffer.alloc(FILL_BYTES, byte);
     for (let at = 0; at < bytes; at += FILL_BYTES) writeSync(fd, block, 0, Math.min(FILL_BYTES, bytes - at), at);
     fsyncSync(fd);
   } finally {

@@ -6,9 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { keyOf, readSessions, valueOf } from "../../src/cli/bench-verify.js";
+import { LoopDevice, loopDevicesWork } from "../storage/loop-device.js";
 import { type Ended, RunningCommand, runCommand } from "./command.js";
 
 const COMMAND_MS = 60_000;
+const LOOP = loopDevicesWork();
 const FIO = spawnSync("fio", ["--version"]).status === 0;
 
 let directory = "";
@@ -158,4 +160,50 @@ describe("bench disk", () => {
     },
     COMMAND_MS,
   );
+
+  describe.skipIf(!LOOP)("on a block device (needs root and loop devices)", () => {
+    const place = ["bench", "disk", "--json", "--size", "128MiB"];
+    let device: LoopDevice;
+
+    beforeEach(() => {
+      device = new LoopDevice(192 << 20);
+    });
+    afterEach(() => {
+      device.remove();
+    });
+
+    // The engine was refused by what fio had left there: "holds something that is not a plogdb volume".
+    it.runIf(FIO)(
+      "shows the engine beside fio, on a new device and again (needs fio)",
+      async () => {
+        for (const seconds of ["1", "1"]) {
+          const ended = await runCommand([...place, "--dir", device.path, "--destroy", "--seconds", seconds]);
+          expect(ended, ended.stderr).toMatchObject({ code: 0 });
+          expect(ended.stdout.split("\n").filter((line) => line.includes('"event":"row"'))).toHaveLength(4);
+        }
+      },
+      COMMAND_MS,
+    );
+
+    it(
+      "verifies what it wrote there",
+      async () => {
+        const state = ["--state", join(directory, "progress.jsonl"), "--keys", "500"];
+        const there = [...place, "--dir", device.path, ...state];
+        const written = await runCommand([...there, "--destroy", "--verify", "write", "--seconds", "1"]);
+        expect(written, written.stderr).toMatchObject({ code: 0 });
+        const ended = await runCommand([...there, "--verify", "check"]);
+        expect(ended, ended.stderr).toMatchObject({ code: 0 });
+        expect(verified(ended)).toMatchObject({ sessions: 1, wrong: 0 });
+      },
+      COMMAND_MS,
+    );
+
+    it("asks before it destroys anything, and refuses a device that is too small", async () => {
+      const unasked = await runCommand(["bench", "disk", "--size", "128MiB", "--dir", device.path]);
+      expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining("--destroy") as string });
+      const small = await runCommand(["bench", "disk", "--size", "1GiB", "--dir", device.path, "--destroy"]);
+      expect(small).toMatchObject({ code: 2, stderr: expect.stringContaining("smaller than --size 1GiB") as string });
+    });
+  });
 });

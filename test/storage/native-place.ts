@@ -17,7 +17,7 @@ export function openStore(options: NativeStoreOptions, sink: StoreSink): Promise
 }
 
 /** Flips one byte in the middle of every place in `file` that holds `wanted`. Returns how many there were. */
-function breakBytes(file: string, wanted: Uint8Array): number {
+export function breakBytes(file: string, wanted: Uint8Array): number {
   const content = readFileSync(file);
   // A value of many blocks has headers between its parts: a piece of it is enough to find it.
   const piece = Buffer.from(wanted.subarray(0, 64));
