@@ -1,0 +1,101 @@
+/**
+ * What a simulated replica's disk can do, whichever engine runs on it: it outlives processes, is copied, loses its power
+ * and fails when armed. Implemented by EngineDisk (the native engine on its simulated device: every fault) and by
+ * MemoryDisk below MemoryStore (which has no device, so no device faults). The one idea: whoever plays faults asks the
+ * disk what it can suffer, and never which engine it belongs to.
+ */
+import type { Store } from "../storage/store.js";
+
+export const DISK_FAULTS = [
+  "read-error",
+  "write-error",
+  "flush-error",
+  /** A part of the write reaches the medium, then the call fails. */
+  "short-write",
+  /** Says OK and writes nothing, ever. */
+  "lost-write",
+  /** A flush says OK; what it should have made durable goes with the next loss of power. */
+  "lying-flush",
+  /** Says OK and writes elsewhere in the volume. */
+  "misdirected-write",
+  /** A read shows what some of its blocks held before they were last written. */
+  "stale-read",
+  /** A read finds flipped bits, and so does every later one: they rotted on the medium. */
+  "bit-flip",
+  /** The end of the volume is gone for good: calls that reach it fail. */
+  "truncated-volume",
+] as const;
+
+export type DiskFaultKind = (typeof DISK_FAULTS)[number];
+
+/** One fault, lying in wait. The seed says where exactly it strikes. */
+export interface DiskFault {
+  readonly kind: DiskFaultKind;
+  /** It strikes at the n-th call that it can strike at, from now; 1 = the next one. */
+  readonly in: number;
+  readonly seed: number;
+  /** Default 0. */
+  readonly volume?: number;
+}
+
+/** The power goes at the n-th call of the disk (read, write or flush) from now: before it, in the midst of it, or after. */
+export interface PowerCut {
+  readonly in: number;
+  readonly when: "before" | "within" | "after";
+  readonly seed: number;
+}
+
+/** How often each really happened, since the disk was made. Copies start at 0. */
+export type DiskHits = Readonly<Record<DiskFaultKind | "power-cut", number>>;
+
+export function noHits(): Record<DiskFaultKind | "power-cut", number> {
+  return {
+    "read-error": 0,
+    "write-error": 0,
+    "flush-error": 0,
+    "short-write": 0,
+    "lost-write": 0,
+    "lying-flush": 0,
+    "misdirected-write": 0,
+    "stale-read": 0,
+    "bit-flip": 0,
+    "truncated-volume": 0,
+    "power-cut": 0,
+  };
+}
+
+export interface SimulatedDisk {
+  readonly engine: "native" | "memory";
+  /** A store is open on it. */
+  readonly locked: boolean;
+  /** A cut struck: whatever process used it is dead. Until losePower. */
+  readonly powerIsOff: boolean;
+  /** What a backup taken at this moment holds: to be put in the disk's place later. Never armed, never locked. */
+  copy(): SimulatedDisk;
+  /**
+   * The power goes and comes back, while no process runs on the disk: of each write since the last flush any sectors
+   * survive, as the seed says. Disarms the cut.
+   */
+  losePower(seed: number): void;
+  /** False: this disk cannot suffer it. */
+  arm(fault: DiskFault): boolean;
+  armPowerCut(cut: PowerCut): boolean;
+  /** Takes away what lies in wait. Bits that rotted stay so, and what was cut off stays gone. */
+  disarm(): void;
+  hits(): DiskHits;
+  /** Of all that is on it: equal for equal runs. */
+  fingerprint(): string;
+}
+
+/** A store of a simulated replica. */
+export interface SimulatedStore extends Store {
+  /**
+   * The process dies: nothing is called any more, and the disk can be opened again. The seed draws what of the batches
+   * under way had reached the disk where the store itself does not decide that.
+   */
+  crash(seed: number): void;
+  /** Merge does now all that it may do. */
+  mergeAll(): void;
+  /** One pass of scrub over everything (D19). */
+  scrubAll(): void;
+}
