@@ -14,7 +14,8 @@ import {
   type ReadOutcome,
   type WriteOutcome,
 } from "../paxos/operation.js";
-import { openRunningReplica, type ReplicaSettings, type RunningReplica } from "../server/replica.js";
+import { type OpenError } from "../server/index.js";
+import { openRunningReplica } from "../server/replica.js";
 import { asPlogError, failureError, PlogError, readError, writeError } from "./errors.js";
 import { type NodeOptions, settingsOf } from "./options.js";
 
@@ -77,18 +78,26 @@ class Waiting implements ReplySink {
 
 type Settled = Extract<WriteOutcome, { status: "ok" | "failed" }>;
 
+/** A replica that listens for its peers: a real one, or a simulated one. */
+interface ServingReplica {
+  readonly service: KeyService;
+  /** Resolves, perhaps never, with why it had to stop by itself. */
+  readonly failed: Promise<OpenError>;
+  close(): Promise<void>;
+}
+
 export class PlogNode {
   readonly #service: KeyService;
-  readonly #replica: RunningReplica;
+  readonly #replica: ServingReplica;
   readonly #maxValueBytes: number;
   readonly #waiting = new Waiting();
   #closing: Promise<void> | null = null;
 
   /** Use openNode. */
-  constructor(replica: RunningReplica, settings: ReplicaSettings) {
+  constructor(replica: ServingReplica, maxValueBytes: number) {
     this.#replica = replica;
     this.#service = replica.service;
-    this.#maxValueBytes = settings.storage.maxValueBytes;
+    this.#maxValueBytes = maxValueBytes;
   }
 
   /** Resolves, perhaps never, with why the node had to stop by itself: its disk failed, or turned out to have forgotten. */
@@ -233,7 +242,8 @@ function invalid(message: string): PlogError {
 export async function openNode(options: NodeOptions): Promise<PlogNode> {
   const settings = settingsOf(options);
   try {
-    return new PlogNode(await openRunningReplica(settings, options.log ?? pino({ level: "silent" })), settings);
+    const replica = await openRunningReplica(settings, options.log ?? pino({ level: "silent" }));
+    return new PlogNode(replica, settings.storage.maxValueBytes);
   } catch (error) {
     throw asPlogError(error);
   }

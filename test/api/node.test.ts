@@ -30,7 +30,7 @@ async function openThree(): Promise<readonly [PlogNode, PlogNode, PlogNode]> {
   const nodes = Object.fromEntries(ports.map((port, index) => [`n${String(index + 1)}`, `127.0.0.1:${String(port)}`]));
   const open = async (node: string): Promise<PlogNode> => {
     const settings = settingsOf({ cluster: "test", node, data: "/nowhere", nodes });
-    return new PlogNode(await memoryOpener(freshDisk(Number(node.slice(1))))(settings), settings);
+    return new PlogNode(await memoryOpener(freshDisk(Number(node.slice(1))))(settings), settings.storage.maxValueBytes);
   };
   const three = await Promise.all([open("n1"), open("n2"), open("n3")]);
   onTestFinished(async () => {
@@ -107,7 +107,7 @@ describe("errors", () => {
     const never = new Promise<never>(() => undefined);
     const replica = { service, facts: {}, failed: never, close: () => Promise.resolve() };
     // The facade uses nothing of a node but its service.
-    return { node: new PlogNode(replica as never, settings), service };
+    return { node: new PlogNode(replica as never, settings.storage.maxValueBytes), service };
   }
 
   it("say whether a write was applied", async () => {
