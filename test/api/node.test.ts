@@ -107,7 +107,7 @@ describe("errors", () => {
     const never = new Promise<never>(() => undefined);
     const replica = { service, facts: {}, failed: never, close: () => Promise.resolve() };
     // The facade uses nothing of a node but its service.
-    return { node: new PlogNode(replica as never, settings.storage.maxValueBytes), service };
+    return { node: new PlogNode(replica, settings.storage.maxValueBytes), service };
   }
 
   it("say whether a write was applied", async () => {
