@@ -37,7 +37,7 @@ struct Arguments {
 // What a job tells its parent, in memory that both see. The parent reads counts only when the job has ended; what it
 // reads before is for progress, and may be late.
 struct Shared {
-  uint64_t next_workload;
+  uint64_t taken;  // workloads that the job has done
   uint64_t image;
   uint64_t images;
   uint64_t nested;
@@ -49,6 +49,9 @@ struct Shared {
   bool done;
 };
 
+// Workloads are dealt out in turns that shift: their kinds go round, and some cost ten times what others do.
+uint64_t WorkloadOf(uint64_t job, uint64_t taken, uint64_t jobs) { return taken * jobs + (job + taken / 2) % jobs; }
+
 void Report(const Arguments& arguments, uint64_t workload, uint64_t image, const std::string& what) {
   std::printf("workload %llu, %s\n"
               "    replay: npm run crash -- --seed %llu --workload %llu --image %llu --images %llu\n",
@@ -58,14 +61,14 @@ void Report(const Arguments& arguments, uint64_t workload, uint64_t image, const
   std::fflush(stdout);
 }
 
-void RunJob(const Arguments& arguments, Shared* shared) {
+void RunJob(const Arguments& arguments, uint64_t job, Shared* shared) {
   CrashOptions options;
   options.seed = arguments.seed;
   options.images_per_epoch = ImagesPerEpoch(arguments.images);
   options.image = &shared->image;
   const uint64_t share = (arguments.images + arguments.jobs - 1) / arguments.jobs;
   while (shared->images < share && shared->violations < 10) {
-    const uint64_t workload = shared->next_workload;
+    const uint64_t workload = WorkloadOf(job, shared->taken, arguments.jobs);
     shared->image = 0;
     const CrashOutcome one = ExploreWorkload(workload, options);
     for (const std::string& violation : one.violations) Report(arguments, workload, shared->image, violation);
@@ -76,35 +79,34 @@ void RunJob(const Arguments& arguments, Shared* shared) {
     shared->dropped += one.dropped_runs;
     shared->copied += one.records_copied;
     shared->violations += one.violations.size();
-    shared->next_workload += arguments.jobs;
+    ++shared->taken;
   }
   shared->done = true;
 }
 
-pid_t Start(const Arguments& arguments, Shared* shared) {
+pid_t Start(const Arguments& arguments, uint64_t job, Shared* shared) {
   std::fflush(stdout);
   const pid_t child = fork();
   if (child != 0) return child;
-  RunJob(arguments, shared);
+  RunJob(arguments, job, shared);
   std::fflush(stdout);
   _exit(0);
 }
 
 // A job that died found a violation; another one goes on behind it.
-void Bury(const Arguments& arguments, Shared* shared) {
+void Bury(const Arguments& arguments, uint64_t job, Shared* shared) {
   if (shared->done) return;
-  Report(arguments, shared->next_workload, shared->image,
+  Report(arguments, WorkloadOf(job, shared->taken, arguments.jobs), shared->image,
          "image " + std::to_string(shared->image) + ": the process died (its last words stand above)");
   ++shared->violations;
   shared->images += shared->image;
-  shared->next_workload += arguments.jobs;
+  ++shared->taken;
 }
 
 void RunJobs(const Arguments& arguments, Shared* shared) {
   std::vector<pid_t> children;
   for (uint64_t job = 0; job < arguments.jobs; ++job) {
-    shared[job].next_workload = job;
-    children.push_back(Start(arguments, &shared[job]));
+    children.push_back(Start(arguments, job, &shared[job]));
   }
   for (size_t alive = children.size(); alive > 0;) {
     int status = 0;
@@ -112,9 +114,9 @@ void RunJobs(const Arguments& arguments, Shared* shared) {
     if (ended < 0) return;
     const auto job = static_cast<size_t>(std::find(children.begin(), children.end(), ended) - children.begin());
     if (job == children.size()) continue;
-    Bury(arguments, &shared[job]);
+    Bury(arguments, job, &shared[job]);
     const bool more = !shared[job].done && shared[job].violations < 10;
-    if (more) children[job] = Start(arguments, &shared[job]);
+    if (more) children[job] = Start(arguments, job, &shared[job]);
     if (!more) --alive;
   }
 }
@@ -135,13 +137,13 @@ int Explore(const Arguments& arguments) {
     sum.dropped += shared[job].dropped;
     sum.copied += shared[job].copied;
     sum.violations += shared[job].violations;
-    sum.next_workload = std::max(sum.next_workload, shared[job].next_workload);
+    sum.taken += shared[job].taken;
   }
   const auto print = [](uint64_t value) { return static_cast<unsigned long long>(value); };
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   std::printf("{\"images\":%llu,\"violations\":%llu,\"seed\":%llu,\"workloads\":%llu,\"epochs\":%llu,\"nested\":%llu,"
               "\"unfinishedRunsDropped\":%llu,\"extentsReused\":%llu,\"recordsMerged\":%llu,\"seconds\":%.1f}\n",
-              print(sum.images), print(sum.violations), print(arguments.seed), print(sum.next_workload),
+              print(sum.images), print(sum.violations), print(arguments.seed), print(sum.taken),
               print(sum.epochs), print(sum.nested), print(sum.dropped), print(sum.freed), print(sum.copied), seconds);
   return sum.violations == 0 ? 0 : 1;
 }
