@@ -7,7 +7,7 @@
 #include <ctime>
 #include <utility>
 
-#include "sim_device.h"
+#include "sim_random.h"
 #include "store_impl.h"
 
 namespace plogdb {
