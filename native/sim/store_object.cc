@@ -11,6 +11,11 @@
 #include "sim/disk_object.h"
 
 namespace plogdb::binding {
+namespace {
+
+constexpr uint64_t kHourUs = uint64_t{3600} * 1'000'000;  // the virtual clock begins at midnight
+
+}  // namespace
 
 Napi::Function SimStoreObject::Define(Napi::Env env) {
   return DefineClass(env, "SimulatedStoreHandle",
@@ -61,6 +66,9 @@ Napi::Value SimStoreObject::Open(const Napi::CallbackInfo& info) {
   options.stepped = true;
   options.seed = seed;
   options.now_us = [](void* self) { return static_cast<SimStoreObject*>(self)->now_us_; };
+  options.local_hour = [](void* self) {
+    return static_cast<uint32_t>(static_cast<SimStoreObject*>(self)->now_us_ / kHourUs % 24);
+  };
   options.now_context = this;
   g_min_extent_bytes = disk->extent_bytes();
   OpenReport report;
