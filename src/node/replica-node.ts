@@ -259,6 +259,11 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#turns.schedule();
   }
 
+  /** What `stats` says at length: clients are served. */
+  get isServing(): boolean {
+    return this.#state === "serving";
+  }
+
   countKeys(): number {
     return this.#parts.store.stats().keysByClass[CLASS_LIVE] ?? 0;
   }

@@ -1,7 +1,7 @@
 /**
- * A cluster in one process on virtual time: the real node, codec and consensus code, stores in memory, a simulated
- * network, all drawn from one seed. It offers faults (kill, kill all, cut, heal) and a client's view; what is done with
- * them is the caller's affair.
+ * A cluster in one process on virtual time: the real node, codec and consensus code, simulated disks and network, all
+ * drawn from one seed. It offers what can happen to processes, clocks and disks (network.ts has the rest), a client's
+ * view, and a place for whoever watches; what is done with them is the caller's affair.
  */
 import { assert } from "../base/assert.js";
 import type { Key } from "../base/key.js";
@@ -9,12 +9,16 @@ import { Random } from "../base/random.js";
 import { SinkRelay, startReplica } from "../node/open-replica.js";
 import type { NodeError } from "../node/node-error.js";
 import type { ReplicaNode } from "../node/replica-node.js";
-import type { ReplySink } from "../node/service.js";
+import type { KeyService, ReplySink } from "../node/service.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
 import { MemoryDisk } from "../storage/memory-disk.js";
 import { type MemoryFaults, type MemoryStore, openMemoryStore } from "../storage/memory-store.js";
-import { type NetworkOptions, SimulatedNetwork } from "./network.js";
+import { FaultHits } from "./fault-kinds.js";
+import { Gate } from "./gate.js";
+import { type FrameTamper, type NetworkOptions, SimulatedNetwork } from "./network.js";
+import { type StoreTamper, type StoreWatch, TappedStore, tappedSink } from "./tapped-store.js";
+import { Trace } from "./trace.js";
 import { VirtualClock, VirtualTime } from "./virtual-time.js";
 
 export interface ClusterOptions {
@@ -27,6 +31,8 @@ export interface ClusterOptions {
   readonly requestMs: number;
   /** Wall clocks differ by up to this much. */
   readonly wallSkewMs: number;
+  /** Monotonic clocks run fast or slow by up to this share; default: none. */
+  readonly rateSkew?: number;
   /** Values beyond this budget are read from disk. */
   readonly cacheBytes: number;
   /** Room on each disk; default: plenty. */
@@ -35,6 +41,31 @@ export interface ClusterOptions {
   readonly faultsOf?: (replica: ReplicaId) => MemoryFaults;
   /** The cluster id in a replica's configuration; default: the same for all. */
   readonly clusterIdOf?: (replica: ReplicaId) => string;
+  readonly watch?: ClusterWatch;
+  readonly tamper?: ClusterTamper;
+  /** The trace keeps text. */
+  readonly withStory?: boolean;
+}
+
+/** Who is told what happens. */
+export interface ClusterWatch extends StoreWatch {
+  onStarted(replica: ReplicaId): void;
+  onKilled(replica: ReplicaId): void;
+  /** The node cannot go on: said by a process that runs, or in place of its start. */
+  onFatal(replica: ReplicaId, error: NodeError): void;
+  onAlarm(replica: ReplicaId, text: string): void;
+}
+
+type Service = Pick<KeyService, "read" | "write">;
+
+/** A broken variant of the whole: see canaries.ts. */
+export interface ClusterTamper {
+  readonly frames?: FrameTamper;
+  readonly store?: StoreTamper;
+  /** What is done to a disk before a process starts on it. */
+  beforeStart?(cluster: SimulatedCluster, replica: ReplicaId): void;
+  /** What clients of the replica speak with. */
+  serviceOf?(cluster: SimulatedCluster, replica: ReplicaId, node: ReplicaNode): Service;
 }
 
 export const QUIET: Omit<ClusterOptions, "seed"> = {
@@ -47,101 +78,202 @@ export const QUIET: Omit<ClusterOptions, "seed"> = {
   cacheBytes: 1 << 20,
 };
 
+/** How a process ends. closed: its peers see their connections end. silent: the machine is gone, and they see nothing. */
+export type Death = "closed" | "silent";
+
 interface Process {
+  readonly gate: Gate;
   readonly clock: VirtualClock;
   readonly store: MemoryStore;
+  /** The store as the node sees it. */
+  readonly tapped: TappedStore;
+  readonly relay: SinkRelay;
   node: ReplicaNode | null;
+  service: Service | null;
 }
+
+/** Seeds of what must not disturb each other: the same frames are delayed whatever a disk does. */
+const NETWORK_STREAM = 0x6e657477;
+const DISK_STREAM = 0x6469736b;
 
 export class SimulatedCluster {
   readonly time = new VirtualTime();
   readonly random: Random;
   readonly network: SimulatedNetwork;
   readonly disks: MemoryDisk[];
+  readonly trace: Trace;
+  readonly hits = new FaultHits();
   /** Alarms and fatal errors that nodes reported. */
   readonly alarms: string[] = [];
   readonly fatal: NodeError[] = [];
-  readonly #options: ClusterOptions;
+  readonly options: ClusterOptions;
+  readonly #diskRandom: Random;
   readonly #processes: (Process | null)[];
   readonly #starts: number[];
+  /** A slow disk takes this many times as long. */
+  readonly #slowness: number[];
 
   constructor(options: ClusterOptions) {
-    this.#options = options;
+    this.options = options;
     this.random = new Random(options.seed);
-    this.network = new SimulatedNetwork(this.time, this.random, options.replicas, options.network);
+    this.#diskRandom = new Random(options.seed ^ DISK_STREAM);
+    this.trace = new Trace(() => this.time.nowUs, options.withStory ?? false);
+    const hooks = { trace: this.trace, hits: this.hits, tamper: options.tamper?.frames ?? null };
+    const networkRandom = new Random(options.seed ^ NETWORK_STREAM);
+    this.network = new SimulatedNetwork(this.time, networkRandom, options.replicas, options.network, hooks);
     this.disks = Array.from({ length: options.replicas }, (_, replica) => newDisk(replica, 0, options.capacityBytes));
     this.#processes = new Array<Process | null>(options.replicas).fill(null);
     this.#starts = new Array<number>(options.replicas).fill(0);
+    this.#slowness = new Array<number>(options.replicas).fill(1);
   }
 
+  /** Throws StoreOpenError when the disk is another node's. */
   start(replica: ReplicaId): void {
     assert(this.#processes[replica] === null, "a replica runs once");
-    const options = this.#options;
-    const disk = this.disks[replica];
-    assert(disk !== undefined, "every replica has a disk");
-    const skew = options.wallSkewMs === 0 ? 0 : this.random.below(2 * options.wallSkewMs) - options.wallSkewMs;
-    const clock = new VirtualClock(this.time, skew);
-    const relay = new SinkRelay();
-    const flushUs = (): number =>
-      options.leastFlushUs + this.random.below(options.mostFlushUs - options.leastFlushUs + 1);
-    const store = openMemoryStore(
-      {
-        disk,
-        nodeId: `n${String(replica + 1)}`,
-        cacheBytes: options.cacheBytes,
-        faults: options.faultsOf?.(replica) ?? {},
-        schedule: (run) => {
-          this.time.after(flushUs(), () => {
-            if (this.#processes[replica] === process) run();
-          });
-        },
-      },
-      relay,
-    );
-    const process: Process = { clock, store, node: null };
+    this.options.tamper?.beforeStart?.(this, replica);
+    this.trace.note("start", replica, this.#starts[replica] ?? 0);
+    this.trace.tell(`${nameOf(replica)} starts`);
+    const process = this.#openProcess(replica);
     this.#processes[replica] = process;
     this.#starts[replica] = (this.#starts[replica] ?? 0) + 1;
-    const events = {
-      onBorn: () => undefined,
-      onFatal: (error: NodeError) => this.fatal.push(error),
-      onAlarm: (text: string) => this.alarms.push(text),
-      onPeer: () => undefined,
-    };
-    const nodes = this.disks.map((_, other) => ({ replica: other, nodeId: `n${String(other + 1)}` }));
-    const { requestMs } = options;
-    const clusterId = options.clusterIdOf?.(replica) ?? "sim";
-    const facts = { clusterId, nodeId: `n${String(replica + 1)}`, nodes, epoch: 1, requestMs, events };
+    this.options.watch?.onStarted(replica);
+    const nodes = this.disks.map((_, other) => ({ replica: other, nodeId: nameOf(other) }));
+    const clusterId = this.options.clusterIdOf?.(replica) ?? "sim";
+    const { requestMs } = this.options;
+    const facts = { clusterId, nodeId: nameOf(replica), nodes, epoch: 1, requestMs, events: this.#eventsOf(replica) };
     const random = new Random(this.random.next32());
-    startReplica(facts, store, relay, this.network.attach(replica), random, clock, (error, opened) => {
+    const transport = this.network.attach(replica, process.gate);
+    startReplica(facts, process.tapped, process.relay, transport, random, process.clock, (error, opened) => {
       if (opened === null) {
-        this.fatal.push(error as NodeError); // startReplica has no store to open, so no other error exists
+        process.gate.kill();
         if (this.#processes[replica] === process) this.#processes[replica] = null;
+        this.#fatal(replica, error as NodeError); // startReplica has no store to open, so no other error exists
         return;
       }
       process.node = opened.node;
+      process.service = this.options.tamper?.serviceOf?.(this, replica, opened.node) ?? opened.node;
     });
   }
 
+  #openProcess(replica: ReplicaId): Process {
+    const { options, time } = this;
+    const disk = this.disks[replica];
+    assert(disk !== undefined, "every replica has a disk");
+    const gate = new Gate();
+    const relay = new SinkRelay();
+    const tap = { replica, watch: options.watch ?? null, tamper: options.tamper?.store ?? null, trace: this.trace };
+    const store = openMemoryStore(
+      {
+        disk,
+        nodeId: nameOf(replica),
+        cacheBytes: options.cacheBytes,
+        faults: options.faultsOf?.(replica) ?? {},
+        schedule: (run) => {
+          time.after(this.#flushUs(replica), () => {
+            gate.enter(run);
+          });
+        },
+      },
+      tappedSink(relay, tap, () => {
+        tapped.unfinished--;
+      }),
+    );
+    const tapped = new TappedStore(store, tap, (token) => {
+      time.after(1, () => {
+        gate.enter(() => {
+          relay.onDurable(token, "ok");
+        });
+      });
+    });
+    const { wallSkewMs, rateSkew = 0 } = options;
+    const wallOffsetMs = wallSkewMs === 0 ? 0 : this.random.below(2 * wallSkewMs) - wallSkewMs;
+    const rate = rateSkew === 0 ? 1 : 1 + rateSkew * (this.random.below(2001) / 1000 - 1);
+    if (rate !== 1) this.hits.hit("skewed-rate");
+    return {
+      gate,
+      clock: new VirtualClock(time, gate, { wallOffsetMs, rate }),
+      store,
+      tapped,
+      relay,
+      node: null,
+      service: null,
+    };
+  }
+
+  #flushUs(replica: ReplicaId): number {
+    const { leastFlushUs, mostFlushUs } = this.options;
+    const slowness = this.#slowness[replica] ?? 1;
+    if (slowness > 1) this.hits.hit("slow-disk");
+    return (leastFlushUs + this.#diskRandom.below(mostFlushUs - leastFlushUs + 1)) * slowness;
+  }
+
+  #eventsOf(replica: ReplicaId) {
+    return {
+      onBorn: () => undefined,
+      onFatal: (error: NodeError) => {
+        this.#fatal(replica, error);
+      },
+      onAlarm: (text: string) => {
+        this.alarms.push(text);
+        this.trace.tell(`${nameOf(replica)} raises the alarm: ${text}`);
+        this.options.watch?.onAlarm(replica, text);
+      },
+      onPeer: (text: string) => {
+        this.trace.tell(`${nameOf(replica)}: ${text}`);
+      },
+    };
+  }
+
+  #fatal(replica: ReplicaId, error: NodeError): void {
+    this.fatal.push(error);
+    this.trace.tell(`${nameOf(replica)} cannot go on: ${error.message}`);
+    this.options.watch?.onFatal(replica, error);
+  }
+
   startAll(): void {
-    for (let replica = 0; replica < this.#options.replicas; replica++) {
+    for (let replica = 0; replica < this.options.replicas; replica++) {
       if (this.#processes[replica] === null) this.start(replica);
     }
   }
 
   /** The process dies at once. Batches under way are lost, or some of the first of them are durable after all. */
-  kill(replica: ReplicaId): void {
+  kill(replica: ReplicaId, death: Death = "closed"): void {
     const process = this.#processes[replica];
     if (process === null || process === undefined) return;
     this.#processes[replica] = null;
-    process.clock.kill();
-    process.store.crash(this.random.below(3));
-    this.network.detach(replica);
+    this.trace.note("kill", replica, 0);
+    this.trace.tell(`${nameOf(replica)} is killed${death === "silent" ? ", and its machine with it" : ""}`);
+    process.gate.kill();
+    if (process.tapped.unfinished > 0) this.hits.hit("lost-unflushed");
+    process.store.crash(this.#diskRandom.below(3));
+    this.network.detach(replica, death);
+    this.options.watch?.onKilled(replica);
+  }
+
+  /** The process is stopped, or its event loop is stuck, until `resume` is called as often. */
+  pause(replica: ReplicaId): void {
+    this.#processes[replica]?.gate.close();
+  }
+
+  /** How much came while it was stopped. */
+  resume(replica: ReplicaId): number {
+    return this.#processes[replica]?.gate.open() ?? 0;
+  }
+
+  /** Somebody sets the wall clock of a process that runs. */
+  jumpWall(replica: ReplicaId, byMs: number): void {
+    this.#processes[replica]?.clock.jump(byMs);
+  }
+
+  /** From now on the disk takes `times` as long. */
+  slowDisk(replica: ReplicaId, times: number): void {
+    this.#slowness[replica] = times;
   }
 
   /** A new, empty disk takes the place of the one of a replica that does not run. */
   wipe(replica: ReplicaId): void {
     assert(this.#processes[replica] === null, "only a replica that does not run can lose its disk");
-    this.disks[replica] = newDisk(replica, this.#starts[replica] ?? 0, this.#options.capacityBytes);
+    this.disks[replica] = newDisk(replica, this.#starts[replica] ?? 0, this.options.capacityBytes);
   }
 
   /** Ends the process in order; whether it was open, waiting or failed makes no difference. */
@@ -166,7 +298,7 @@ export class SimulatedCluster {
   /** The node, once it serves. */
   node(replica: ReplicaId): ReplicaNode | null {
     const node = this.#processes[replica]?.node ?? null;
-    return node !== null && node.stats().state === "serving" ? node : null;
+    return node?.isServing === true ? node : null;
   }
 
   store(replica: ReplicaId): MemoryStore | null {
@@ -184,17 +316,34 @@ export class SimulatedCluster {
     this.time.runUntil(this.time.nowUs + ms * 1000);
   }
 
+  /** False: the replica does not serve. */
   write(replica: ReplicaId, key: Key, operation: Operation, done: (outcome: WriteOutcome) => void): boolean {
-    const node = this.node(replica);
-    node?.write(key, operation, new OneReply(done, () => undefined), 0);
-    return node !== null;
+    if (this.node(replica) === null) return false;
+    this.#enter(replica, (service) => {
+      service.write(key, operation, new OneReply(done, () => undefined), 0);
+    });
+    return true;
   }
 
   read(replica: ReplicaId, key: Key, done: (outcome: ReadOutcome) => void): boolean {
-    const node = this.node(replica);
-    node?.read(key, new OneReply(() => undefined, done), 0);
-    return node !== null;
+    if (this.node(replica) === null) return false;
+    this.#enter(replica, (service) => {
+      service.read(key, new OneReply(() => undefined, done), 0);
+    });
+    return true;
   }
+
+  #enter(replica: ReplicaId, run: (service: Service) => void): void {
+    const process = this.#processes[replica];
+    process?.gate.enter(() => {
+      if (process.service !== null) run(process.service);
+    });
+  }
+}
+
+/** What a replica is called. */
+export function nameOf(replica: ReplicaId): string {
+  return `n${String(replica + 1)}`;
 }
 
 class OneReply implements ReplySink {

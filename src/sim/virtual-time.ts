@@ -1,9 +1,13 @@
 /**
  * Virtual time: one queue of events for everything that happens in a simulated cluster. Same events, same order: what is
- * due at one microsecond runs in the order in which it was asked for. A clock made here belongs to one process and goes
- * silent when that process dies.
+ * due at one microsecond runs in the order in which it was asked for. A clock made here belongs to one process: its timers
+ * go through the process's gate, so they wait while it is stopped and go silent when it dies.
  */
 import type { Clock, TimerHandle } from "../node/clock.js";
+import type { Gate } from "./gate.js";
+
+/** A turn of a process's event loop ends this long after what began it. */
+const DEFER_US = 5;
 
 interface Event {
   readonly atUs: number;
@@ -41,22 +45,32 @@ export class VirtualTime {
   }
 }
 
+/** How a process sees time: its wall clock may be off and jump, its monotonic clock may run fast or slow. */
+export interface ClockOptions {
+  readonly wallOffsetMs: number;
+  /** Its seconds per true second; default: 1. */
+  readonly rate?: number;
+}
+
 /** One process's clock: ticks from 1 at its start, a wall clock with an offset of its own. */
 export class VirtualClock implements Clock {
   readonly #time: VirtualTime;
+  readonly #gate: Gate;
   readonly #startUs: number;
-  readonly #wallOffsetMs: number;
-  #dead = false;
+  readonly #rate: number;
+  #wallOffsetMs: number;
 
-  constructor(time: VirtualTime, wallOffsetMs: number) {
+  constructor(time: VirtualTime, gate: Gate, options: ClockOptions) {
     this.#time = time;
+    this.#gate = gate;
     this.#startUs = time.nowUs;
-    this.#wallOffsetMs = wallOffsetMs;
+    this.#wallOffsetMs = options.wallOffsetMs;
+    this.#rate = options.rate ?? 1;
   }
 
-  /** The process died: nothing that it had planned happens any more. */
-  kill(): void {
-    this.#dead = true;
+  /** Somebody sets the wall clock. */
+  jump(byMs: number): void {
+    this.#wallOffsetMs += byMs;
   }
 
   tick(): number {
@@ -64,24 +78,40 @@ export class VirtualClock implements Clock {
   }
 
   microseconds(): number {
-    return this.#time.nowUs - this.#startUs;
+    return Math.floor((this.#time.nowUs - this.#startUs) * this.#rate);
   }
 
   wallMs(): number {
-    return 1_700_000_000_000 + Math.floor(this.#time.nowUs / 1000) + this.#wallOffsetMs;
+    return wallMsAt(this.#time.nowUs) + this.#wallOffsetMs;
   }
 
   defer(run: () => void): void {
-    this.#time.after(5, () => {
-      if (!this.#dead) run();
-    });
+    this.#after(DEFER_US, run);
   }
 
   after(ticks: number, run: () => void): TimerHandle {
-    return this.#time.after(ticks * 1000, () => {
-      if (!this.#dead) run();
-    });
+    return this.#after(Math.ceil((ticks * 1000) / this.#rate), run);
   }
+
+  #after(us: number, run: () => void): TimerHandle {
+    let cancelled = false;
+    this.#time.after(us, () => {
+      if (cancelled) return;
+      this.#gate.enter(() => {
+        if (!cancelled) run();
+      });
+    });
+    return {
+      cancel: () => {
+        cancelled = true;
+      },
+    };
+  }
+}
+
+/** The true wall clock of the simulated world, from which processes' clocks differ. */
+export function wallMsAt(nowUs: number): number {
+  return 1_700_000_000_000 + Math.floor(nowUs / 1000);
 }
 
 function before(a: Event, b: Event): boolean {
