@@ -15,6 +15,7 @@ import { enginePlace, Machine } from "./engine-place.js";
 
 storeContract({ name: "EngineStore", makePlace: enginePlace });
 
+const SEEDS = Number(process.env["PLOGDB_SEEDS"] ?? 200);
 const HEADER = new Uint8Array(HEADER_BYTES).fill(1);
 
 function value(fill: number, bytes = 100): Uint8Array {
@@ -135,7 +136,7 @@ describe("an engine on a simulated disk", () => {
 describe("power that goes in the midst of it", () => {
   it("may go at any call of an opening, a write, an idle mark or a close: what was acknowledged is there", () => {
     const struck = new Set<string>();
-    for (let seed = 1; seed <= 600; seed++) {
+    for (let seed = 1; seed <= SEEDS; seed++) {
       const random = new Random(seed);
       const machine = new Machine({ seed, volumes: seed % 3 === 0 ? 2 : 1 });
       const acknowledged = new Map<string, number>();
@@ -168,6 +169,7 @@ describe("power that goes in the midst of it", () => {
           expect(machine.powerLost).toBeGreaterThan(0);
           continue;
         }
+        if (round < 2) machine.disk.armPowerCut({ in: 1 + random.below(4), when, seed: random.next32() });
         opened.close(() => undefined);
         machine.run(1000);
         if (machine.disk.powerIsOff) struck.add(`close ${when}`);
@@ -176,7 +178,7 @@ describe("power that goes in the midst of it", () => {
     expect([...struck].sort()).toEqual(
       ["close", "open", "work"].flatMap((phase) => ["after", "before", "within"].map((when) => `${phase} ${when}`)),
     );
-  });
+  }, 60_000);
 });
 
 describe("a fault of the disk", () => {
