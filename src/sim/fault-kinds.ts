@@ -39,9 +39,10 @@ export const FAULT_KINDS = [
   "lost-unflushed",
   "reordered-writes",
   "lost-flushed",
+  "lost-write",
   "bit-flip",
   "misdirected-write",
-  "stale-write",
+  "stale-read",
   "truncated",
   "disk-lost",
   "old-copy",
@@ -62,8 +63,9 @@ export const ENGINE_KINDS: ReadonlySet<FaultKind> = new Set([
   "torn-write",
   "reordered-writes",
   "lost-flushed",
+  "lost-write",
   "misdirected-write",
-  "stale-write",
+  "stale-read",
   "truncated",
 ]);
 
