@@ -7,7 +7,7 @@
 #include <ctime>
 #include <utility>
 
-#include "sim_device.h"
+#include "sim_random.h"
 #include "store_impl.h"
 
 namespace plogdb {
@@ -212,7 +212,8 @@ Status StoreImpl::Recover(OpenReport* report) {
   for (const auto& volume : volumes_) {
     kept.push_back({volume->device.get(), volume->extents.get(), volume->writer.get()});
   }
-  const Keeper::Clock clock{shared_.now_us, shared_.now_context, LocalHour, nullptr};
+  const Keeper::Clock clock{shared_.now_us, shared_.now_context,
+                            options_.local_hour == nullptr ? LocalHour : options_.local_hour, options_.now_context};
   keeper_ = std::make_unique<Keeper>(store_id, std::move(kept), &index_, reader_.get(), clock,
                                      Keeper::Idle{OnMergeIdle, this});
   keeper_->SetMerge(options_.merge);

@@ -1,7 +1,7 @@
 /**
  * What a simulated replica's disk can do, whichever engine runs on it: it outlives processes, is copied, loses its power
  * and fails when armed. Implemented by EngineDisk (the native engine on its simulated device: every fault) and by
- * MemoryDisk below MemoryStore (which has no device, so no device faults). The one idea: whoever plays faults asks the
+ * MemoryMedium below MemoryStore (which has no device, so no device faults). The one idea: whoever plays faults asks the
  * disk what it can suffer, and never which engine it belongs to.
  */
 import type { Store } from "../storage/store.js";
@@ -90,10 +90,10 @@ export interface SimulatedDisk {
 /** A store of a simulated replica. */
 export interface SimulatedStore extends Store {
   /**
-   * The process dies: nothing is called any more, and the disk can be opened again. The seed draws what of the batches
-   * under way had reached the disk where the store itself does not decide that.
+   * The process dies: nothing is called any more, and the disk can be opened again. A store without a disk of its own to
+   * ask keeps the first `unheard` batches under way, as if they had reached it.
    */
-  crash(seed: number): void;
+  crash(unheard: number): void;
   /** Merge does now all that it may do. */
   mergeAll(): void;
   /** One pass of scrub over everything (D19). */

@@ -25,7 +25,7 @@ export class RandomWorkload {
   #stopped = false;
   #busy = 0;
 
-  constructor(seed: number, replicas: number) {
+  constructor(seed: number, replicas: number, engine: "memory" | "native" = "memory") {
     this.#random = new Random(seed * 7919);
     this.#replicas = replicas;
     this.#keys = Array.from({ length: 1 + this.#random.below(4) }, (_, i) => `key${String(i)}`);
@@ -34,6 +34,8 @@ export class RandomWorkload {
       ...QUIET,
       seed,
       replicas,
+      engine,
+      volumes: seed % 3 === 0 ? 2 : 1,
       network: { leastDelayUs: 30, mostDelayUs: rough ? 3000 : 300, slowChance: rough ? 0.02 : 0.002, slowUs: 80_000 },
       leastFlushUs: 50,
       mostFlushUs: rough ? 8000 : 400,
