@@ -145,7 +145,7 @@ export class DiskStrikes {
   #slow(victim: ReplicaId): void {
     const { cluster, random, later } = this.#arena;
     cluster.slowDisk(victim, 3 + random.below(100));
-    later.call(this.#arena, 10_000 + random.below(400_000), () => {
+    later(10_000 + random.below(400_000), () => {
       cluster.slowDisk(victim, 1);
     });
   }

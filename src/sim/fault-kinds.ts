@@ -56,8 +56,9 @@ export const FAULT_KINDS = [
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** Kinds that only the real engine on its simulated disk can meet: the store in memory has no blocks. */
+/** Kinds that only the real engine on its simulated disk can meet: the store in memory has no blocks and no reserve. */
 export const ENGINE_KINDS: ReadonlySet<FaultKind> = new Set([
+  "disk-full",
   "flush-error",
   "short-write",
   "torn-write",

@@ -69,8 +69,17 @@ export class Nemesis implements Arena {
     this.#report = report;
     this.#failedStarts = new Array<number>(plan.replicas).fill(0);
     this.#pauses = new Array<number>(plan.replicas).fill(0);
-    this.#disks = new DiskStrikes(this, {
+    this.#disks = new DiskStrikes({
+      cluster,
+      plan,
+      random,
       allowLoss,
+      meanwhile: (us, run) => {
+        this.meanwhile(us, run);
+      },
+      later: (us, run) => {
+        this.later(us, run);
+      },
       start: (replica) => this.startNow(replica),
       isLost: (replica) => this.#lost.has(replica),
       alone: (run) => {

@@ -72,8 +72,12 @@ const OF_PROFILE: Readonly<Record<ProfileName, (kind: FaultKind) => boolean>> = 
 
 /** Chance that a seed of the swarm has a kind. */
 const KIND_CHANCE = 0.4;
-const SMALL_DISK_BYTES: Readonly<Record<EngineName, number>> = { native: 8 << 20, memory: 160_000 };
-const PLENTY_BYTES: Readonly<Record<EngineName, number>> = { native: 16 << 20, memory: 1 << 30 };
+/** What the engine keeps free ahead of callers leaves a few dozen large values room on it. */
+const SMALL_DISK_BYTES = 4 << 20;
+const KEYS_THAT_FILL_IT = 40;
+const PLENTY_BYTES = 16 << 20;
+/** A quarter of an extent bounds a value (D1), and an entry is a little longer than its value. */
+const MOST_VALUE_BYTES = 30_000;
 const PLAN_STREAM = 0x706c616e;
 
 function between(first: FaultKind, last: FaultKind): (kind: FaultKind) => boolean {
@@ -95,11 +99,11 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const drawnOperations = 300 + random.below(60);
   const clients = options.clients ?? drawnClients;
   const operations = options.operations ?? drawnOperations;
-  const keys = drawKeys(random, options.keys, kinds.has("hot-key"));
+  const small = kinds.has("disk-full");
+  const keys = drawKeys(random, options.keys, kinds.has("hot-key"), small);
   const large = kinds.has("large-values");
   const faultyMs = 800 + random.below(random.chance(0.2) ? 8000 : 2500);
   const thinkUs = random.chance(0.5) ? 1 + random.below(2000) : Math.floor((faultyMs * 1000 * drawnClients * 1.6) / drawnOperations);
-  const small = kinds.has("disk-full");
   return {
     seed,
     profile,
@@ -111,7 +115,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     keys,
     operations,
     thinkUs,
-    mostValueBytes: large ? 2000 + random.below(40_000) : 4 + random.below(random.chance(0.3) ? 1500 : 60),
+    mostValueBytes: large || small ? 2000 + random.below(MOST_VALUE_BYTES - 2000) : 4 + random.below(random.chance(0.3) ? 1500 : 60),
     requestMs: kinds.has("overload") ? 5 + random.below(60) : 300 + random.below(1200),
     network: {
       leastDelayUs: 20 + random.below(60),
@@ -122,7 +126,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     leastFlushUs: 30 + random.below(100),
     mostFlushUs: random.chance(0.3) ? 8000 : 400,
     cacheBytes: random.chance(0.4) ? 64 + random.below(400) : 1 << 20,
-    capacityBytes: small ? SMALL_DISK_BYTES[engine] : PLENTY_BYTES[engine],
+    capacityBytes: small ? SMALL_DISK_BYTES : PLENTY_BYTES,
     wallSkewMs: random.chance(0.5) ? 1 + random.below(100) : 0,
     rateSkew: kinds.has("skewed-rate") ? 0.02 + random.below(200) / 1000 : 0,
     strikeEveryMs: 20 + random.below(400),
@@ -158,11 +162,11 @@ function drawExpendable(random: Random, replicas: number): ReplicaId[] {
   return chosen;
 }
 
-function drawKeys(random: Random, wanted: number | undefined, hot: boolean): KeyCounts {
+function drawKeys(random: Random, wanted: number | undefined, hot: boolean, many: boolean): KeyCounts {
   const most = hot ? 1 : 2 + random.below(6);
   const counts = {
     counters: random.below(most + 1),
-    registers: 1 + random.below(most),
+    registers: 1 + random.below(most) + (many ? KEYS_THAT_FILL_IT : 0),
     mixed: random.chance(0.3) ? 1 : 0,
     rich: random.below(most + 1),
   };

@@ -42,6 +42,7 @@ const BIRTH_MS = 3000;
 /** Between two looks at whether a phase is over. */
 const STEP_MS = 20;
 const MOST_VIOLATIONS = 12;
+const STACK_LINES = 8;
 /** After the faults: clients may take this long to finish what the plan says. */
 const REST_OF_WORKLOAD_MS = 20_000;
 /** Configurations of one key after which the search for a linear order is given up. */
@@ -124,10 +125,13 @@ class Run {
 
   run(): RunResult {
     const cluster = this.#cluster;
-    cluster.startAll();
-    if (!cluster.runUntilServing(BIRTH_MS)) this.#report("liveness", "the cluster was not born");
-    if (!this.#isBroken) this.#faultyPhase();
-    if (!this.#isBroken) this.#calmPhase();
+    try {
+      this.#phases();
+    } catch (error) {
+      // An assertion of the product: it must never fail, whatever happens around it.
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#report("assertion", text.split("\n").slice(0, STACK_LINES).join("\n"));
+    }
     this.#nemesis.disks.countHits();
     return {
       seed: this.#plan.seed,
@@ -142,6 +146,13 @@ class Run {
       statuses: this.#workload.statuses,
       story: cluster.trace.story(),
     };
+  }
+
+  #phases(): void {
+    this.#cluster.startAll();
+    if (!this.#cluster.runUntilServing(BIRTH_MS)) this.#report("liveness", "the cluster was not born");
+    if (!this.#isBroken) this.#faultyPhase();
+    if (!this.#isBroken) this.#calmPhase();
   }
 
   /** Runs until `over`, a violation, or the time is up. */
