@@ -20,7 +20,9 @@ export interface CalmHost {
   readonly oracle: Oracle;
   readonly report: Report;
   isLost(replica: ReplicaId): boolean;
+  /** False also when something is violated meanwhile. */
   runUntil(over: () => boolean, withinMs: number): boolean;
+  readonly isBroken: () => boolean;
 }
 
 /** All of virtual time. */
@@ -47,7 +49,7 @@ export class Calm {
   everybodyServes(): void {
     const { cluster, report, runUntil, plan } = this.#host;
     const missing = (): ReplicaId[] => this.#running().filter((replica) => cluster.node(replica) === null);
-    if (!runUntil(() => missing().length === 0, SERVING_MS)) {
+    if (!runUntil(() => missing().length === 0, SERVING_MS) && !this.#host.isBroken()) {
       report("liveness", `${missing().map((r) => `n${String(r + 1)}`).join(", ")} does not serve, though all faults have ended`);
     }
     if (this.#running().length <= plan.replicas / 2) report("liveness", "the faults took more than a minority for good");
@@ -95,7 +97,8 @@ export class Calm {
         this.#insist(replica, key, draw, () => waiting.delete(label));
       }
     }
-    if (!runUntil(() => waiting.size === 0, ANSWER_MS) && waiting.size > 0) {
+    if (this.#host.isBroken()) return;
+    if (!runUntil(() => waiting.size === 0, ANSWER_MS) && !this.#host.isBroken()) {
       report("liveness", `no success within ${String(ANSWER_MS)} ms: ${[...waiting].slice(0, 5).join(", ")}`);
     }
   }
@@ -118,7 +121,7 @@ export class Calm {
   comesToRest(): void {
     const { cluster, report, runUntil } = this.#host;
     const busy = (): ReplicaId[] => this.#running().filter((replica) => (cluster.node(replica)?.lanes ?? 1) > 0);
-    if (!runUntil(() => busy().length === 0, REST_MS)) {
+    if (!runUntil(() => busy().length === 0, REST_MS) && !this.#host.isBroken()) {
       report("liveness", `lanes do not come to rest at ${busy().map((r) => `n${String(r + 1)}`).join(", ")}`);
     }
   }

@@ -24,6 +24,8 @@ export interface DiskArena {
   allowLoss(replica: ReplicaId): void;
   start(replica: ReplicaId): boolean;
   isLost(replica: ReplicaId): boolean;
+  /** The machine is switched off for good. */
+  takeOut(replica: ReplicaId): void;
   /** Runs while nothing else goes wrong, until it calls `done`. Not at all when that cannot be now. */
   alone(run: (done: () => void) => void): void;
 }
@@ -211,7 +213,11 @@ export class DiskStrikes {
           return;
         }
         this.#arena.later(random.below(60_000), () => {
-          this.#restart(victim, done);
+          this.#restart(victim, () => {
+            // Half a disk may be noticed at any later write: people would not leave it at that.
+            if (kind === "truncated") this.#arena.takeOut(victim);
+            done();
+          });
         });
       };
       wait();

@@ -82,6 +82,10 @@ export class Nemesis implements Arena {
       },
       start: (replica) => this.startNow(replica),
       isLost: (replica) => this.#lost.has(replica),
+      takeOut: (replica) => {
+        this.#lost.add(replica);
+        this.cluster.kill(replica);
+      },
       alone: (run) => {
         this.#beAlone(run);
       },

@@ -181,6 +181,7 @@ class Run {
         this.#report(checker, text);
       },
       runUntil: (over, withinMs) => this.#runUntil(over, withinMs),
+      isBroken: () => this.#isBroken,
     });
     calm.everybodyServes();
     if (this.#isBroken) return;
