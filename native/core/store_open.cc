@@ -7,6 +7,7 @@
 #include <ctime>
 #include <utility>
 
+#include "align.h"
 #include "sim_random.h"
 #include "store_impl.h"
 
@@ -40,6 +41,19 @@ StoreId MakeStoreId(uint64_t seed) {
 uint32_t UsableDigestOffset(const StoreOptions& options) {
   const bool usable = options.digest_offset % 8 == 0 && options.digest_offset < kHeaderBytes;
   return usable ? options.digest_offset : kNoDigestOffset;
+}
+
+// When the flush behind the newest run has failed, the device may keep its bytes readable, say that every later flush went
+// well, and lose them all the same: only what is written after the failure is durable by a later flush. So the run is
+// written once more, byte by byte as it is. The runs before it were durable when it was written.
+Status WriteAgain(BlockDevice* device, const RunMark& mark) {
+  const uint64_t offset = uint64_t{mark.block} * kBlockBytes;
+  const uint64_t bytes = uint64_t{mark.blocks} * kBlockBytes;
+  if (mark.first_id == 0 || offset + bytes > device->bytes()) return Status::Ok();
+  AlignedBuffer run;
+  run.Reserve(bytes);
+  if (!device->Read(offset, run.first(bytes)).ok()) return Status::Ok();  // damaged: recovery has said so
+  return device->Write(offset, run.first(bytes));
 }
 
 std::string NodeIdOf(const Superblock& super) { return {super.node_id.data(), super.node_id_bytes}; }
@@ -196,8 +210,9 @@ Status StoreImpl::Recover(OpenReport* report) {
   shared_.sequencer = sequencer_.get();
   // What a killed process left in a device's cache is readable but not yet durable. All volumes come first: the opening
   // run of one says of the others too what is durable.
-  for (const auto& volume : volumes_) {
-    Status status = volume->device->Flush();
+  for (size_t i = 0; i < volumes_.size(); ++i) {
+    Status status = WriteAgain(volumes_[i]->device.get(), recovered.marks[i]);
+    if (status.ok()) status = volumes_[i]->device->Flush();
     if (!status.ok()) return status;
   }
   for (uint32_t i = 0; i < volumes_.size(); ++i) {

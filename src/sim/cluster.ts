@@ -25,7 +25,7 @@ import { MemoryMedium } from "./memory-medium.js";
 import { type FrameTamper, type NetworkOptions, SimulatedNetwork } from "./network.js";
 import { type StoreTamper, type StoreWatch, TappedStore, tappedSink } from "./tapped-store.js";
 import { Trace } from "./trace.js";
-import { VirtualClock, VirtualTime } from "./virtual-time.js";
+import { VirtualClock, VirtualTime, wallMsAt } from "./virtual-time.js";
 
 export interface ClusterOptions {
   readonly seed: number;
@@ -127,6 +127,8 @@ export class SimulatedCluster {
   readonly #starts: number[];
   /** A slow disk takes this many times as long. */
   readonly #slowness: number[];
+  #mostWallOffsetMs = 0;
+  #leastWallOffsetMs = 0;
 
   constructor(options: ClusterOptions) {
     this.options = options;
@@ -203,6 +205,7 @@ export class SimulatedCluster {
     });
     const { wallSkewMs, rateSkew = 0 } = options;
     const wallOffsetMs = wallSkewMs === 0 ? 0 : this.random.below(2 * wallSkewMs) - wallSkewMs;
+    this.#noteWallOffset(wallOffsetMs);
     const rate = rateSkew === 0 ? 1 : 1 + rateSkew * (this.random.below(2001) / 1000 - 1);
     if (rate !== 1) this.hits.hit("skewed-rate");
     return {
@@ -309,7 +312,23 @@ export class SimulatedCluster {
 
   /** Somebody sets the wall clock of a process that runs. */
   jumpWall(replica: ReplicaId, byMs: number): void {
-    this.#processes[replica]?.clock.jump(byMs);
+    const clock = this.#processes[replica]?.clock;
+    if (clock !== undefined) this.#noteWallOffset(clock.jump(byMs));
+  }
+
+  /** No replica's wall clock ever showed more until now. */
+  latestWallMs(): number {
+    return wallMsAt(this.time.nowUs) + this.#mostWallOffsetMs;
+  }
+
+  /** At `atUs` no replica's wall clock showed less. */
+  earliestWallMs(atUs: number): number {
+    return wallMsAt(atUs) + this.#leastWallOffsetMs;
+  }
+
+  #noteWallOffset(offsetMs: number): void {
+    this.#mostWallOffsetMs = Math.max(this.#mostWallOffsetMs, offsetMs);
+    this.#leastWallOffsetMs = Math.min(this.#leastWallOffsetMs, offsetMs);
   }
 
   /** From now on the disk takes `times` as long. */
