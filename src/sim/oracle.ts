@@ -180,7 +180,10 @@ export class Oracle implements StoreWatch {
       votes.push(vote);
     }
     if (vote.hash !== head.entryHash) {
-      this.#report("agreement", `two entries of ${quote(facts.key)} were accepted at ${String(position)} at one ballot`);
+      this.#report(
+        "agreement",
+        `two entries of ${quote(facts.key)} were accepted at ${String(position)} at one ballot`,
+      );
     }
     vote.mask |= 1 << replica;
   }
@@ -201,7 +204,8 @@ export class Oracle implements StoreWatch {
       return;
     }
     const isChosen = facts.votes.get(index)?.some((vote) => vote.hash === hash && this.#isMajority(vote)) ?? false;
-    if (!isChosen) this.#report("majority", `${who} takes an entry for chosen that no majority holds durably, at ${what}`);
+    if (!isChosen)
+      this.#report("majority", `${who} takes an entry for chosen that no majority holds durably, at ${what}`);
     facts.chosen.set(index, hash);
     facts.highest = Math.max(facts.highest, index);
     this.#decisions++;
@@ -288,9 +292,7 @@ function standingOf(position: number, head: Head): Standing {
 
 function isAtLeast(after: Standing, before: Standing): boolean {
   if (after.chosenIndex !== before.chosenIndex) return after.chosenIndex > before.chosenIndex;
-  return (
-    compareBallots(after.promised, before.promised) >= 0 && compareBallots(after.accepted, before.accepted) >= 0
-  );
+  return compareBallots(after.promised, before.promised) >= 0 && compareBallots(after.accepted, before.accepted) >= 0;
 }
 
 function describe({ chosenIndex, promised, accepted }: Standing): string {

@@ -84,6 +84,58 @@ describe("an engine on a simulated disk", () => {
     expect(life(seed + 100) === first, "other seeds, other stories").toBe(false);
   });
 
+  it("has room on a small volume: what it keeps ahead of callers is a part of it (D12)", () => {
+    // It was a MiB whatever the volume: stores of 2 MiB said full when they were empty, and nodes on them stood still.
+    const machine = new Machine();
+    const store = machine.open();
+    expect(store.isFull()).toBe(false);
+    expect(store.stats().space.level).toBe("plenty");
+    let positions = 0;
+    while (put(machine, store, `key${String(positions)}`, 1, 9000) === "ok" && !store.isFull()) positions++;
+    expect(store.isFull()).toBe(true);
+    expect(positions * 9000).toBeGreaterThan(machine.disk.volumeBytes / 2);
+    expect(put(machine, store, "small", 1), "there is room ahead").toBe("ok");
+  });
+
+  it("counts what a loss of power took", () => {
+    const sums = { lost: 0, torn: 0, reordered: 0 };
+    for (let seed = 1; seed <= 60; seed++) {
+      const machine = new Machine({ seed });
+      let store = machine.open();
+      for (let round = 0; round < 2; round++) {
+        store.put(userKey("k"), round + 1, round + 1, HEADER, value(1, 20_000));
+        store.submit();
+        machine.run(150); // written, not flushed
+        store.crash();
+        machine.disk.armPowerCut({ in: 1 + (seed % 80), when: "after", seed });
+        const opened = machine.tryOpen();
+        if (!(opened instanceof Error)) opened.crash();
+        machine.disk.losePower(seed);
+        store = machine.open();
+      }
+      const hits = machine.disk.hits();
+      sums.lost += hits["lost-unflushed"];
+      sums.torn += hits["torn-write"];
+      sums.reordered += hits["reordered-writes"];
+    }
+    expect(Math.min(sums.lost, sums.torn, sums.reordered)).toBeGreaterThan(0);
+  });
+
+  it("gives back the memory of a disk and of its copies at once", () => {
+    const machine = new Machine();
+    const store = machine.open();
+    put(machine, store, "a", 1);
+    const copy = machine.disk.copy();
+    expect(() => machine.disk.discard()).toThrow(/dies first/);
+    store.crash();
+    machine.disk.discard();
+    machine.disk.discard();
+    for (const disk of [machine.disk, copy]) {
+      expect(new Machine(disk).tryOpen()).toMatchObject({ code: "bad-options" });
+      expect(() => disk.arm({ kind: "read-error", in: 1, seed: 1 })).toThrow(/arm takes/);
+    }
+  });
+
   it("merges: small extents are emptied and used again", () => {
     const machine = new Machine();
     const store = machine.open();
