@@ -71,6 +71,11 @@ export class RandomWorkload {
     expect(describeFailures(verdicts), "linearizable").toBe("");
   }
 
+  /** What is on the disks, and when it ended. */
+  fingerprint(): string {
+    return [this.#cluster.time.nowUs, ...this.#cluster.disks.map((disk) => disk.fingerprint())].join(" ");
+  }
+
   /** Everybody is up and connected: every key answers through every node, quickly, and lanes go to rest. */
   #calm(): void {
     const cluster = this.#cluster;
