@@ -1,6 +1,6 @@
-// Builds build/Release/plogdb.node with node-gyp and the system's compiler. It downloads nothing: the Node-API headers
-// come from the running Node's own prefix, or else from the npm package node-api-headers, laid out the way node-gyp
-// expects them. Without a compiler it says what to install, and stops.
+// Builds build/Release/plogdb.node, and plogdb_sim.node for the simulator, with node-gyp and the system's compiler. It
+// downloads nothing: the Node-API headers come from the running Node's own prefix, or else from the npm package
+// node-api-headers, laid out the way node-gyp expects them. Without a compiler it says what to install, and stops.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -86,5 +86,7 @@ for (const step of [["configure"], ["build", `--jobs=${jobs}`]]) {
   });
   if (result.status !== 0) stop(`node-gyp ${step[0]} failed; the compiler's words stand above`);
 }
-const addon = join(root, "build", "Release", "plogdb.node");
-if (!existsSync(addon)) stop(`node-gyp built no ${addon}`);
+for (const name of ["plogdb.node", "plogdb_sim.node"]) {
+  const addon = join(root, "build", "Release", name);
+  if (!existsSync(addon)) stop(`node-gyp built no ${addon}`);
+}

@@ -11,9 +11,8 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
-#include "binding/batch_codec.h"
+#include "binding/store_calls.h"
 #include "core/store.h"
 
 namespace plogdb::binding {
@@ -36,27 +35,11 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   Napi::Value Open(const Napi::CallbackInfo& info);
   // finishOpen() -> facts, or { status, message }.
   Napi::Value FinishOpen(const Napi::CallbackInfo& info);
-  // load(request, requestBytes, keys, result, slab, slabAt) -> end of the used slab, or -(bytes that the slab
-  // must have).
-  Napi::Value Load(const Napi::CallbackInfo& info);
-  // get(slab, keyBytes, slabAt) -> bytes of the newest record's value, now at slabAt; or a negative number, see
-  // batch_layout.h. One key, nothing allocated.
-  Napi::Value Get(const Napi::CallbackInfo& info);
-  // submit(request, requestBytes, token): reads, and the batch when token is not 0.
-  Napi::Value Submit(const Napi::CallbackInfo& info);
-  // drain(events, slab, slabAt) -> count; 0 when there is nothing more; -(bytes that the slab must have).
-  Napi::Value Drain(const Napi::CallbackInfo& info);
-  Napi::Value Watermark(const Napi::CallbackInfo& info);
-  Napi::Value IsFull(const Napi::CallbackInfo& info);
-  // stats(Float64Array's buffer)
-  Napi::Value Stats(const Napi::CallbackInfo& info);
-  // iterate(cursor, keys) -> ArrayBuffer with about that many keys from the cursor on, which is moved.
-  Napi::Value Iterate(const Napi::CallbackInfo& info);
-  // digests(first, count, into): eight bytes each.
-  Napi::Value Digests(const Napi::CallbackInfo& info);
-  // setMerge(options), setScrub(options): as in open.
-  Napi::Value SetMerge(const Napi::CallbackInfo& info);
-  Napi::Value SetScrub(const Napi::CallbackInfo& info);
+  // The calls on an open store.
+  template <Napi::Value (StoreCalls::*kMethod)(const Napi::CallbackInfo&)>
+  Napi::Value Forward(const Napi::CallbackInfo& info) {
+    return (calls_.*kMethod)(info);
+  }
   // close(): closes on a thread of its own; wakes with kWakeClosed.
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value FinishClose(const Napi::CallbackInfo& info);
@@ -66,7 +49,6 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
 
   // False when the phase is another one; then an error is pending.
   bool Require(Napi::Env env, Phase phase, const char* method);
-  bool TakeCompletions();
   // Any thread, until Shutdown returned.
   void Wake(uint32_t reason);
   static void OnEnvironmentEnd(void* self);
@@ -82,13 +64,7 @@ class StoreObject : public Napi::ObjectWrap<StoreObject> {
   napi_threadsafe_function wake_ = nullptr;
   bool environment_ended_ = false;
 
-  // Kept between calls for their memory.
-  Request request_;
-  std::vector<std::span<const uint8_t>> keys_;
-  std::vector<LoadedKey> loaded_;
-  LoadedKey newest_;
-  std::vector<Completion> completions_;
-  size_t next_completion_ = 0;
+  StoreCalls calls_;
 };
 
 }  // namespace plogdb::binding

@@ -30,15 +30,12 @@ inline constexpr uint32_t kNoExtent = 0xffffffff;
 inline constexpr uint16_t kNoRecord = 0xffff;
 
 inline constexpr uint64_t kMinExtentBytes = uint64_t{1} << 20;
+inline constexpr uint64_t kLeastExtents = 8;  // of a volume
 inline constexpr uint64_t kMaxExtentBytes = uint64_t{64} << 20;
-#ifdef PLOGDB_CANARIES
-// Tests also make stores with small extents: their images are small, and extents are soon used again. Set before a
-// store is opened, never while one lives.
+// Simulators and tests also make stores with small extents: cheap, and extents are soon used again. Set before a store
+// is opened, never while one is being opened. Nothing of the product sets it.
 inline uint64_t g_min_extent_bytes = kMinExtentBytes;
 inline uint64_t MinExtentBytes() { return g_min_extent_bytes; }
-#else
-constexpr uint64_t MinExtentBytes() { return kMinExtentBytes; }
-#endif
 
 // No disk says more and is believed: what comes next must not overflow, and an LSN must fit into a double (D21).
 inline constexpr uint64_t kMaxBlockId = uint64_t{1} << 62;

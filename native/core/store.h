@@ -76,7 +76,9 @@ struct StoreOptions {
   uint64_t seed = 0;  // 0 = storage id from the system's random source; else from this seed (tests)
   // Monotonic microseconds, for idle marks (D17) and measurements. Null = the system's steady clock.
   uint64_t (*now_us)(void* context) = nullptr;
-  void* now_context = nullptr;
+  // Hour of the day, for MergeOptions::hours. Null = local time.
+  uint32_t (*local_hour)(void* now_context) = nullptr;
+  void* now_context = nullptr;  // of both
   // Called when completions wait and none waited before: at most once until DrainCompletions took them. From an engine
   // thread, or from within SubmitBatch, Read or Step on the caller's. It must not call into the store.
   void (*wake)(void* context) = nullptr;

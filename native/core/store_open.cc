@@ -7,7 +7,8 @@
 #include <ctime>
 #include <utility>
 
-#include "sim_device.h"
+#include "align.h"
+#include "sim_random.h"
 #include "store_impl.h"
 
 namespace plogdb {
@@ -40,6 +41,19 @@ StoreId MakeStoreId(uint64_t seed) {
 uint32_t UsableDigestOffset(const StoreOptions& options) {
   const bool usable = options.digest_offset % 8 == 0 && options.digest_offset < kHeaderBytes;
   return usable ? options.digest_offset : kNoDigestOffset;
+}
+
+// When the flush behind the newest run has failed, the device may keep its bytes readable, say that every later flush went
+// well, and lose them all the same: only what is written after the failure is durable by a later flush. So the run is
+// written once more, byte by byte as it is. The runs before it were durable when it was written.
+Status WriteAgain(BlockDevice* device, const RunMark& mark) {
+  const uint64_t offset = uint64_t{mark.block} * kBlockBytes;
+  const uint64_t bytes = uint64_t{mark.blocks} * kBlockBytes;
+  if (mark.first_id == 0 || offset + bytes > device->bytes()) return Status::Ok();
+  AlignedBuffer run;
+  run.Reserve(bytes);
+  if (!device->Read(offset, run.first(bytes)).ok()) return Status::Ok();  // damaged: recovery has said so
+  return device->Write(offset, run.first(bytes));
 }
 
 std::string NodeIdOf(const Superblock& super) { return {super.node_id.data(), super.node_id_bytes}; }
@@ -79,7 +93,7 @@ Status StoreImpl::CheckOptions() const {
   }
   for (const VolumeOptions& volume : options_.volumes) {
     if (volume.path.empty()) return refuse("a volume without a path");
-    if (volume.bytes < kMinVolumeBytes / kMinExtentBytes * MinExtentBytes()) return refuse(volume.path + ": a volume needs at least 8 MiB");
+    if (volume.bytes < kLeastExtents * MinExtentBytes()) return refuse(volume.path + ": a volume needs at least 8 MiB");
     if (volume.bytes / kBlockBytes >= kNoExtent) return refuse(volume.path + ": a volume holds at most 16 TiB");
   }
   return Status::Ok();
@@ -196,8 +210,9 @@ Status StoreImpl::Recover(OpenReport* report) {
   shared_.sequencer = sequencer_.get();
   // What a killed process left in a device's cache is readable but not yet durable. All volumes come first: the opening
   // run of one says of the others too what is durable.
-  for (const auto& volume : volumes_) {
-    Status status = volume->device->Flush();
+  for (size_t i = 0; i < volumes_.size(); ++i) {
+    Status status = WriteAgain(volumes_[i]->device.get(), recovered.marks[i]);
+    if (status.ok()) status = volumes_[i]->device->Flush();
     if (!status.ok()) return status;
   }
   for (uint32_t i = 0; i < volumes_.size(); ++i) {
@@ -212,7 +227,8 @@ Status StoreImpl::Recover(OpenReport* report) {
   for (const auto& volume : volumes_) {
     kept.push_back({volume->device.get(), volume->extents.get(), volume->writer.get()});
   }
-  const Keeper::Clock clock{shared_.now_us, shared_.now_context, LocalHour, nullptr};
+  const Keeper::Clock clock{shared_.now_us, shared_.now_context,
+                            options_.local_hour == nullptr ? LocalHour : options_.local_hour, options_.now_context};
   keeper_ = std::make_unique<Keeper>(store_id, std::move(kept), &index_, reader_.get(), clock,
                                      Keeper::Idle{OnMergeIdle, this});
   keeper_->SetMerge(options_.merge);

@@ -265,7 +265,8 @@ function entryOf(value: Uint8Array, slot: RecordSlot, head: Head): Entry | null 
   return entry.index === slot.position && entry.leader === head.leader ? entry : null;
 }
 
-interface Head {
+/** A record's header, read. */
+export interface Head {
   readonly chosen: boolean;
   readonly learner: boolean;
   readonly hasEntry: boolean;
@@ -278,7 +279,7 @@ interface Head {
 }
 
 /** A header as it reads, or null when it cannot be one of ours. */
-function headOf(header: Uint8Array, replicas: number): Head | null {
+export function headOf(header: Uint8Array, replicas: number): Head | null {
   if (header.length !== RECORD_HEADER_BYTES || header[AT_FORMAT] !== FORMAT) return null;
   const kind = header[AT_CLASS] ?? 0;
   const flags = header[AT_FLAGS] ?? 0;

@@ -12,14 +12,20 @@ import type { ReplicaNode } from "../node/replica-node.js";
 import type { KeyService, ReplySink } from "../node/service.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
-import { MemoryDisk } from "../storage/memory-disk.js";
-import { type MemoryFaults, type MemoryStore, openMemoryStore } from "../storage/memory-store.js";
+import { type MemoryFaults, openMemoryStore } from "../storage/memory-store.js";
+import { StoreOpenError } from "../storage/open-error.js";
+import { RECORD_HASH_OFFSET } from "../codec/record.js";
+import type { StoreSink } from "../storage/store.js";
+import type { SimulatedStore } from "./disk.js";
+import { EngineDisk } from "./engine-disk.js";
+import { openEngineStore } from "./engine-store.js";
 import { FaultHits } from "./fault-kinds.js";
 import { Gate } from "./gate.js";
+import { MemoryMedium } from "./memory-medium.js";
 import { type FrameTamper, type NetworkOptions, SimulatedNetwork } from "./network.js";
 import { type StoreTamper, type StoreWatch, TappedStore, tappedSink } from "./tapped-store.js";
 import { Trace } from "./trace.js";
-import { VirtualClock, VirtualTime } from "./virtual-time.js";
+import { VirtualClock, VirtualTime, wallMsAt } from "./virtual-time.js";
 
 export interface ClusterOptions {
   readonly seed: number;
@@ -35,9 +41,14 @@ export interface ClusterOptions {
   readonly rateSkew?: number;
   /** Values beyond this budget are read from disk. */
   readonly cacheBytes: number;
-  /** Room on each disk; default: plenty. */
+  /** What the replicas' stores are: the store in memory (default), or the native engine on its simulated disk. */
+  readonly engine?: "memory" | "native";
+  /** Room on each disk; default: plenty, natively what EngineDisk takes. */
   readonly capacityBytes?: number;
-  /** Faults of a replica's disk; default: none. */
+  /** Of the native engine: volumes of a disk that share its room, and the least size of an extent; default: EngineDisk's. */
+  readonly volumes?: 1 | 2;
+  readonly extentBytes?: number;
+  /** Faults of a replica's store in memory; default: none. What a native disk suffers is armed at the disk. */
   readonly faultsOf?: (replica: ReplicaId) => MemoryFaults;
   /** The cluster id in a replica's configuration; default: the same for all. */
   readonly clusterIdOf?: (replica: ReplicaId) => string;
@@ -55,6 +66,9 @@ export interface ClusterWatch extends StoreWatch {
   onFatal(replica: ReplicaId, error: NodeError): void;
   onAlarm(replica: ReplicaId, text: string): void;
 }
+
+/** A replica's disk; which one, `engine` says. */
+export type ClusterDisk = MemoryMedium | EngineDisk;
 
 type Service = Pick<KeyService, "read" | "write">;
 
@@ -84,7 +98,7 @@ export type Death = "closed" | "silent";
 interface Process {
   readonly gate: Gate;
   readonly clock: VirtualClock;
-  readonly store: MemoryStore;
+  readonly store: SimulatedStore;
   /** The store as the node sees it. */
   readonly tapped: TappedStore;
   readonly relay: SinkRelay;
@@ -95,12 +109,13 @@ interface Process {
 /** Seeds of what must not disturb each other: the same frames are delayed whatever a disk does. */
 const NETWORK_STREAM = 0x6e657477;
 const DISK_STREAM = 0x6469736b;
+const BLOCK_BYTES = 4096;
 
 export class SimulatedCluster {
   readonly time = new VirtualTime();
   readonly random: Random;
   readonly network: SimulatedNetwork;
-  readonly disks: MemoryDisk[];
+  readonly disks: ClusterDisk[];
   readonly trace: Trace;
   readonly hits = new FaultHits();
   /** Alarms and fatal errors that nodes reported. */
@@ -108,10 +123,14 @@ export class SimulatedCluster {
   readonly fatal: NodeError[] = [];
   readonly options: ClusterOptions;
   readonly #diskRandom: Random;
+  /** Every disk that was ever in use, and the source of every copy. */
+  readonly #made: ClusterDisk[];
   readonly #processes: (Process | null)[];
   readonly #starts: number[];
   /** A slow disk takes this many times as long. */
   readonly #slowness: number[];
+  #mostWallOffsetMs = 0;
+  #leastWallOffsetMs = 0;
 
   constructor(options: ClusterOptions) {
     this.options = options;
@@ -121,21 +140,33 @@ export class SimulatedCluster {
     const hooks = { trace: this.trace, hits: this.hits, tamper: options.tamper?.frames ?? null };
     const networkRandom = new Random(options.seed ^ NETWORK_STREAM);
     this.network = new SimulatedNetwork(this.time, networkRandom, options.replicas, options.network, hooks);
-    this.disks = Array.from({ length: options.replicas }, (_, replica) => newDisk(replica, 0, options.capacityBytes));
+    this.disks = Array.from({ length: options.replicas }, (_, replica) => newDisk(options, replica, 0));
+    this.#made = [...this.disks];
     this.#processes = new Array<Process | null>(options.replicas).fill(null);
     this.#starts = new Array<number>(options.replicas).fill(0);
     this.#slowness = new Array<number>(options.replicas).fill(1);
   }
 
-  /** Throws StoreOpenError when the disk is another node's. */
+  /**
+   * Throws StoreOpenError when the disk is another node's. When the power goes while the disk is opened, the replica is
+   * not up afterwards. What a cut of the power took from the disk is drawn here.
+   */
   start(replica: ReplicaId): void {
     assert(this.#processes[replica] === null, "a replica runs once");
     this.options.tamper?.beforeStart?.(this, replica);
     this.trace.note("start", replica, this.#starts[replica] ?? 0);
     this.trace.tell(`${nameOf(replica)} starts`);
+    const disk = this.disks[replica];
+    if (disk?.powerIsOff === true) disk.losePower(this.#diskRandom.next32());
     const process = this.#openProcess(replica);
-    this.#processes[replica] = process;
     this.#starts[replica] = (this.#starts[replica] ?? 0) + 1;
+    if (process === null) {
+      this.hits.hit("crash-in-recovery");
+      this.trace.note("kill", replica, 1);
+      this.trace.tell(`${nameOf(replica)} loses its power while it opens its disk`);
+      return;
+    }
+    this.#processes[replica] = process;
     this.options.watch?.onStarted(replica);
     const nodes = this.disks.map((_, other) => ({ replica: other, nodeId: nameOf(other) }));
     const clusterId = this.options.clusterIdOf?.(replica) ?? "sim";
@@ -155,29 +186,19 @@ export class SimulatedCluster {
     });
   }
 
-  #openProcess(replica: ReplicaId): Process {
+  /** Null: the power went while the store was opened. */
+  #openProcess(replica: ReplicaId): Process | null {
     const { options, time } = this;
     const disk = this.disks[replica];
     assert(disk !== undefined, "every replica has a disk");
     const gate = new Gate();
     const relay = new SinkRelay();
     const tap = { replica, watch: options.watch ?? null, tamper: options.tamper?.store ?? null, trace: this.trace };
-    const store = openMemoryStore(
-      {
-        disk,
-        nodeId: nameOf(replica),
-        cacheBytes: options.cacheBytes,
-        faults: options.faultsOf?.(replica) ?? {},
-        schedule: (run) => {
-          time.after(this.#flushUs(replica), () => {
-            gate.enter(run);
-          });
-        },
-      },
-      tappedSink(relay, tap, () => {
-        tapped.unfinished--;
-      }),
-    );
+    const sink = tappedSink(relay, tap, () => {
+      tapped.unfinished--;
+    });
+    const store = this.#openStore(replica, disk, gate, sink);
+    if (store === null) return null;
     const tapped = new TappedStore(store, tap, (token) => {
       time.after(1, () => {
         gate.enter(() => {
@@ -187,6 +208,7 @@ export class SimulatedCluster {
     });
     const { wallSkewMs, rateSkew = 0 } = options;
     const wallOffsetMs = wallSkewMs === 0 ? 0 : this.random.below(2 * wallSkewMs) - wallSkewMs;
+    this.#noteWallOffset(wallOffsetMs);
     const rate = rateSkew === 0 ? 1 : 1 + rateSkew * (this.random.below(2001) / 1000 - 1);
     if (rate !== 1) this.hits.hit("skewed-rate");
     return {
@@ -198,6 +220,32 @@ export class SimulatedCluster {
       node: null,
       service: null,
     };
+  }
+
+  #openStore(replica: ReplicaId, disk: ClusterDisk, gate: Gate, sink: StoreSink): SimulatedStore | null {
+    const { options, time } = this;
+    const after = (delayUs: number, run: () => void): void => {
+      time.after(delayUs, () => {
+        gate.enter(run);
+      });
+    };
+    const schedule = (run: () => void): void => {
+      after(this.#flushUs(replica), run);
+    };
+    const common = { nodeId: nameOf(replica), cacheBytes: options.cacheBytes, schedule };
+    if (disk.engine === "memory") {
+      return openMemoryStore({ ...common, disk, faults: options.faultsOf?.(replica) ?? {} }, sink);
+    }
+    assert(options.faultsOf === undefined, "faults of a native disk are armed at the disk");
+    const nowUs = (): number => time.nowUs;
+    const onPowerLost = (): void => {
+      this.kill(replica, "silent");
+    };
+    const native = { disk, after, nowUs, onPowerLost, digestOffset: RECORD_HASH_OFFSET };
+    const opened = openEngineStore({ ...common, ...native }, sink);
+    if (!(opened instanceof StoreOpenError)) return opened;
+    if (!disk.powerIsOff) throw opened;
+    return null;
   }
 
   #flushUs(replica: ReplicaId): number {
@@ -246,6 +294,11 @@ export class SimulatedCluster {
     process.gate.kill();
     if (process.tapped.unfinished > 0) this.hits.hit("lost-unflushed");
     process.store.crash(this.#diskRandom.below(3));
+    const disk = this.disks[replica];
+    // A cut of the power is made good at the next start.
+    if (death === "silent" && disk?.engine === "native" && !disk.powerIsOff) {
+      disk.losePower(this.#diskRandom.next32());
+    }
     this.network.detach(replica, death);
     this.options.watch?.onKilled(replica);
   }
@@ -262,7 +315,23 @@ export class SimulatedCluster {
 
   /** Somebody sets the wall clock of a process that runs. */
   jumpWall(replica: ReplicaId, byMs: number): void {
-    this.#processes[replica]?.clock.jump(byMs);
+    const clock = this.#processes[replica]?.clock;
+    if (clock !== undefined) this.#noteWallOffset(clock.jump(byMs));
+  }
+
+  /** No replica's wall clock ever showed more until now. */
+  latestWallMs(): number {
+    return wallMsAt(this.time.nowUs) + this.#mostWallOffsetMs;
+  }
+
+  /** At `atUs` no replica's wall clock showed less. */
+  earliestWallMs(atUs: number): number {
+    return wallMsAt(atUs) + this.#leastWallOffsetMs;
+  }
+
+  #noteWallOffset(offsetMs: number): void {
+    this.#mostWallOffsetMs = Math.max(this.#mostWallOffsetMs, offsetMs);
+    this.#leastWallOffsetMs = Math.min(this.#leastWallOffsetMs, offsetMs);
   }
 
   /** From now on the disk takes `times` as long. */
@@ -273,7 +342,21 @@ export class SimulatedCluster {
   /** A new, empty disk takes the place of the one of a replica that does not run. */
   wipe(replica: ReplicaId): void {
     assert(this.#processes[replica] === null, "only a replica that does not run can lose its disk");
-    this.disks[replica] = newDisk(replica, this.#starts[replica] ?? 0, this.options.capacityBytes);
+    const disk = newDisk(this.options, replica, this.#starts[replica] ?? 0);
+    this.disks[replica] = disk;
+    this.#made.push(disk);
+  }
+
+  /**
+   * Nothing of it is needed any more: all processes die unheard, and the memory of their disks is given back at once.
+   * Whoever runs one cluster after the other calls it; hits are read before.
+   */
+  end(): void {
+    for (const process of this.#processes.splice(0)) {
+      process?.gate.kill();
+      process?.store.crash(0);
+    }
+    for (const disk of this.#made.splice(0)) disk.discard();
   }
 
   /** Ends the process in order; whether it was open, waiting or failed makes no difference. */
@@ -301,7 +384,7 @@ export class SimulatedCluster {
     return node?.isServing === true ? node : null;
   }
 
-  store(replica: ReplicaId): MemoryStore | null {
+  store(replica: ReplicaId): SimulatedStore | null {
     return this.#processes[replica]?.store ?? null;
   }
 
@@ -364,22 +447,26 @@ class OneReply implements ReplySink {
   }
 }
 
-function newDisk(replica: ReplicaId, life: number, capacityBytes?: number): MemoryDisk {
+function newDisk(options: ClusterOptions, replica: ReplicaId, life: number): ClusterDisk {
+  if (options.engine === "native") {
+    const volumes = options.volumes ?? 1;
+    const seed = options.seed * 1_000_000 + replica * 10_000 + life + 1;
+    return new EngineDisk({
+      seed,
+      volumes,
+      ...(options.capacityBytes === undefined ? {} : { volumeBytes: wholeBlocks(options.capacityBytes / volumes) }),
+      ...(options.extentBytes === undefined ? {} : { extentBytes: options.extentBytes }),
+    });
+  }
   const id = `${replica.toString(16).padStart(4, "0")}${life.toString(16).padStart(4, "0")}`;
-  return new MemoryDisk(id.padEnd(32, "0"), capacityBytes);
+  return new MemoryMedium(id.padEnd(32, "0"), options.capacityBytes);
+}
+
+function wholeBlocks(bytes: number): number {
+  return Math.floor(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 }
 
 /** What a backup of the disk holds at this moment: to be put in its place later. */
-export function copyOfDisk(disk: MemoryDisk): MemoryDisk {
-  const copy = new MemoryDisk(disk.storageId, disk.capacityBytes);
-  copy.nodeId = disk.nodeId;
-  copy.usedBytes = disk.usedBytes;
-  copy.lastLsn = disk.lastLsn;
-  for (const [key, records] of disk.keys) {
-    copy.keys.set(
-      key,
-      records.map((record) => ({ ...record })),
-    );
-  }
-  return copy;
+export function copyOfDisk<D extends ClusterDisk>(disk: D): D {
+  return disk.copy() as D; // each kind copies itself
 }

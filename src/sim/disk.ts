@@ -1,7 +1,7 @@
 /**
  * What a simulated replica's disk can do, whichever engine runs on it: it outlives processes, is copied, loses its power
  * and fails when armed. Implemented by EngineDisk (the native engine on its simulated device: every fault) and by
- * MemoryDisk below MemoryStore (which has no device, so no device faults). The one idea: whoever plays faults asks the
+ * MemoryMedium below MemoryStore (which has no device, so no device faults). The one idea: whoever plays faults asks the
  * disk what it can suffer, and never which engine it belongs to.
  */
 import type { Store } from "../storage/store.js";
@@ -45,23 +45,23 @@ export interface PowerCut {
   readonly seed: number;
 }
 
-/** How often each really happened, since the disk was made. Copies start at 0. */
-export type DiskHits = Readonly<Record<DiskFaultKind | "power-cut", number>>;
+/** What strikes and is counted: the faults, what the losses of power took, and the cuts that struck. */
+export const DISK_HITS = [
+  ...DISK_FAULTS,
+  /** Writes of which something is gone. */
+  "lost-unflushed",
+  /** Of which something is gone and something there. */
+  "torn-write",
+  /** Of which something is there, though something of an earlier one is gone. */
+  "reordered-writes",
+  "power-cut",
+] as const;
 
-export function noHits(): Record<DiskFaultKind | "power-cut", number> {
-  return {
-    "read-error": 0,
-    "write-error": 0,
-    "flush-error": 0,
-    "short-write": 0,
-    "lost-write": 0,
-    "lying-flush": 0,
-    "misdirected-write": 0,
-    "stale-read": 0,
-    "bit-flip": 0,
-    "truncated-volume": 0,
-    "power-cut": 0,
-  };
+/** How often each really happened, since the disk was made. Copies start at 0. */
+export type DiskHits = Record<(typeof DISK_HITS)[number], number>;
+
+export function diskHits(counts: readonly number[]): DiskHits {
+  return Object.fromEntries(DISK_HITS.map((kind, i) => [kind, counts[i] ?? 0])) as DiskHits; // every kind is there
 }
 
 export interface SimulatedDisk {
@@ -85,15 +85,17 @@ export interface SimulatedDisk {
   hits(): DiskHits;
   /** Of all that is on it: equal for equal runs. */
   fingerprint(): string;
+  /** Gives its memory back now, and that of its copies. Good for nothing afterwards, but its hits were counted before. */
+  discard(): void;
 }
 
 /** A store of a simulated replica. */
 export interface SimulatedStore extends Store {
   /**
-   * The process dies: nothing is called any more, and the disk can be opened again. The seed draws what of the batches
-   * under way had reached the disk where the store itself does not decide that.
+   * The process dies: nothing is called any more, and the disk can be opened again. A store without a disk of its own to
+   * ask keeps the first `unheard` batches under way, as if they had reached it.
    */
-  crash(seed: number): void;
+  crash(unheard: number): void;
   /** Merge does now all that it may do. */
   mergeAll(): void;
   /** One pass of scrub over everything (D19). */

@@ -39,9 +39,10 @@ export const FAULT_KINDS = [
   "lost-unflushed",
   "reordered-writes",
   "lost-flushed",
+  "lost-write",
   "bit-flip",
   "misdirected-write",
-  "stale-write",
+  "stale-read",
   "truncated",
   "disk-lost",
   "old-copy",
@@ -55,15 +56,17 @@ export const FAULT_KINDS = [
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** Kinds that only the real engine on its simulated disk can meet: the store in memory has no blocks. */
+/** Kinds that only the real engine on its simulated disk can meet: the store in memory has no blocks and no reserve. */
 export const ENGINE_KINDS: ReadonlySet<FaultKind> = new Set([
+  "disk-full",
   "flush-error",
   "short-write",
   "torn-write",
   "reordered-writes",
   "lost-flushed",
+  "lost-write",
   "misdirected-write",
-  "stale-write",
+  "stale-read",
   "truncated",
 ]);
 

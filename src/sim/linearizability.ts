@@ -44,14 +44,17 @@ export type KeyVerdict =
     };
 
 /** Verdicts of all keys of a history, in the order in which the keys first appear. */
-export function checkHistory(history: Iterable<HistoryOperation>): KeyVerdict[] {
+export function checkHistory(
+  history: Iterable<HistoryOperation>,
+  maxConfigurations: number = MAX_CONFIGURATIONS,
+): KeyVerdict[] {
   const keys = new Map<string, HistoryOperation[]>();
   for (const operation of history) {
     const list = keys.get(operation.key);
     if (list === undefined) keys.set(operation.key, [operation]);
     else list.push(operation);
   }
-  return [...keys.values()].map((operations) => checkKey(operations));
+  return [...keys.values()].map((operations) => checkKey(operations, NEVER_WRITTEN, maxConfigurations));
 }
 
 /** Verdict of the operations of one key, which started from `initial`. */

@@ -68,9 +68,10 @@ export class VirtualClock implements Clock {
     this.#rate = options.rate ?? 1;
   }
 
-  /** Somebody sets the wall clock. */
-  jump(byMs: number): void {
+  /** Somebody sets the wall clock. How far it is off now, in ms. */
+  jump(byMs: number): number {
     this.#wallOffsetMs += byMs;
+    return this.#wallOffsetMs;
   }
 
   tick(): number {

@@ -49,10 +49,8 @@ export interface AddonFailure {
   readonly message: string;
 }
 
-/** One native store; native/binding/store_object.h says what each method does. */
-export interface StoreHandle {
-  open(options: AddonOptions): void;
-  finishOpen(): AddonFacts | AddonFailure;
+/** The calls on an open store; native/binding/store_calls.h says what each does. */
+export interface StoreCalls {
   load(
     request: ArrayBuffer,
     requestBytes: number,
@@ -71,10 +69,20 @@ export interface StoreHandle {
   digests(first: number, count: number, into: ArrayBuffer): void;
   setMerge(options: MergeOptions): void;
   setScrub(options: ScrubOptions): void;
+}
+
+/** What an open store is built upon; native/binding/store_object.h says what each method does. */
+export interface OpenHandle extends StoreCalls {
   close(): void;
   finishClose(): void;
   ref(): void;
   unref(): void;
+}
+
+/** One native store, from before it is opened. */
+export interface StoreHandle extends OpenHandle {
+  open(options: AddonOptions): void;
+  finishOpen(): AddonFacts | AddonFailure;
 }
 
 export interface Addon {
@@ -89,21 +97,25 @@ let loaded: Addon | null = null;
 
 /** The addon, loaded once. Throws StoreOpenError `no-addon`. */
 export function loadAddon(): Addon {
-  if (loaded !== null) return loaded;
-  let addon: Addon;
+  loaded ??= requireAddon(ADDON_PATH) as Addon; // typed here, checked by the comparison of constants
+  return loaded;
+}
+
+/** Loads an addon of the engine and compares the layouts. Throws StoreOpenError `no-addon`. */
+export function requireAddon(path: string): { readonly constants: Readonly<Record<string, unknown>> } {
+  let addon: { readonly constants: Readonly<Record<string, unknown>> };
   try {
-    addon = createRequire(import.meta.url)(ADDON_PATH) as Addon; // typed here, checked by the comparison of constants
+    addon = createRequire(import.meta.url)(path) as typeof addon; // every addon of ours exports them
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    const text = `the native engine could not be loaded from ${ADDON_PATH} (${why}): run \`npm run build\``;
-    throw new StoreOpenError("no-addon", ADDON_PATH, text);
+    const text = `the native engine could not be loaded from ${path} (${why}): run \`npm run build\``;
+    throw new StoreOpenError("no-addon", path, text);
   }
   const difference = layoutDifference(addon.constants);
   if (difference !== null) {
-    const text = `the native engine at ${ADDON_PATH} was built from another version (${difference}): run \`npm run build\``;
-    throw new StoreOpenError("no-addon", ADDON_PATH, text);
+    const text = `the native engine at ${path} was built from another version (${difference}): run \`npm run build\``;
+    throw new StoreOpenError("no-addon", path, text);
   }
-  loaded = addon;
   return addon;
 }
 

@@ -3,7 +3,7 @@
  * one call returns. What it must not know: where in the index a cursor stands.
  */
 import { rawKey } from "../base/key.js";
-import type { StoreHandle } from "./addon.js";
+import type { OpenHandle } from "./addon.js";
 import { LAYOUT } from "./layout.js";
 import { type Cursor, HEADER_BYTES, type KeyVisitor } from "./store.js";
 
@@ -15,7 +15,7 @@ export class NativeCursor implements Cursor {
     return this.#words[LAYOUT.cursorDone >>> 2] === 1;
   }
 
-  advance(handle: StoreHandle, limit: number, visit: KeyVisitor): void {
+  advance(handle: OpenHandle, limit: number, visit: KeyVisitor): void {
     const scanned = Buffer.from(handle.iterate(this.#position, limit));
     let at = 0;
     while (at < scanned.length) {

@@ -8,7 +8,7 @@
  */
 import { assert } from "../base/assert.js";
 import { type Key, rawKey } from "../base/key.js";
-import type { HandleOwner, StoreHandle } from "./addon.js";
+import type { HandleOwner, OpenHandle } from "./addon.js";
 import { LAYOUT } from "./layout.js";
 import { resultAt } from "./loaded-key.js";
 import { NativeCursor } from "./native-cursor.js";
@@ -36,13 +36,29 @@ const EMPTY = new Uint8Array(0);
 /** By number of the engine's status code. */
 const STATUSES: readonly StoreStatus[] = ["ok", "disk-full", "failed", "corrupt", "too-large", "closed"];
 
-/** Stores that owe an answer: they must not be collected before they gave it. */
+/** What a store needs of the process around it. */
+export interface StoreHost {
+  /** The store owes answers from now on, or until `rests` does: neither may it be collected, nor may the process end. */
+  owes(store: NativeStore): void;
+  rests(store: NativeStore): void;
+  /** Calls `run` once, later. */
+  later(run: () => void): void;
+}
+
 const busy = new Set<NativeStore>();
+
+/** An ordinary process: the event loop. */
+const EVENT_LOOP: StoreHost = {
+  owes: (store) => busy.add(store),
+  rests: (store) => busy.delete(store),
+  later: setImmediate,
+};
 
 export class NativeStore implements Store, HandleOwner {
   readonly facts: StoreFacts;
-  readonly #handle: StoreHandle;
+  readonly #handle: OpenHandle;
   readonly #sink: StoreSink;
+  readonly #host: StoreHost;
 
   readonly #batch = new RequestWriter();
   readonly #loads = new RequestWriter();
@@ -69,10 +85,11 @@ export class NativeStore implements Store, HandleOwner {
   readonly #closing: (() => void)[] = [];
   #lastWatermark = 0;
 
-  constructor(handle: StoreHandle, facts: StoreFacts, sink: StoreSink) {
+  constructor(handle: OpenHandle, facts: StoreFacts, sink: StoreSink, host: StoreHost = EVENT_LOOP) {
     this.#handle = handle;
     this.facts = facts;
     this.#sink = sink;
+    this.#host = host;
   }
 
   load(keys: readonly Key[], results: LoadedKey[]): void {
@@ -217,7 +234,7 @@ export class NativeStore implements Store, HandleOwner {
 
   /** After close: answered from here, later, because nothing is below any more. */
   #answerClosed(token: number, tags: readonly number[]): void {
-    setImmediate(() => {
+    this.#host.later(() => {
       if (token > 0) this.#sink.onDurable(token, "closed");
       for (const tag of tags) this.#sink.onRead(tag, "closed", null);
     });
@@ -225,13 +242,13 @@ export class NativeStore implements Store, HandleOwner {
 
   #owe(count: number): void {
     if (this.#owed === 0 && count > 0) {
-      busy.add(this);
+      this.#host.owes(this);
       this.#handle.ref();
     }
     this.#owed += count;
     assert(this.#owed >= 0, "D21: an answer that nobody asked for");
     if (this.#owed === 0) {
-      busy.delete(this);
+      this.#host.rests(this);
       this.#handle.unref();
     }
   }
@@ -332,7 +349,7 @@ export class NativeStore implements Store, HandleOwner {
 
   close(done: () => void): void {
     if (this.#phase === "closed") {
-      setImmediate(done);
+      this.#host.later(done);
       return;
     }
     this.#closing.push(done);
@@ -343,13 +360,13 @@ export class NativeStore implements Store, HandleOwner {
     if (this.#tags.length > 0) this.#answerClosed(0, this.#tags.slice());
     this.#dropGathered();
     this.#phase = "closing";
-    busy.add(this);
+    this.#host.owes(this);
     this.#handle.close();
   }
 
   #finishClose(): void {
     this.#phase = "closed";
-    busy.delete(this);
+    this.#host.rests(this);
     for (const done of this.#closing.splice(0)) done();
   }
 }

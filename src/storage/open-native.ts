@@ -5,16 +5,8 @@
  */
 import { mkdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import {
-  type AddonFacts,
-  type AddonFailure,
-  type AddonOptions,
-  type HandleOwner,
-  isFailure,
-  loadAddon,
-  makeHandle,
-  type StoreHandle,
-} from "./addon.js";
+import { type AddonOptions, type HandleOwner, isFailure, loadAddon, makeHandle, type StoreHandle } from "./addon.js";
+import { DURABILITY, toError, toFacts } from "./addon-answer.js";
 import { LAYOUT } from "./layout.js";
 import { NativeStore } from "./native-store.js";
 import { type StoreOpenCode, StoreOpenError } from "./open-error.js";
@@ -57,13 +49,6 @@ export interface NativeStoreOptions {
 export type OnOpened = (error: StoreOpenError | null, store: NativeStore | null) => void;
 
 const VOLUME_FILE = "volume.plog";
-const DURABILITY: Readonly<Record<StoreFacts["durability"], number>> = {
-  flush: LAYOUT.durabilityFlush,
-  device: LAYOUT.durabilityDevice,
-  none: LAYOUT.durabilityNone,
-};
-const IO_MODES: readonly StoreFacts["volumes"][number]["ioMode"][] = ["direct", "buffered", "memory"];
-
 /** Openings under way: they must not be collected before they answered. */
 const opening = new Set<Opening>();
 
@@ -186,55 +171,4 @@ function pathError(path: string, error: unknown): StoreOpenError {
   }
   if (code === "ENOSPC") return new StoreOpenError("no-space", path, `${path}: no room to make it (${why})`);
   return new StoreOpenError("io", path, `${path}: ${why}`);
-}
-
-function toError(failure: AddonFailure, options: AddonOptions): StoreOpenError {
-  const paths = options.volumes.map((volume) => volume.path).join(", ");
-  const [code, fix] = codeAndFix(failure.status);
-  const text = `cannot open the store at ${paths}: ${failure.message}`;
-  return new StoreOpenError(code, paths, fix === "" ? text : `${text} (${fix})`);
-}
-
-/** The code for a status of the engine's open, and what to do where the engine's words do not say it. */
-function codeAndFix(status: number): readonly [StoreOpenCode, string] {
-  switch (status) {
-    case LAYOUT.statusLocked:
-      return ["locked", ""];
-    case LAYOUT.statusForeign:
-      return ["foreign", "point this node at its own data, or at an empty directory"];
-    case LAYOUT.statusCorrupt:
-      return ["corrupt-superblock", "restore the volume, or give this node an empty directory so that it starts anew"];
-    case LAYOUT.statusDiskFull:
-      return ["no-space", "free some space or configure a smaller store"];
-    case LAYOUT.statusInvalidArgument:
-      return ["bad-options", ""];
-    default:
-      return ["io", ""];
-  }
-}
-
-function toFacts(answer: AddonFacts, options: AddonOptions): StoreFacts {
-  return {
-    storageId: answer.storageId,
-    fresh: answer.fresh,
-    volumes: answer.volumes.map((volume) => ({
-      path: volume.path,
-      bytes: volume.bytes,
-      extentBytes: volume.extentBytes,
-      ioMode: IO_MODES[volume.ioMode] ?? "buffered",
-      blockBytes: volume.blockBytes,
-    })),
-    durability:
-      options.durability === LAYOUT.durabilityFlush
-        ? "flush"
-        : options.durability === LAYOUT.durabilityDevice
-          ? "device"
-          : "none",
-    recoveredWatermark: answer.recoveredWatermark,
-    recoveredKeys: answer.recoveredKeys,
-    recoveryMs: answer.recoveryUs / 1000,
-    unknownLosses: answer.unknownLosses,
-    corruptKeys: answer.corruptKeys,
-    droppedRuns: answer.droppedRuns,
-  };
 }

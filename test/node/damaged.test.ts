@@ -7,18 +7,18 @@ import { type Key, userKey } from "../../src/base/key.js";
 import { IDENTITY_KEY } from "../../src/node/identity-record.js";
 import type { PLogView } from "../../src/node/service.js";
 import type { SimulatedCluster } from "../../src/sim/cluster.js";
-import { answered, read, set, started, textOf, write } from "./harness.js";
+import { answered, memoryDisk, read, set, started, textOf, write } from "./harness.js";
 
 const KEY = userKey("k");
 
 function breakRecords(cluster: SimulatedCluster, replica: number, key: Key): void {
-  const records = cluster.disks[replica]?.keys.get(key) ?? [];
+  const records = memoryDisk(cluster, replica).keys.get(key) ?? [];
   expect(records.length, "there is something to break").toBeGreaterThan(0);
   for (const record of records) record.corrupt = true;
 }
 
 function isBroken(cluster: SimulatedCluster, replica: number, key: Key): boolean {
-  return (cluster.disks[replica]?.keys.get(key) ?? []).some((record) => record.corrupt);
+  return (memoryDisk(cluster, replica).keys.get(key) ?? []).some((record) => record.corrupt);
 }
 
 function votes(cluster: SimulatedCluster, replica: number): boolean {

@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import type { Key } from "../../src/base/key.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
 import { type ClusterOptions, QUIET, SimulatedCluster } from "../../src/sim/cluster.js";
+import type { MemoryMedium } from "../../src/sim/memory-medium.js";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -19,6 +20,13 @@ export function started(seed: number, options: Partial<ClusterOptions> = {}): Si
   cluster.startAll();
   expect(cluster.runUntilServing(2000), "all serve").toBe(true);
   return cluster;
+}
+
+/** The disk of a replica whose store is in memory. */
+export function memoryDisk(cluster: SimulatedCluster, replica: number): MemoryMedium {
+  const disk = cluster.disks[replica];
+  if (disk?.engine !== "memory") throw new Error("no disk in memory");
+  return disk;
 }
 
 /** Runs until `ask` was answered. */

@@ -6,9 +6,9 @@ import { describe, expect, it } from "vitest";
 import { nodeKey, userKey } from "../../src/base/key.js";
 import type { NodeError } from "../../src/node/node-error.js";
 import type { PLogView } from "../../src/node/service.js";
-import { MemoryDisk } from "../../src/storage/memory-disk.js";
+import { MemoryMedium } from "../../src/sim/memory-medium.js";
 import { copyOfDisk, QUIET, SimulatedCluster } from "../../src/sim/cluster.js";
-import { answered, read, set, started, textOf, write } from "./harness.js";
+import { answered, memoryDisk, read, set, started, textOf, write } from "./harness.js";
 
 const KEY = userKey("k");
 
@@ -193,7 +193,7 @@ describe("a disk that forgot", () => {
     const cluster = started(24);
     write(cluster, 0, KEY, set("v"));
     cluster.kill(0);
-    cluster.disks[0]?.keys.delete(nodeKey("identity"));
+    memoryDisk(cluster, 0).keys.delete(nodeKey("identity"));
     cluster.start(0);
     cluster.run(100);
     expect(codesOf(cluster)).toEqual(["damaged"]);
@@ -202,7 +202,7 @@ describe("a disk that forgot", () => {
   it("is refused with a broken identity", () => {
     const cluster = started(25);
     cluster.kill(0);
-    const [record] = cluster.disks[0]?.keys.get(nodeKey("identity")) ?? [];
+    const [record] = memoryDisk(cluster, 0).keys.get(nodeKey("identity")) ?? [];
     if (record === undefined) throw new Error("no identity on disk");
     record.corrupt = true;
     cluster.start(0);
@@ -213,9 +213,7 @@ describe("a disk that forgot", () => {
   it("is refused when runs are broken whose keys cannot be told", () => {
     const cluster = started(26);
     cluster.kill(0);
-    const [disk] = cluster.disks;
-    if (disk === undefined) throw new Error("no disk");
-    disk.unknownLosses = 1;
+    memoryDisk(cluster, 0).unknownLosses = 1;
     cluster.start(0);
     cluster.run(100);
     expect(codesOf(cluster)).toEqual(["damaged"]);
@@ -226,7 +224,7 @@ describe("a node of another cluster", () => {
   it("is refused under the same names, and takes nobody down with it", () => {
     const other = new SimulatedCluster({ ...QUIET, seed: 33 });
     for (let replica = 0; replica < 3; replica++)
-      other.disks[replica] = new MemoryDisk(String(replica).padStart(32, "f"));
+      other.disks[replica] = new MemoryMedium(String(replica).padStart(32, "f"));
     other.startAll();
     expect(other.runUntilServing(2000)).toBe(true);
     for (let replica = 0; replica < 3; replica++) other.kill(replica);
@@ -274,7 +272,7 @@ describe("a key that is damaged on one disk", () => {
     write(cluster, 0, KEY, set("v"));
     cluster.run(100); // its own record is durable too, whoever made the majority
     cluster.kill(0);
-    for (const record of cluster.disks[0]?.keys.get(KEY) ?? []) record.corrupt = true;
+    for (const record of memoryDisk(cluster, 0).keys.get(KEY) ?? []) record.corrupt = true;
     cluster.start(0);
     expect(cluster.runUntilServing(2000)).toBe(true);
     for (let i = 0; i < 5; i++) {

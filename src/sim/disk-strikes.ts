@@ -1,0 +1,305 @@
+/**
+ * What the nemesis does to disks. Errors that the store reports strike anybody: a node that fails starts again on the same
+ * disk. What silently takes back or breaks what a disk held strikes expendable replicas only, and, where the product has
+ * nothing but its peers' memory to find out (P29), while nothing else goes wrong.
+ */
+import type { Random } from "../base/random.js";
+import type { NodeError } from "../node/node-error.js";
+import type { ReplicaId } from "../paxos/ballot.js";
+import type { MemoryFaults } from "../storage/memory-store.js";
+import type { StoreOpenError } from "../storage/open-error.js";
+import type { ClusterDisk, SimulatedCluster } from "./cluster.js";
+import type { DiskFaultKind } from "./disk.js";
+import type { FaultKind } from "./fault-kinds.js";
+import type { Plan } from "./plan.js";
+
+/** What strikes on disks need of the nemesis. */
+export interface DiskArena {
+  readonly cluster: SimulatedCluster;
+  readonly plan: Plan;
+  readonly random: Random;
+  meanwhile(us: number, run: () => void): void;
+  later(us: number, run: () => void): void;
+  /** Keys of this replica may come up broken or older from now on. */
+  allowLoss(replica: ReplicaId): void;
+  start(replica: ReplicaId): boolean;
+  isLost(replica: ReplicaId): boolean;
+  /** The machine is switched off for good. */
+  takeOut(replica: ReplicaId): void;
+  /** Runs while nothing else goes wrong, until it calls `done`. Not at all when that cannot be now. */
+  alone(run: (done: () => void) => void): void;
+}
+
+/** Faults that the disk itself plays, and what they are called there. */
+const ARMED: Partial<Record<FaultKind, DiskFaultKind>> = {
+  "read-error": "read-error",
+  "write-error": "write-error",
+  "flush-error": "flush-error",
+  "short-write": "short-write",
+  "lost-flushed": "lying-flush",
+  "lost-write": "lost-write",
+  "bit-flip": "bit-flip",
+  "misdirected-write": "misdirected-write",
+  "stale-read": "stale-read",
+  truncated: "truncated-volume",
+};
+/** How long a fault lies in wait before the process is killed all the same. */
+const WAIT_US = 200_000;
+const POLL_US = 5000;
+/** A node on a disk that forgot has found out, or never will. */
+const VERDICT_US = 1_200_000;
+
+export class DiskStrikes {
+  readonly #arena: DiskArena;
+  /** Stores in memory: what happens to the next batch, and to the next read. */
+  readonly #failNextBatch = new Set<ReplicaId>();
+  readonly #breakNextRead = new Set<ReplicaId>();
+  /** Replicas on whose disks errors were played, and those that may have lost something. */
+  readonly #errors = new Set<ReplicaId>();
+  readonly #losses = new Set<ReplicaId>();
+  readonly #copies = new Map<ReplicaId, ClusterDisk>();
+  /** Disks that are gone: they have hits to be counted. */
+  readonly #retired: ClusterDisk[] = [];
+
+  constructor(arena: DiskArena) {
+    this.#arena = arena;
+  }
+
+  /** Faults of a replica's store in memory. */
+  faultsOf(replica: ReplicaId): MemoryFaults {
+    const { hits } = this.#arena.cluster;
+    return {
+      batch: () => {
+        if (!this.#failNextBatch.delete(replica)) return "ok";
+        hits.hit("write-error");
+        return "failed";
+      },
+      read: () => {
+        if (!this.#breakNextRead.delete(replica)) return "ok";
+        hits.hit("read-error");
+        return "corrupt";
+      },
+    };
+  }
+
+  /** No fault lies in wait any more. */
+  end(): void {
+    this.#failNextBatch.clear();
+    this.#breakNextRead.clear();
+    for (const disk of this.#arena.cluster.disks) if (disk.engine === "native") disk.disarm();
+  }
+
+  mayBeBroken(replica: ReplicaId): boolean {
+    return this.#losses.has(replica) || this.#errors.has(replica);
+  }
+
+  /** A node that cannot go on because of what was played on its disk. */
+  isExpected(replica: ReplicaId, error: NodeError): boolean {
+    if (error.code === "io") return this.mayBeBroken(replica);
+    return (error.code === "forgot" || error.code === "damaged") && this.#losses.has(replica);
+  }
+
+  isOpenExpected(replica: ReplicaId, error: StoreOpenError): boolean {
+    return error.code !== "locked" && this.mayBeBroken(replica);
+  }
+
+  /** True when the kind is one of the disks'. */
+  strike(kind: FaultKind): boolean {
+    const { plan, random } = this.#arena;
+    const anybody = random.below(plan.replicas);
+    const expendable = plan.expendable[random.below(Math.max(1, plan.expendable.length))];
+    switch (kind) {
+      case "slow-disk":
+        this.#slow(anybody);
+        return true;
+      case "write-error":
+      case "flush-error":
+      case "short-write":
+        this.#fail(kind, anybody);
+        return true;
+      case "torn-write":
+      case "reordered-writes":
+      case "lost-unflushed":
+        this.#cutPower(anybody);
+        return true;
+      case "read-error":
+      case "bit-flip":
+        if (expendable !== undefined) this.#break(kind, expendable);
+        return true;
+      case "lost-flushed":
+      case "lost-write":
+      case "misdirected-write":
+      case "stale-read":
+      case "truncated":
+        if (expendable !== undefined) this.#forget(kind, expendable);
+        return true;
+      case "disk-lost":
+        if (expendable !== undefined) this.#loseDisk(expendable);
+        return true;
+      case "old-copy":
+        if (expendable !== undefined) this.#restoreCopy(expendable);
+        return true;
+      default:
+        return kind === "disk-full";
+    }
+  }
+
+  #slow(victim: ReplicaId): void {
+    const { cluster, random, later } = this.#arena;
+    cluster.slowDisk(victim, 3 + random.below(100));
+    later(10_000 + random.below(400_000), () => {
+      cluster.slowDisk(victim, 1);
+    });
+  }
+
+  #arm(kind: FaultKind, victim: ReplicaId): boolean {
+    const disk = this.#arena.cluster.disks[victim];
+    const fault = ARMED[kind];
+    if (disk?.engine !== "native" || fault === undefined) return false;
+    return disk.arm({ kind: fault, in: 1 + this.#arena.random.below(4), seed: this.#arena.random.next32() });
+  }
+
+  #fail(kind: FaultKind, victim: ReplicaId): void {
+    if (!this.#arena.cluster.isUp(victim)) return;
+    this.#errors.add(victim);
+    if (!this.#arm(kind, victim) && kind === "write-error") this.#failNextBatch.add(victim);
+  }
+
+  #cutPower(victim: ReplicaId): void {
+    const { cluster, random } = this.#arena;
+    const disk = cluster.disks[victim];
+    if (disk?.engine !== "native" || !cluster.isUp(victim)) return;
+    const when = (["before", "within", "after"] as const)[random.below(3)] ?? "within";
+    disk.armPowerCut({ in: 1 + random.below(30), when, seed: random.next32() });
+  }
+
+  /** Bits rot on the medium, or a read fails: single keys are learner-only afterwards (P30). */
+  #break(kind: FaultKind, victim: ReplicaId): void {
+    const { cluster, random } = this.#arena;
+    if (!cluster.isUp(victim)) return;
+    this.#mayLose(victim);
+    if (this.#arm(kind, victim)) return;
+    const disk = cluster.disks[victim];
+    if (disk?.engine !== "memory") return;
+    if (kind === "read-error") {
+      this.#breakNextRead.add(victim);
+      return;
+    }
+    const keys = [...disk.keys];
+    const [key, records] = keys[random.below(Math.max(1, keys.length))] ?? [];
+    const position = records?.[records.length - 1]?.position;
+    if (key !== undefined && position !== undefined && disk.corrupt(key, position)) cluster.hits.hit("bit-flip");
+    cluster.store(victim)?.scrubAll();
+  }
+
+  #mayLose(victim: ReplicaId): void {
+    this.#losses.add(victim);
+    this.#arena.allowLoss(victim);
+  }
+
+  /** The disk takes back, or breaks, what it had said to hold; then the process dies and another one finds out. */
+  #forget(kind: FaultKind, victim: ReplicaId): void {
+    const { cluster, random } = this.#arena;
+    if (cluster.disks[victim]?.engine !== "native" || this.#arena.isLost(victim)) return;
+    this.#arena.alone((done) => {
+      this.#mayLose(victim);
+      const before = this.#hitsOf(kind, victim);
+      this.#arm(kind, victim);
+      const untilUs = cluster.time.nowUs + WAIT_US;
+      const wait = (): void => {
+        const struck = this.#hitsOf(kind, victim) > before;
+        if (!struck && cluster.time.nowUs < untilUs) {
+          this.#arena.later(POLL_US, wait);
+          return;
+        }
+        this.#arena.later(random.below(60_000), () => {
+          this.#restart(victim, () => {
+            // Half a disk may be noticed at any later write: people would not leave it at that.
+            if (kind === "truncated") this.#arena.takeOut(victim);
+            done();
+          });
+        });
+      };
+      wait();
+    });
+  }
+
+  /** Kills the process, with its machine when a flush has lied, and waits for what the next one finds. */
+  #restart(victim: ReplicaId, done: () => void): void {
+    const { cluster } = this.#arena;
+    const disk = cluster.disks[victim];
+    cluster.kill(victim, "silent");
+    if (disk?.engine === "native") disk.disarm();
+    this.#arena.start(victim);
+    this.#awaitVerdict(victim, done);
+  }
+
+  #awaitVerdict(victim: ReplicaId, done: () => void): void {
+    const { cluster } = this.#arena;
+    const untilUs = cluster.time.nowUs + VERDICT_US;
+    const look = (): void => {
+      if (this.#arena.isLost(victim) || cluster.time.nowUs >= untilUs) done();
+      else this.#arena.later(POLL_US, look);
+    };
+    look();
+  }
+
+  #loseDisk(victim: ReplicaId): void {
+    const { cluster } = this.#arena;
+    if (this.#arena.isLost(victim)) return;
+    this.#mayLose(victim);
+    cluster.kill(victim);
+    this.#retire(victim);
+    cluster.wipe(victim);
+    cluster.hits.hit("disk-lost");
+    this.#arena.start(victim);
+  }
+
+  /** The first strike makes the backup, the second one puts it in the place of the disk. */
+  #restoreCopy(victim: ReplicaId): void {
+    const { cluster } = this.#arena;
+    const copy = this.#copies.get(victim);
+    const disk = cluster.disks[victim];
+    if (this.#arena.isLost(victim) || disk === undefined || !cluster.isUp(victim)) return;
+    if (copy === undefined) {
+      this.#copies.set(victim, disk.copy());
+      return;
+    }
+    this.#arena.alone((done) => {
+      // Everybody is up and connected for a while before: then every peer has heard of more than the copy holds (P29).
+      this.#arena.later(WAIT_US, () => {
+        this.#mayLose(victim);
+        cluster.kill(victim);
+        this.#retire(victim);
+        cluster.disks[victim] = copy;
+        this.#copies.delete(victim);
+        cluster.hits.hit("old-copy");
+        this.#arena.start(victim);
+        this.#awaitVerdict(victim, done);
+      });
+    });
+  }
+
+  #retire(victim: ReplicaId): void {
+    const disk = this.#arena.cluster.disks[victim];
+    if (disk !== undefined) this.#retired.push(disk);
+  }
+
+  // ---- counting what the disk itself plays
+
+  #hitsOf(kind: FaultKind, victim: ReplicaId): number {
+    const disk = this.#arena.cluster.disks[victim];
+    const fault = ARMED[kind];
+    return disk?.engine === "native" && fault !== undefined ? disk.hits()[fault] : 0;
+  }
+
+  /** Adds to the cluster's hits what its disks have suffered, once, at the end of a run. */
+  countHits(): void {
+    const { cluster } = this.#arena;
+    for (const disk of new Set([...this.#retired, ...cluster.disks])) {
+      if (disk.engine !== "native") continue;
+      const hits = disk.hits();
+      for (const [kind, fault] of Object.entries(ARMED)) cluster.hits.hit(kind as FaultKind, hits[fault]);
+    }
+  }
+}
