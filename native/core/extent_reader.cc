@@ -21,60 +21,52 @@ LifeTable::LifeTable(const std::vector<RecoveryVolume>& volumes) {
   for (const RecoveryVolume& volume : volumes) lives_.emplace_back(volume.geometry.extents());
 }
 
-namespace {
-
-class LifeOrder : public PlaceOrder {
- public:
-  LifeOrder(const LifeTable& lives, uint32_t volume, const Geometry& geometry)
-      : lives_(lives), volume_(volume), geometry_(geometry) {}
-
-  bool Later(RecordPlace a, RecordPlace b) const override {
-    return lives_.Get(volume_, geometry_.extent_of(a.block)) > lives_.Get(volume_, geometry_.extent_of(b.block));
-  }
-
- private:
-  const LifeTable& lives_;
-  const uint32_t volume_;
-  const Geometry& geometry_;
-};
-
-}  // namespace
-
 RecordSink::RecordSink(KeyIndex* index, const std::vector<RecoveryVolume>* volumes, const LifeTable* lives)
-    : index_(index), volumes_(volumes), lives_(lives), live_(volumes->size()) {
-  for (size_t i = 0; i < live_.size(); ++i) live_[i].resize((*volumes)[i].geometry.extents());
+    : index_(index), volumes_(volumes), live_(volumes->size()), loader_(index, this) {
+  for (uint32_t i = 0; i < live_.size(); ++i) {
+    const Geometry& geometry = (*volumes)[i].geometry;
+    live_[i].resize(geometry.extents());
+    orders_.emplace_back(lives, i, &geometry);
+  }
+}
+
+LiveCount& RecordSink::CountOf(uint32_t volume, RecordPlace place) {
+  if (volume == last_volume_ && place.block - last_first_block_ < last_blocks_) return *last_live_;
+  const Geometry& geometry = (*volumes_)[volume].geometry;
+  const uint32_t extent = geometry.extent_of(place.block);
+  last_live_ = &live_[volume][extent];
+  last_volume_ = volume;
+  last_blocks_ = geometry.extent_blocks();
+  last_first_block_ = extent * last_blocks_;
+  return *last_live_;
 }
 
 void RecordSink::Apply(const Record& record) {
   max_lsn_ = std::max(max_lsn_, record.lsn);
   const uint64_t hash = KeyHash(AsBytes(record.key));
-  const uint32_t volume = VolumeOfKey(hash, volumes_->size());
-  const Geometry& geometry = (*volumes_)[volume].geometry;
-  const auto count = [&](RecordPlace place, uint64_t bytes, int64_t sign) {
-    LiveCount& live = live_[volume][geometry.extent_of(place.block)];
-    live.records += sign;
-    live.bytes += sign * static_cast<int64_t>(bytes);
-  };
-  DeadRecords dead;
-  count(record.place, RecordBytes(record), 1);
-  const LifeOrder order(*lives_, volume, geometry);
-  index_->Apply(record, hash, false, &dead, &order);
-  for (uint32_t i = 0; i < dead.count; ++i) count(dead.record[i].place, dead.record[i].bytes, -1);
+  LiveCount& live = CountOf(VolumeOfKey(hash, volumes_->size()), record.place);
+  ++live.records;
+  live.bytes += static_cast<int64_t>(RecordBytes(record));
+  loader_.Add(record, hash);
 }
 
-void RecordSink::ForgetMarker(std::string_view key, uint64_t lsn) {
-  const uint64_t hash = KeyHash(AsBytes(key));
+void RecordSink::OnDead(uint64_t hash, const DeadRecords& dead) {
   const uint32_t volume = VolumeOfKey(hash, volumes_->size());
-  DeadRecords dead;
-  if (!index_->EraseMarker(AsBytes(key), hash, lsn, &dead)) return;
   for (uint32_t i = 0; i < dead.count; ++i) {
-    LiveCount& live = live_[volume][(*volumes_)[volume].geometry.extent_of(dead.record[i].place.block)];
+    LiveCount& live = CountOf(volume, dead.record[i].place);
     --live.records;
     live.bytes -= static_cast<int64_t>(dead.record[i].bytes);
   }
 }
 
+void RecordSink::ForgetMarker(std::string_view key, uint64_t lsn) {
+  const uint64_t hash = KeyHash(AsBytes(key));
+  DeadRecords dead;
+  if (index_->EraseMarker(AsBytes(key), hash, lsn, &dead)) OnDead(hash, dead);
+}
+
 void RecordSink::Add(const RecordSink& other) {
+  PLOGDB_ASSERT(other.loader_.empty(), "D17");
   max_lsn_ = std::max(max_lsn_, other.max_lsn_);
   for (size_t volume = 0; volume < live_.size(); ++volume) {
     for (size_t extent = 0; extent < live_[volume].size(); ++extent) {

@@ -56,6 +56,14 @@ struct Verdict {
   bool decided() const { return above && slot.decided && !corrupt; }
 };
 
+// What the bulk load asks and tells of a key of which more than one record is found. Under a shard's lock.
+class LoadObserver {
+ public:
+  virtual ~LoadObserver() = default;
+  virtual const PlaceOrder* OrderOf(uint64_t hash) const = 0;
+  virtual void OnDead(uint64_t hash, const DeadRecords& dead) = 0;
+};
+
 // Any thread.
 class KeyIndex {
  public:
@@ -71,6 +79,11 @@ class KeyIndex {
   // Returns true when the record lives. With `push` its value is cached, whoever must go for it; else if there is room.
   // `order`: see KeyEntry::Apply.
   bool Apply(const Record& record, uint64_t hash, bool push, DeadRecords* dead, const PlaceOrder* order = nullptr);
+
+  // The bulk (KeyLoader), like Apply of each record without a value. The record as an item: at most LoadItemBound bytes;
+  // 0: it must be applied as it is. Then items of one shard, one behind the other; returns how many.
+  size_t PackItem(const Record& record, uint64_t hash, uint8_t* to) const;
+  uint64_t LoadItems(size_t shard, std::span<const uint8_t> items, LoadObserver* observer);
 
   // A mark (D5): the header in memory, and, for good, that what lies below is not needed.
   void SetHeader(std::span<const uint8_t> key, uint64_t hash, uint64_t position,
@@ -134,6 +147,7 @@ class KeyIndex {
 
   LockedShard& ShardOf(uint64_t hash) const { return *shards_[ShardOfHash(hash)]; }
   void MakeRoom(uint64_t hash, const ValueRef& value);
+  static void LoadAnother(KeyShard* shard, uint64_t hash, const uint8_t* packed, LoadObserver* observer);
 
   // Visits entries from the cursor on, until `visit` has returned true `limit` times. Returns where to go on.
   template <typename Visit>

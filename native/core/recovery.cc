@@ -17,6 +17,8 @@ constexpr uint64_t kLsnJump = uint64_t{1} << 24;  // beyond what unfinished runs
 // Beyond what lies where nothing could be read, of ids and LSNs: should it come back, it is older than what is written now.
 constexpr uint64_t kUnreadableJump = uint64_t{1} << 36;
 
+constexpr uint64_t kMostReservedKeys = uint64_t{1} << 22;  // 40 MiB of tables
+
 // Calls work(thread, index) for every index, by as many threads.
 template <typename Work>
 void InParallel(uint32_t threads, size_t count, const Work& work) {
@@ -88,8 +90,17 @@ std::vector<size_t> Recovery::NewestFirst(std::vector<ExtentTask>* tasks, size_t
   return order;
 }
 
+// The tables at once as large as they become, if every record that the summaries name is of a key of its own; bounded,
+// because it may be that few are.
+void Recovery::ReserveKeys(const std::vector<ExtentTask>& tasks) {
+  uint64_t records = 0;
+  for (const ExtentTask& task : tasks) records += task.ends.summary ? task.ends.summary->trailer.entries : 0;
+  index_->Reserve(std::min(records, kMostReservedKeys));
+}
+
 void Recovery::ReadAll() {
   std::vector<ExtentTask> tasks = ListExtents();
+  ReserveKeys(tasks);
   const std::vector<size_t> order = NewestFirst(&tasks, facts_.size());
   std::vector<ExtentFinding> found(tasks.size());
   std::vector<std::unique_ptr<RecordSink>> sinks;
@@ -102,6 +113,7 @@ void Recovery::ReadAll() {
     const ExtentTask& task = tasks[order[i]];
     found[order[i]] = readers[thread]->Read(task.volume, task.extent, task.ends, task.whole);
   });
+  InParallel(threads_, sinks.size(), [&](uint32_t, size_t i) { sinks[i]->Flush(); });
   for (const auto& sink : sinks) sink_.Add(*sink);
   for (size_t i = 0; i < tasks.size(); ++i) Take(tasks[i].volume, tasks[i].extent, std::move(found[i]));
 }
@@ -193,6 +205,7 @@ void Recovery::ReadOn() {
       }
     }
   }
+  sink_.Flush();
 }
 
 // A run of a later life than any that can be read: all of that life is gone, and what is left is of an earlier one.
@@ -248,6 +261,7 @@ void Recovery::ApplyTold() {
       }
     }
   }
+  sink_.Flush();
 }
 
 // The extent to be written next: as announced, so that a write torn over it is never taken for damage. `must`: without
