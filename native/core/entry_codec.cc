@@ -158,6 +158,25 @@ size_t PackAlone(const Record& record, bool payload_crc, uint8_t* to) {
   return static_cast<size_t>(at - to);
 }
 
+NewestPeek PeekNewest(const uint8_t* item) {
+  const uint8_t flags = item[0];
+  const uint8_t* at = item + kEntryKeyOffset + KeyOfItem(item).size();
+  NewestPeek peek;
+  peek.corrupt = (flags & kMarkerCorrupt) != 0;
+  if ((flags & kErasedBelow) != 0) at += 8;
+  if ((flags & kMarker) != 0) at += 7;
+  for (unsigned left = flags & kSlots; left > 0; --left) {
+    const uint64_t head = Get(4, &at);
+    peek.present = true;
+    peek.corrupt |= (head & kCorrupt) != 0;
+    at += kPositionWidths[head & 7] + ((head & kWideLsn) != 0 ? 8 : 6) + 6 + (head >> kValueWidthShift & 3) + 1;
+    if ((head & kPayloadCrc) != 0) at += 4;
+    peek.cached = (head & kCached) != 0 ? std::bit_cast<ValueBlock*>(Get(8, &at)) : nullptr;
+    at += head >> 16 & 0xff;
+  }
+  return peek;
+}
+
 size_t UnpackEntry(const uint8_t* item, KeyEntry* out) {
   out->key = KeyOfItem(item);
   const uint8_t flags = item[0];

@@ -171,6 +171,33 @@ void KeyIndex::Load(std::span<const uint8_t> key, uint64_t hash, LoadedKey* out)
   if (out->slots > 0 && out->slot[out->slots - 1].value.present()) ++locked.shard.sums().hits;
 }
 
+// A short value is copied under the lock: that costs less than to count a reference up and down.
+NewestValue KeyIndex::CopyNewest(std::span<const uint8_t> key, uint64_t hash, std::span<uint8_t> room) {
+  constexpr size_t kShortBytes = 2048;
+  LockedShard& locked = ShardOf(hash);
+  ValueRef large;
+  {
+    const std::lock_guard<std::mutex> lock(locked.mutex);
+    const uint8_t* item = locked.shard.Item(AsText(key), hash);
+    if (item == nullptr) return {NewestState::kAbsent, 0};
+    const NewestPeek newest = PeekNewest(item);
+    if (newest.corrupt) return {NewestState::kCorrupt, 0};
+    if (!newest.present) return {NewestState::kAbsent, 0};
+    ValueBlock* value = newest.cached;
+    if (value == nullptr) return {NewestState::kOnDisk, 0};
+    if (value->size > room.size()) return {NewestState::kNoRoom, value->size};
+    if (!value->visited) value->visited = true;
+    ++locked.shard.sums().hits;
+    if (value->size <= kShortBytes) {
+      std::memcpy(room.data(), value->data(), value->size);
+      return {NewestState::kHere, value->size};
+    }
+    large = ValueRef::Of(value);
+  }
+  std::memcpy(room.data(), large.bytes().data(), large.size());
+  return {NewestState::kHere, static_cast<uint32_t>(large.size())};
+}
+
 ReadPlan KeyIndex::PlanRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents) {
   LockedShard& locked = ShardOf(hash);
   const std::lock_guard<std::mutex> lock(locked.mutex);

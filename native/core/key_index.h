@@ -92,6 +92,9 @@ class KeyIndex {
   KeyState StateOf(std::span<const uint8_t> key, uint64_t hash) const;
   void Load(std::span<const uint8_t> key, uint64_t hash, LoadedKey* out);
 
+  // As Store::CopyNewest.
+  NewestValue CopyNewest(std::span<const uint8_t> key, uint64_t hash, std::span<uint8_t> room);
+
   // Pins the record's extent in `extents` when it must be read from disk.
   ReadPlan PlanRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents);
   // A value that was read, for the cache.

@@ -42,6 +42,15 @@ Contribution ContributionOf(const Record& record, uint64_t hash, uint32_t digest
 KeyShard::KeyShard(CacheBudget* budget, uint32_t digest_offset)
     : digest_offset_(digest_offset), budget_(budget), cache_(budget) {}
 
+const uint8_t* KeyShard::Item(std::string_view key, uint64_t hash) const {
+  const uint32_t tag = TagOfHash(hash);
+  for (size_t at = table_.Find(tag); table_.Has(at, tag); ++at) {
+    const uint8_t* item = arena_.At(table_.Ref(at));
+    if (KeyOfItem(item) == key) return item;
+  }
+  return nullptr;
+}
+
 bool KeyShard::Get(std::string_view key, uint64_t hash, Edit* out) const {
   const uint32_t tag = TagOfHash(hash);
   for (size_t at = table_.Find(tag); table_.Has(at, tag); ++at) {

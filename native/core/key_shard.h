@@ -96,6 +96,9 @@ class KeyShard {
   // Takes the entry as it is packed. False: something with this tag is there, perhaps of this very key.
   bool InsertAlone(const LoadItem& item, const uint8_t* packed);
 
+  // The key's packed entry, or null.
+  const uint8_t* Item(std::string_view key, uint64_t hash) const;
+
   // Unpacks the key's entry. False: there is none; *out is an empty one with key and hash.
   bool Get(std::string_view key, uint64_t hash, Edit* out) const;
 

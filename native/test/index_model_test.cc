@@ -154,12 +154,31 @@ class Twin : public LoadObserver {
     LoadedKey loaded;
     index.Load(AsBytes(key), HashOf(key), &loaded);
     CHECK(loaded.corrupt == entry.corrupt());
+    ReadNewest(key, loaded);
     for (uint32_t i = 0; i < loaded.slots; ++i) {
       const SlotView& view = loaded.slot[i];
       if (view.value.present()) CHECK(AsText(view.value.bytes()) == MakeValue(view.lsn, view.value_bytes));
       if (view.value.present() || view.value_bytes > 4000) continue;
       const std::string value = MakeValue(view.lsn, view.value_bytes);
       index.AfterRead(AsBytes(key), HashOf(key), view.position, view.lsn, ValueRef::Copy(AsBytes(value)));
+    }
+  }
+
+  // Says what Load says.
+  void ReadNewest(const std::string& key, const LoadedKey& loaded) {
+    std::vector<uint8_t> room(random.Chance(10) ? random.Below(300) : 4000);
+    const NewestValue newest = index.CopyNewest(AsBytes(key), HashOf(key), room);
+    if (loaded.corrupt || loaded.slots == 0) {
+      CHECK(newest.state == (loaded.corrupt ? NewestState::kCorrupt : NewestState::kAbsent));
+      return;
+    }
+    const ValueRef& value = loaded.slot[loaded.slots - 1].value;
+    CHECK((newest.state == NewestState::kOnDisk) == !value.present());
+    if (!value.present()) return;
+    CHECK(newest.bytes == value.size());
+    CHECK((newest.state == NewestState::kHere) == (value.size() <= room.size()));
+    if (newest.state == NewestState::kHere) {
+      CHECK(AsText(std::span(room).first(newest.bytes)) == AsText(value.bytes()));
     }
   }
 
