@@ -7,6 +7,7 @@
 
 #include "assert.h"
 #include "canary.h"
+#include "in_parallel.h"
 
 namespace plogdb {
 namespace {
@@ -91,26 +92,52 @@ std::span<const uint8_t> ExtentReader::ReadExtent(uint32_t volume, uint32_t exte
   const uint64_t size = geometry.extent_bytes - kBlockBytes;
   const uint32_t first_block = geometry.first_data_block(extent);
   buffer_.Reserve(size);
-  uint64_t got = 0;
-  bool zero = false;
+  const auto bytes = buffer_.first(size);
   unreadable_end_ = 0;
-  while (got < size && (whole || !zero)) {
-    const uint64_t count = std::min(got == 0 ? kProbeBytes : kChunkBytes, size - got);
-    const auto part = buffer_.first(size).subspan(got, count);
-    const uint32_t from = first_block + static_cast<uint32_t>(got / kBlockBytes);
-    if (!ReadBlocks(volume, from, part)) {
-      for (uint32_t i = 0; i < count / kBlockBytes; ++i) {
-        const auto block = part.subspan(size_t{i} * kBlockBytes, kBlockBytes);
-        if (ReadBlocks(volume, from + i, block)) continue;
-        std::fill(block.begin(), block.end(), uint8_t{0xff});
-        unreadable_end_ = from + i + 1;
-        context_->unreadable.store(true, std::memory_order_relaxed);
-      }
+  if (whole) {
+    for (const uint64_t at : ReadInParallel(volume, first_block, bytes)) {
+      ReadSingly(volume, first_block + static_cast<uint32_t>(at / kBlockBytes),
+                 bytes.subspan(at, std::min(kChunkBytes, size - at)));
     }
-    zero = IsZero(part);
-    got += count;
+    return bytes;
   }
-  return buffer_.first(got);
+  uint64_t got = 0;
+  for (bool zero = false; got < size && !zero;) {
+    const auto part = bytes.subspan(got, std::min(got == 0 ? kProbeBytes : kChunkBytes, size - got));
+    const uint32_t from = first_block + static_cast<uint32_t>(got / kBlockBytes);
+    if (!ReadBlocks(volume, from, part)) ReadSingly(volume, from, part);
+    zero = IsZero(part);
+    got += part.size();
+  }
+  return bytes.first(got);
+}
+
+// Where the chunks begin that could not be read. One large extent must not be read a chunk at a time while its disk could
+// do several.
+std::vector<uint64_t> ExtentReader::ReadInParallel(uint32_t volume, uint32_t first_block, std::span<uint8_t> out) {
+  const size_t chunks = (out.size() + kChunkBytes - 1) / kChunkBytes;
+  std::vector<uint8_t> failed(chunks, 0);
+  InParallel(context_->reads_at_once, chunks, [&](uint32_t, size_t chunk) {
+    const uint64_t at = chunk * kChunkBytes;
+    const auto part = out.subspan(at, std::min<uint64_t>(kChunkBytes, out.size() - at));
+    failed[chunk] = ReadBlocks(volume, first_block + static_cast<uint32_t>(at / kBlockBytes), part) ? 0 : 1;
+  });
+  std::vector<uint64_t> list;
+  for (size_t chunk = 0; chunk < chunks; ++chunk) {
+    if (failed[chunk] != 0) list.push_back(chunk * kChunkBytes);
+  }
+  return list;
+}
+
+// Block by block, after a read of them all has failed.
+void ExtentReader::ReadSingly(uint32_t volume, uint32_t from, std::span<uint8_t> out) {
+  for (uint32_t i = 0; i < out.size() / kBlockBytes; ++i) {
+    const auto block = out.subspan(size_t{i} * kBlockBytes, kBlockBytes);
+    if (ReadBlocks(volume, from + i, block)) continue;
+    std::fill(block.begin(), block.end(), uint8_t{0xff});
+    unreadable_end_ = from + i + 1;
+    context_->unreadable.store(true, std::memory_order_relaxed);
+  }
 }
 
 ExtentEnds ExtentReader::ReadEnds(uint32_t volume, uint32_t extent) {

@@ -134,6 +134,7 @@ struct ReadContext {
   LifeTable* lives = nullptr;
   std::atomic<bool> unreadable{false};  // relaxed: read when all threads have ended
   bool force_scan = false;
+  uint32_t reads_at_once = 1;  // of one extent that is read whole
   // Bounds the memory of summaries that are made up for. Relaxed: only a bound.
   std::atomic<uint32_t> sealed_summaries{0};
 };
@@ -157,6 +158,8 @@ class ExtentReader {
   ExtentPlace PlaceOf(uint32_t volume, uint32_t extent) const;
   bool ReadBlocks(uint32_t volume, uint32_t block, std::span<uint8_t> out);
   std::span<const uint8_t> ReadExtent(uint32_t volume, uint32_t extent, bool whole);
+  std::vector<uint64_t> ReadInParallel(uint32_t volume, uint32_t first_block, std::span<uint8_t> out);
+  void ReadSingly(uint32_t volume, uint32_t from, std::span<uint8_t> out);
   bool ApplySummary(const ExtentPlace& place, const SummaryView& view, ExtentFinding* found);
   void TakeRecords(const ExtentPlace& place, ExtentScan* scan, ExtentFinding* found);
 

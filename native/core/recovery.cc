@@ -3,12 +3,11 @@
 #include "recovery.h"
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
 #include <utility>
 
 #include "assert.h"
 #include "canary.h"
+#include "in_parallel.h"
 
 namespace plogdb {
 namespace {
@@ -17,23 +16,8 @@ constexpr uint64_t kLsnJump = uint64_t{1} << 24;  // beyond what unfinished runs
 // Beyond what lies where nothing could be read, of ids and LSNs: should it come back, it is older than what is written now.
 constexpr uint64_t kUnreadableJump = uint64_t{1} << 36;
 
+constexpr uint32_t kReadsAtOnce = 4;  // of the extent that is read whole
 constexpr uint64_t kMostReservedKeys = uint64_t{1} << 22;  // 40 MiB of tables
-
-// Calls work(thread, index) for every index, by as many threads.
-template <typename Work>
-void InParallel(uint32_t threads, size_t count, const Work& work) {
-  std::atomic<size_t> next{0};  // relaxed: hands out numbers; joining orders the rest
-  const auto run = [&](uint32_t thread) {
-    for (size_t i = next.fetch_add(1, std::memory_order_relaxed); i < count;
-         i = next.fetch_add(1, std::memory_order_relaxed)) {
-      work(thread, i);
-    }
-  };
-  std::vector<std::thread> others;
-  for (uint32_t thread = 1; thread < threads && thread < count; ++thread) others.emplace_back(run, thread);
-  run(0);
-  for (std::thread& other : others) other.join();
-}
 
 }  // namespace
 
@@ -52,6 +36,7 @@ Recovery::Recovery(const StoreId& store_id, std::vector<RecoveryVolume> volumes,
   context_.volumes = &volumes_;
   context_.lives = &lives_;
   context_.force_scan = options.force_scan;
+  context_.reads_at_once = threads_ == 1 ? 1 : kReadsAtOnce;
   for (size_t i = 0; i < volumes_.size(); ++i) facts_[i].extents.resize(volumes_[i].geometry.extents());
 }
 
