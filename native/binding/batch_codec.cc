@@ -156,16 +156,22 @@ size_t InlineBytes(std::span<const LoadedKey> keys) {
   return total;
 }
 
-int32_t EncodeNewest(const LoadedKey& key, Slab* slab) {
-  if (key.corrupt) return kGetCorrupt;
-  if (key.slots == 0) return kGetAbsent;
-  const ValueRef& value = key.slot[key.slots - 1].value;
-  if (!value.present()) return kGetOnDisk;
+int32_t EncodeNewest(NewestValue newest) {
   // Values are at most a quarter of an extent long: 31 bits hold it.
-  const auto bytes = static_cast<int32_t>(value.size());
-  if (value.size() > slab->bytes.size() - slab->at) return kGetNoRoom - bytes;
-  (void)Place(value.bytes(), slab);
-  return bytes;
+  const auto bytes = static_cast<int32_t>(newest.bytes);
+  switch (newest.state) {
+    case NewestState::kAbsent:
+      return kGetAbsent;
+    case NewestState::kCorrupt:
+      return kGetCorrupt;
+    case NewestState::kOnDisk:
+      return kGetOnDisk;
+    case NewestState::kHere:
+      return bytes;
+    case NewestState::kNoRoom:
+      return kGetNoRoom - bytes;
+  }
+  return kGetCorrupt;
 }
 
 void EncodeLoaded(std::span<const LoadedKey> keys, std::span<uint8_t> result, Slab* slab) {

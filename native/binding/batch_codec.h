@@ -42,8 +42,8 @@ struct Slab {
 // Bytes that the values of `keys` need in a slab.
 size_t InlineBytes(std::span<const LoadedKey> keys);
 
-// The answer of get: what is known of a key's newest record; its value goes into the slab.
-int32_t EncodeNewest(const LoadedKey& key, Slab* slab);
+// The answer of get.
+int32_t EncodeNewest(NewestValue newest);
 
 // Writes kLoadedBytes per key into `result`. Precondition: result and slab are large enough.
 void EncodeLoaded(std::span<const LoadedKey> keys, std::span<uint8_t> result, Slab* slab);

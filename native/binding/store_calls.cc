@@ -83,10 +83,8 @@ Napi::Value StoreCalls::Get(const Napi::CallbackInfo& info) {
       slab.at < kGetFirst) {
     return Refuse(env, "get takes (slab with the key, keyBytes, slabAt)");
   }
-  store_->Load(slab.bytes.first(key_bytes), &newest_);
-  const int32_t answer = EncodeNewest(newest_, &slab);
-  for (SlotView& slot : newest_.slot) slot.value = ValueRef();
-  return Napi::Number::New(env, answer);
+  const NewestValue newest = store_->CopyNewest(slab.bytes.first(key_bytes), slab.bytes.subspan(slab.at));
+  return Napi::Number::New(env, EncodeNewest(newest));
 }
 
 Napi::Value StoreCalls::Submit(const Napi::CallbackInfo& info) {

@@ -58,7 +58,6 @@ class StoreCalls {
   Request request_;
   std::vector<std::span<const uint8_t>> keys_;
   std::vector<LoadedKey> loaded_;
-  LoadedKey newest_;
   std::vector<Completion> completions_;
   size_t next_completion_ = 0;
 };

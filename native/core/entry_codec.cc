@@ -2,8 +2,10 @@
 #include "entry_codec.h"
 
 #include <bit>
+#include <type_traits>
 
 #include "assert.h"
+#include "canary.h"
 
 namespace plogdb {
 namespace {
@@ -47,7 +49,10 @@ uint64_t Get(unsigned width, const uint8_t** at) {
   return value & ((uint64_t{1} << (8 * width)) - 1);
 }
 
-void PutSlot(const Slot& slot, const Slot* next, bool payload_crc, uint8_t** at) {
+// A slot, or the record that would become one: that has neither mark nor cached value.
+template <typename Said>
+void PutSlot(const Said& slot, const Slot* next, bool payload_crc, uint8_t** at) {
+  constexpr bool kIsSlot = std::is_same_v<Said, Slot>;
   PLOGDB_ASSERT(slot.position - slot.floor <= 1, "D5");
   PLOGDB_ASSERT(slot.head_bytes <= kMaxRecordHeadBytes, "D4");
   const bool one_below = next != nullptr && next->position - slot.position == 1;
@@ -58,9 +63,11 @@ void PutSlot(const Slot& slot, const Slot* next, bool payload_crc, uint8_t** at)
   if (lsn_width == 8) control |= kWideLsn;
   if (slot.floor != slot.position) control |= kFloorBelow;
   if (slot.corrupt) control |= kCorrupt;
-  if (slot.decided) control |= kDecided;
+  if constexpr (kIsSlot) {
+    if (slot.decided) control |= kDecided;
+    if (slot.cached != nullptr) control |= kCached;
+  }
   if (payload_crc) control |= kPayloadCrc;
-  if (slot.cached != nullptr) control |= kCached;
   const size_t header_bytes = TrimmedHeaderBytes(slot.header);
   Put(control | header_bytes << 16 | uint64_t{slot.head_bytes} << 24, 4, at);
   Put(slot.position, kPositionWidths[code], at);
@@ -68,7 +75,9 @@ void PutSlot(const Slot& slot, const Slot* next, bool payload_crc, uint8_t** at)
   Put(slot.place.block | uint64_t{slot.place.offset} << 32, 6, at);
   Put(slot.value_bytes, value_width, at);
   if (payload_crc) Put(slot.payload_crc, 4, at);
-  if (slot.cached != nullptr) Put(std::bit_cast<uint64_t>(slot.cached), 8, at);
+  if constexpr (kIsSlot) {
+    if (slot.cached != nullptr) Put(std::bit_cast<uint64_t>(slot.cached), 8, at);
+  }
   std::memcpy(*at, slot.header.data(), slot.header.size());  // what is too much is covered or not counted
   *at += header_bytes;
 }
@@ -127,6 +136,45 @@ void PackEntry(const KeyEntry& entry, bool payload_crc, PackedEntry* out) {
     PutSlot(entry.slot[i], i + 1 < entry.slots ? &entry.slot[i + 1] : nullptr, payload_crc, &at);
   }
   out->tail_bytes = static_cast<size_t>(at - out->tail.data());
+}
+
+size_t PackAlone(const Record& record, bool payload_crc, uint8_t* to) {
+  PLOGDB_ASSERT(record.key.size() <= UINT16_MAX, "D4");
+  const bool drop = record.kind == RecordKind::kDrop;
+  if (drop && (record.lsn == 0 || CanaryOn(Canary::kMarkerDroppedEarly))) return 0;
+  const uint64_t erased_below = drop ? record.lsn : record.erased_below;
+  const auto key_bytes = static_cast<uint16_t>(record.key.size());
+  to[0] = static_cast<uint8_t>((drop ? kMarker : 1) | (drop && record.corrupt ? kMarkerCorrupt : 0) |
+                               (erased_below != 0 ? kErasedBelow : 0));
+  std::memcpy(to + 1, &key_bytes, sizeof(key_bytes));
+  std::memcpy(to + kEntryKeyOffset, record.key.data(), key_bytes);
+  uint8_t* at = to + kEntryKeyOffset + key_bytes;
+  if (erased_below != 0) Put(erased_below, 8, &at);
+  if (drop) {
+    Put(record.place.block | uint64_t{record.place.offset} << 32 | uint64_t{record.head_bytes} << 48, 7, &at);
+  } else {
+    PutSlot(record, nullptr, payload_crc, &at);
+  }
+  return static_cast<size_t>(at - to);
+}
+
+NewestPeek PeekNewest(const uint8_t* item) {
+  const uint8_t flags = item[0];
+  const uint8_t* at = item + kEntryKeyOffset + KeyOfItem(item).size();
+  NewestPeek peek;
+  peek.corrupt = (flags & kMarkerCorrupt) != 0;
+  if ((flags & kErasedBelow) != 0) at += 8;
+  if ((flags & kMarker) != 0) at += 7;
+  for (unsigned left = flags & kSlots; left > 0; --left) {
+    const uint64_t head = Get(4, &at);
+    peek.present = true;
+    peek.corrupt |= (head & kCorrupt) != 0;
+    at += kPositionWidths[head & 7] + ((head & kWideLsn) != 0 ? 8 : 6) + 6 + (head >> kValueWidthShift & 3) + 1;
+    if ((head & kPayloadCrc) != 0) at += 4;
+    peek.cached = (head & kCached) != 0 ? std::bit_cast<ValueBlock*>(Get(8, &at)) : nullptr;
+    at += head >> 16 & 0xff;
+  }
+  return peek;
 }
 
 size_t UnpackEntry(const uint8_t* item, KeyEntry* out) {

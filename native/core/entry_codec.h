@@ -44,6 +44,24 @@ struct PackedEntry {
 // With `payload_crc` the slots' CRCs are kept.
 void PackEntry(const KeyEntry& entry, bool payload_crc, PackedEntry* out);
 
+// What PackAlone may write behind the item's end.
+inline constexpr size_t kPackExcess = kCallerHeaderBytes + 8;
+// At most, of PackAlone.
+inline constexpr size_t PackedBound(size_t key_bytes) {
+  return kEntryKeyOffset + key_bytes + PackedEntry::kMaxTailBytes;
+}
+// The whole item of the entry that the record would be alone (KeyEntry::Apply to an empty one), without a value.
+// Returns its length; 0: it would be none.
+size_t PackAlone(const Record& record, bool payload_crc, uint8_t* to);
+
+// Of an entry only what a read of its newest record by position must know.
+struct NewestPeek {
+  bool present = false;
+  bool corrupt = false;  // any record of it
+  ValueBlock* cached = nullptr;
+};
+NewestPeek PeekNewest(const uint8_t* item);
+
 // Fills all but `hash` of a fresh entry; the key points into the item. Returns the item's length.
 size_t UnpackEntry(const uint8_t* item, KeyEntry* out);
 

@@ -7,6 +7,7 @@
 
 #include "assert.h"
 #include "canary.h"
+#include "in_parallel.h"
 
 namespace plogdb {
 namespace {
@@ -21,60 +22,52 @@ LifeTable::LifeTable(const std::vector<RecoveryVolume>& volumes) {
   for (const RecoveryVolume& volume : volumes) lives_.emplace_back(volume.geometry.extents());
 }
 
-namespace {
-
-class LifeOrder : public PlaceOrder {
- public:
-  LifeOrder(const LifeTable& lives, uint32_t volume, const Geometry& geometry)
-      : lives_(lives), volume_(volume), geometry_(geometry) {}
-
-  bool Later(RecordPlace a, RecordPlace b) const override {
-    return lives_.Get(volume_, geometry_.extent_of(a.block)) > lives_.Get(volume_, geometry_.extent_of(b.block));
-  }
-
- private:
-  const LifeTable& lives_;
-  const uint32_t volume_;
-  const Geometry& geometry_;
-};
-
-}  // namespace
-
 RecordSink::RecordSink(KeyIndex* index, const std::vector<RecoveryVolume>* volumes, const LifeTable* lives)
-    : index_(index), volumes_(volumes), lives_(lives), live_(volumes->size()) {
-  for (size_t i = 0; i < live_.size(); ++i) live_[i].resize((*volumes)[i].geometry.extents());
+    : index_(index), volumes_(volumes), live_(volumes->size()), loader_(index, this) {
+  for (uint32_t i = 0; i < live_.size(); ++i) {
+    const Geometry& geometry = (*volumes)[i].geometry;
+    live_[i].resize(geometry.extents());
+    orders_.emplace_back(lives, i, &geometry);
+  }
+}
+
+LiveCount& RecordSink::CountOf(uint32_t volume, RecordPlace place) {
+  if (volume == last_volume_ && place.block - last_first_block_ < last_blocks_) return *last_live_;
+  const Geometry& geometry = (*volumes_)[volume].geometry;
+  const uint32_t extent = geometry.extent_of(place.block);
+  last_live_ = &live_[volume][extent];
+  last_volume_ = volume;
+  last_blocks_ = geometry.extent_blocks();
+  last_first_block_ = extent * last_blocks_;
+  return *last_live_;
 }
 
 void RecordSink::Apply(const Record& record) {
   max_lsn_ = std::max(max_lsn_, record.lsn);
   const uint64_t hash = KeyHash(AsBytes(record.key));
-  const uint32_t volume = VolumeOfKey(hash, volumes_->size());
-  const Geometry& geometry = (*volumes_)[volume].geometry;
-  const auto count = [&](RecordPlace place, uint64_t bytes, int64_t sign) {
-    LiveCount& live = live_[volume][geometry.extent_of(place.block)];
-    live.records += sign;
-    live.bytes += sign * static_cast<int64_t>(bytes);
-  };
-  DeadRecords dead;
-  count(record.place, RecordBytes(record), 1);
-  const LifeOrder order(*lives_, volume, geometry);
-  index_->Apply(record, hash, false, &dead, &order);
-  for (uint32_t i = 0; i < dead.count; ++i) count(dead.record[i].place, dead.record[i].bytes, -1);
+  LiveCount& live = CountOf(VolumeOfKey(hash, volumes_->size()), record.place);
+  ++live.records;
+  live.bytes += static_cast<int64_t>(RecordBytes(record));
+  loader_.Add(record, hash);
 }
 
-void RecordSink::ForgetMarker(std::string_view key, uint64_t lsn) {
-  const uint64_t hash = KeyHash(AsBytes(key));
+void RecordSink::OnDead(uint64_t hash, const DeadRecords& dead) {
   const uint32_t volume = VolumeOfKey(hash, volumes_->size());
-  DeadRecords dead;
-  if (!index_->EraseMarker(AsBytes(key), hash, lsn, &dead)) return;
   for (uint32_t i = 0; i < dead.count; ++i) {
-    LiveCount& live = live_[volume][(*volumes_)[volume].geometry.extent_of(dead.record[i].place.block)];
+    LiveCount& live = CountOf(volume, dead.record[i].place);
     --live.records;
     live.bytes -= static_cast<int64_t>(dead.record[i].bytes);
   }
 }
 
+void RecordSink::ForgetMarker(std::string_view key, uint64_t lsn) {
+  const uint64_t hash = KeyHash(AsBytes(key));
+  DeadRecords dead;
+  if (index_->EraseMarker(AsBytes(key), hash, lsn, &dead)) OnDead(hash, dead);
+}
+
 void RecordSink::Add(const RecordSink& other) {
+  PLOGDB_ASSERT(other.loader_.empty(), "D17");
   max_lsn_ = std::max(max_lsn_, other.max_lsn_);
   for (size_t volume = 0; volume < live_.size(); ++volume) {
     for (size_t extent = 0; extent < live_[volume].size(); ++extent) {
@@ -99,26 +92,52 @@ std::span<const uint8_t> ExtentReader::ReadExtent(uint32_t volume, uint32_t exte
   const uint64_t size = geometry.extent_bytes - kBlockBytes;
   const uint32_t first_block = geometry.first_data_block(extent);
   buffer_.Reserve(size);
-  uint64_t got = 0;
-  bool zero = false;
+  const auto bytes = buffer_.first(size);
   unreadable_end_ = 0;
-  while (got < size && (whole || !zero)) {
-    const uint64_t count = std::min(got == 0 ? kProbeBytes : kChunkBytes, size - got);
-    const auto part = buffer_.first(size).subspan(got, count);
-    const uint32_t from = first_block + static_cast<uint32_t>(got / kBlockBytes);
-    if (!ReadBlocks(volume, from, part)) {
-      for (uint32_t i = 0; i < count / kBlockBytes; ++i) {
-        const auto block = part.subspan(size_t{i} * kBlockBytes, kBlockBytes);
-        if (ReadBlocks(volume, from + i, block)) continue;
-        std::fill(block.begin(), block.end(), uint8_t{0xff});
-        unreadable_end_ = from + i + 1;
-        context_->unreadable.store(true, std::memory_order_relaxed);
-      }
+  if (whole) {
+    for (const uint64_t at : ReadInParallel(volume, first_block, bytes)) {
+      ReadSingly(volume, first_block + static_cast<uint32_t>(at / kBlockBytes),
+                 bytes.subspan(at, std::min(kChunkBytes, size - at)));
     }
-    zero = IsZero(part);
-    got += count;
+    return bytes;
   }
-  return buffer_.first(got);
+  uint64_t got = 0;
+  for (bool zero = false; got < size && !zero;) {
+    const auto part = bytes.subspan(got, std::min(got == 0 ? kProbeBytes : kChunkBytes, size - got));
+    const uint32_t from = first_block + static_cast<uint32_t>(got / kBlockBytes);
+    if (!ReadBlocks(volume, from, part)) ReadSingly(volume, from, part);
+    zero = IsZero(part);
+    got += part.size();
+  }
+  return bytes.first(got);
+}
+
+// Where the chunks begin that could not be read. One large extent must not be read a chunk at a time while its disk could
+// do several.
+std::vector<uint64_t> ExtentReader::ReadInParallel(uint32_t volume, uint32_t first_block, std::span<uint8_t> out) {
+  const size_t chunks = (out.size() + kChunkBytes - 1) / kChunkBytes;
+  std::vector<uint8_t> failed(chunks, 0);
+  InParallel(context_->reads_at_once, chunks, [&](uint32_t, size_t chunk) {
+    const uint64_t at = chunk * kChunkBytes;
+    const auto part = out.subspan(at, std::min<uint64_t>(kChunkBytes, out.size() - at));
+    failed[chunk] = ReadBlocks(volume, first_block + static_cast<uint32_t>(at / kBlockBytes), part) ? 0 : 1;
+  });
+  std::vector<uint64_t> list;
+  for (size_t chunk = 0; chunk < chunks; ++chunk) {
+    if (failed[chunk] != 0) list.push_back(chunk * kChunkBytes);
+  }
+  return list;
+}
+
+// Block by block, after a read of them all has failed.
+void ExtentReader::ReadSingly(uint32_t volume, uint32_t from, std::span<uint8_t> out) {
+  for (uint32_t i = 0; i < out.size() / kBlockBytes; ++i) {
+    const auto block = out.subspan(size_t{i} * kBlockBytes, kBlockBytes);
+    if (ReadBlocks(volume, from + i, block)) continue;
+    std::fill(block.begin(), block.end(), uint8_t{0xff});
+    unreadable_end_ = from + i + 1;
+    context_->unreadable.store(true, std::memory_order_relaxed);
+  }
 }
 
 ExtentEnds ExtentReader::ReadEnds(uint32_t volume, uint32_t extent) {

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "align.h"
+#include "assert.h"
 #include "block_device.h"
 #include "extent_scan.h"
 #include "key_index.h"
+#include "key_loader.h"
 #include "summary.h"
 
 namespace plogdb {
@@ -48,23 +50,54 @@ class LifeTable {
   std::vector<std::vector<std::atomic<uint64_t>>> lives_;
 };
 
+class LifeOrder : public PlaceOrder {
+ public:
+  LifeOrder(const LifeTable* lives, uint32_t volume, const Geometry* geometry)
+      : lives_(lives), volume_(volume), geometry_(geometry) {}
+
+  bool Later(RecordPlace a, RecordPlace b) const override {
+    return lives_->Get(volume_, geometry_->extent_of(a.block)) > lives_->Get(volume_, geometry_->extent_of(b.block));
+  }
+
+ private:
+  const LifeTable* const lives_;
+  const uint32_t volume_;
+  const Geometry* const geometry_;
+};
+
 // Where records go. One per thread.
-class RecordSink {
+class RecordSink : public LoadObserver {
  public:
   RecordSink(KeyIndex* index, const std::vector<RecoveryVolume>* volumes, const LifeTable* lives);
 
+  // Counts and the index have the record after the next Flush.
   void Apply(const Record& record);
+  void Flush() { loader_.Flush(); }
   void ForgetMarker(std::string_view key, uint64_t lsn);
   void Add(const RecordSink& other);
 
   uint64_t max_lsn() const { return max_lsn_; }
-  const LiveCount& live(uint32_t volume, uint32_t extent) const { return live_[volume][extent]; }
+  const LiveCount& live(uint32_t volume, uint32_t extent) const {
+    PLOGDB_ASSERT(loader_.empty(), "D17");
+    return live_[volume][extent];
+  }
+
+  const PlaceOrder* OrderOf(uint64_t hash) const override { return &orders_[VolumeOfKey(hash, orders_.size())]; }
+  void OnDead(uint64_t hash, const DeadRecords& dead) override;
 
  private:
+  LiveCount& CountOf(uint32_t volume, RecordPlace place);
+
   KeyIndex* const index_;
   const std::vector<RecoveryVolume>* const volumes_;
-  const LifeTable* const lives_;
+  std::vector<LifeOrder> orders_;             // by volume
   std::vector<std::vector<LiveCount>> live_;  // by volume and extent
+  // The one that was asked for last, most often asked for again.
+  LiveCount* last_live_ = nullptr;
+  uint32_t last_volume_ = 0;
+  uint32_t last_first_block_ = 0;
+  uint32_t last_blocks_ = 0;
+  KeyLoader loader_;
   uint64_t max_lsn_ = 0;
 };
 
@@ -101,6 +134,7 @@ struct ReadContext {
   LifeTable* lives = nullptr;
   std::atomic<bool> unreadable{false};  // relaxed: read when all threads have ended
   bool force_scan = false;
+  uint32_t reads_at_once = 1;  // of one extent that is read whole
   // Bounds the memory of summaries that are made up for. Relaxed: only a bound.
   std::atomic<uint32_t> sealed_summaries{0};
 };
@@ -124,6 +158,8 @@ class ExtentReader {
   ExtentPlace PlaceOf(uint32_t volume, uint32_t extent) const;
   bool ReadBlocks(uint32_t volume, uint32_t block, std::span<uint8_t> out);
   std::span<const uint8_t> ReadExtent(uint32_t volume, uint32_t extent, bool whole);
+  std::vector<uint64_t> ReadInParallel(uint32_t volume, uint32_t first_block, std::span<uint8_t> out);
+  void ReadSingly(uint32_t volume, uint32_t from, std::span<uint8_t> out);
   bool ApplySummary(const ExtentPlace& place, const SummaryView& view, ExtentFinding* found);
   void TakeRecords(const ExtentPlace& place, ExtentScan* scan, ExtentFinding* found);
 

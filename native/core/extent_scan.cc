@@ -4,6 +4,7 @@
 #include "extent_scan.h"
 
 #include <algorithm>
+#include <cstring>
 #include <unordered_map>
 #include <utility>
 
@@ -49,6 +50,17 @@ void ExtentScan::GatherStream(uint32_t block, uint32_t blocks) {
   }
 }
 
+// No more of the run than its head and directory are in: runs can be long.
+std::optional<RunView> ExtentScan::GatherHead(uint32_t block, uint32_t blocks) {
+  GatherStream(block, 1);
+  RunHead head;
+  if (stream_.size() < sizeof(head)) return std::nullopt;
+  std::memcpy(&head, stream_.data(), sizeof(head));
+  const uint64_t wanted = sizeof(head) + input_.volumes * sizeof(RunMark) + head.directory_bytes;
+  if (wanted > stream_.size()) GatherStream(block, std::min(blocks, BlocksForStream(wanted)));
+  return ParseRunHead(stream_, input_.volumes);
+}
+
 void ExtentScan::FindRuns() {
   const uint32_t stop = input_.first_block + static_cast<uint32_t>(headers_.size());
   uint64_t last_id = 0;
@@ -74,10 +86,11 @@ bool ExtentScan::TakeRun(uint32_t block) {
     if (!CanaryOn(Canary::kIncompleteRunAccepted) || i == 0) return false;
     blocks = i;
   }
-  GatherStream(block, blocks);
-  const auto view = ParseRunHead(stream_, input_.volumes);
+  const auto view = GatherHead(block, blocks);
   if (!view) return false;
-  const bool exact = view->head.stream_bytes == stream_.size();
+  uint64_t stream_bytes = 0;
+  for (uint32_t i = 0; i < blocks; ++i) stream_bytes += HeaderOf(block + i).payload_bytes;
+  const bool exact = view->head.stream_bytes == stream_bytes;
   if (!exact && !CanaryOn(Canary::kIncompleteRunAccepted) && !CanaryOn(Canary::kBlockIdNotChecked)) return false;
   FoundRun run;
   run.mark = {first.block_id, block, static_cast<uint16_t>(blocks),

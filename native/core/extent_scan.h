@@ -90,6 +90,7 @@ class ExtentScan {
   void FindRuns();
   bool TakeRun(uint32_t block);
   void GatherStream(uint32_t block, uint32_t blocks);
+  std::optional<RunView> GatherHead(uint32_t block, uint32_t blocks);
   void AddReference(const RunView& view);
   void Salvage(const Area& area, std::vector<ToldRecord>* saved, std::vector<Area>* explained);
   void SalvageStretch(uint32_t block, uint32_t end, std::vector<ToldRecord>* saved, std::vector<Area>* explained);

@@ -32,19 +32,27 @@ uint32_t BlocksForStream(uint64_t stream_bytes) {
 uint64_t KeyHash(std::span<const uint8_t> key) {
   constexpr uint64_t kFactor = 0x9e3779b97f4a7c15ull;
   uint64_t hash = key.size() * kFactor;
-  while (!key.empty()) {
-    const size_t count = std::min<size_t>(8, key.size());
-    uint64_t word = 0;
-    std::memcpy(&word, key.data(), count);
+  const auto take = [&hash](uint64_t word) {
     hash = (hash ^ word) * kFactor;
     hash ^= hash >> 32;
-    key = key.subspan(count);
+  };
+  uint64_t word = 0;
+  for (; key.size() >= sizeof(word); key = key.subspan(sizeof(word))) {
+    std::memcpy(&word, key.data(), sizeof(word));
+    take(word);
+  }
+  if (!key.empty()) {
+    word = 0;
+    std::memcpy(&word, key.data(), key.size());
+    take(word);
   }
   hash *= kFactor;
   return hash ^ (hash >> 29);
 }
 
-uint32_t VolumeOfKey(uint64_t hash, size_t volumes) { return static_cast<uint32_t>((hash >> 40) % volumes); }
+uint32_t VolumeOfKey(uint64_t hash, size_t volumes) {
+  return volumes == 1 ? 0 : static_cast<uint32_t>((hash >> 40) % volumes);  // a division costs as much as the hash
+}
 
 void SealBlock(std::span<uint8_t> block) {
   const uint32_t crc = Crc32c(block.subspan(kBlockCrcStart));

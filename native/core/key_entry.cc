@@ -81,6 +81,32 @@ void KeyEntry::Insert(const Record& record) {
   ++slots;
 }
 
+Record KeyEntry::OnlyRecord() const {
+  PLOGDB_ASSERT(slots == (marker ? 0u : 1u), "D5");
+  Record record;
+  record.key = key;
+  if (marker) {
+    record.kind = RecordKind::kDrop;
+    record.corrupt = marker_corrupt;
+    record.lsn = erased_below;
+    record.place = marker_place;
+    record.head_bytes = marker_head_bytes;
+    return record;
+  }
+  const Slot& of = slot[0];
+  record.corrupt = of.corrupt;
+  record.lsn = of.lsn;
+  record.position = of.position;
+  record.floor = of.floor;
+  record.erased_below = erased_below;
+  record.header = of.header;
+  record.value_bytes = of.value_bytes;
+  record.head_bytes = of.head_bytes;
+  record.payload_crc = of.payload_crc;
+  record.place = of.place;
+  return record;
+}
+
 bool KeyEntry::ApplyDrop(const Record& record, DeadRecords* dead, const PlaceOrder* order) {
   const bool twin = marker && record.lsn == erased_below;
   if (record.lsn < erased_below || (record.lsn == erased_below && !twin)) {

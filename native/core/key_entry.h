@@ -80,6 +80,9 @@ struct KeyEntry {
 
   void ReleaseMarker(DeadRecords* dead);
 
+  // Of an entry that one record alone has made: that record, without a value.
+  Record OnlyRecord() const;
+
  private:
   bool ApplyDrop(const Record& record, DeadRecords* dead, const PlaceOrder* order);
   bool ApplyTwin(const Record& record, Slot* same, DeadRecords* dead, const PlaceOrder* order);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "assert.h"
 #include "digest.h"
@@ -53,6 +54,54 @@ bool KeyIndex::Apply(const Record& record, uint64_t hash, bool push, DeadRecords
   locked.shard.End(&edit, fresh, record.value);
   locked.shard.Compact();
   return lives;
+}
+
+size_t KeyIndex::PackItem(const Record& record, uint64_t hash, uint8_t* to) const {
+  const size_t bytes = PackAlone(record, digest_offset_ == kNoDigestOffset, to + sizeof(LoadItem));
+  if (bytes == 0) return 0;
+  // Made in its place: put together elsewhere and copied, the copy would wait for the parts.
+  const auto* item = new (to)
+      LoadItem{hash, ContributionOf(record, hash, digest_offset_), static_cast<uint32_t>(bytes)};
+  return item->room();
+}
+
+uint64_t KeyIndex::LoadItems(size_t shard, std::span<const uint8_t> items, LoadObserver* observer) {
+  constexpr size_t kAheadBytes = 1024;  // about ten items: their slots of the table come from memory meanwhile
+  const auto item_at = [&](size_t at) {
+    LoadItem item;
+    std::memcpy(&item, items.data() + at, sizeof(item));
+    return item;
+  };
+  LockedShard& locked = *shards_[shard];
+  const std::lock_guard<std::mutex> lock(locked.mutex);
+  locked.shard.MakeRoom(items.size() / sizeof(LoadItem));
+  uint64_t count = 0;
+  size_t ahead = 0;
+  for (size_t at = 0; at < items.size(); ++count) {
+    while (ahead < items.size() && ahead < at + kAheadBytes) {
+      const LoadItem next = item_at(ahead);
+      locked.shard.Prefetch(next.hash);
+      ahead += next.room();
+    }
+    const LoadItem item = item_at(at);
+    const uint8_t* packed = items.data() + at + sizeof(item);
+    if (!locked.shard.InsertAlone(item, packed)) LoadAnother(&locked.shard, item.hash, packed, observer);
+    at += item.room();
+  }
+  return count;
+}
+
+// Of a key of which there is a record already, or of one whose tag is the same.
+void KeyIndex::LoadAnother(KeyShard* shard, uint64_t hash, const uint8_t* packed, LoadObserver* observer) {
+  KeyEntry alone;
+  UnpackEntry(packed, &alone);
+  KeyShard::Edit edit;
+  shard->Begin(alone.key, hash, &edit);
+  DeadRecords dead;
+  edit.entry.Apply(alone.OnlyRecord(), &dead, observer->OrderOf(hash));
+  shard->End(&edit);
+  shard->Compact();
+  observer->OnDead(hash, dead);
 }
 
 // Before a value is cached, so that it cannot be the one that goes. A small one takes from its own shard, if that has
@@ -120,6 +169,33 @@ void KeyIndex::Load(std::span<const uint8_t> key, uint64_t hash, LoadedKey* out)
     if (slot.cached != nullptr) slot.cached->visited = true;
   }
   if (out->slots > 0 && out->slot[out->slots - 1].value.present()) ++locked.shard.sums().hits;
+}
+
+// A short value is copied under the lock: that costs less than to count a reference up and down.
+NewestValue KeyIndex::CopyNewest(std::span<const uint8_t> key, uint64_t hash, std::span<uint8_t> room) {
+  constexpr size_t kShortBytes = 2048;
+  LockedShard& locked = ShardOf(hash);
+  ValueRef large;
+  {
+    const std::lock_guard<std::mutex> lock(locked.mutex);
+    const uint8_t* item = locked.shard.Item(AsText(key), hash);
+    if (item == nullptr) return {NewestState::kAbsent, 0};
+    const NewestPeek newest = PeekNewest(item);
+    if (newest.corrupt) return {NewestState::kCorrupt, 0};
+    if (!newest.present) return {NewestState::kAbsent, 0};
+    ValueBlock* value = newest.cached;
+    if (value == nullptr) return {NewestState::kOnDisk, 0};
+    if (value->size > room.size()) return {NewestState::kNoRoom, value->size};
+    if (!value->visited) value->visited = true;
+    ++locked.shard.sums().hits;
+    if (value->size <= kShortBytes) {
+      std::memcpy(room.data(), value->data(), value->size);
+      return {NewestState::kHere, value->size};
+    }
+    large = ValueRef::Of(value);
+  }
+  std::memcpy(room.data(), large.bytes().data(), large.size());
+  return {NewestState::kHere, static_cast<uint32_t>(large.size())};
 }
 
 ReadPlan KeyIndex::PlanRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents) {

@@ -56,6 +56,14 @@ struct Verdict {
   bool decided() const { return above && slot.decided && !corrupt; }
 };
 
+// What the bulk load asks and tells of a key of which more than one record is found. Under a shard's lock.
+class LoadObserver {
+ public:
+  virtual ~LoadObserver() = default;
+  virtual const PlaceOrder* OrderOf(uint64_t hash) const = 0;
+  virtual void OnDead(uint64_t hash, const DeadRecords& dead) = 0;
+};
+
 // Any thread.
 class KeyIndex {
  public:
@@ -72,12 +80,20 @@ class KeyIndex {
   // `order`: see KeyEntry::Apply.
   bool Apply(const Record& record, uint64_t hash, bool push, DeadRecords* dead, const PlaceOrder* order = nullptr);
 
+  // The bulk (KeyLoader), like Apply of each record without a value. The record as an item: at most LoadItemBound bytes;
+  // 0: it must be applied as it is. Then items of one shard, one behind the other; returns how many.
+  size_t PackItem(const Record& record, uint64_t hash, uint8_t* to) const;
+  uint64_t LoadItems(size_t shard, std::span<const uint8_t> items, LoadObserver* observer);
+
   // A mark (D5): the header in memory, and, for good, that what lies below is not needed.
   void SetHeader(std::span<const uint8_t> key, uint64_t hash, uint64_t position,
                  std::span<const uint8_t, kCallerHeaderBytes> header, bool decided);
 
   KeyState StateOf(std::span<const uint8_t> key, uint64_t hash) const;
   void Load(std::span<const uint8_t> key, uint64_t hash, LoadedKey* out);
+
+  // As Store::CopyNewest.
+  NewestValue CopyNewest(std::span<const uint8_t> key, uint64_t hash, std::span<uint8_t> room);
 
   // Pins the record's extent in `extents` when it must be read from disk.
   ReadPlan PlanRead(std::span<const uint8_t> key, uint64_t hash, uint64_t position, ExtentMap* extents);
@@ -134,6 +150,7 @@ class KeyIndex {
 
   LockedShard& ShardOf(uint64_t hash) const { return *shards_[ShardOfHash(hash)]; }
   void MakeRoom(uint64_t hash, const ValueRef& value);
+  static void LoadAnother(KeyShard* shard, uint64_t hash, const uint8_t* packed, LoadObserver* observer);
 
   // Visits entries from the cursor on, until `visit` has returned true `limit` times. Returns where to go on.
   template <typename Visit>

@@ -4,23 +4,9 @@
 #include <cstring>
 
 #include "assert.h"
-#include "digest.h"
 
 namespace plogdb {
-namespace {
-
-constexpr uint32_t kShardBuckets = kDigestBuckets / kShards;
-
-}  // namespace
-
 static_assert(kEntryReadAhead <= SlabArena::kReadAhead);
-
-uint64_t DigestRecordHash(const Slot& slot, uint32_t digest_offset) {
-  if (digest_offset == kNoDigestOffset) return uint64_t{slot.payload_crc} + 1;
-  uint64_t hash;
-  std::memcpy(&hash, slot.header.data() + digest_offset, sizeof(hash));
-  return hash;
-}
 
 uint64_t DigestOfEntry(const KeyEntry& entry, uint32_t digest_offset) {
   for (uint32_t i = entry.slots; i-- > 0;) {
@@ -31,8 +17,39 @@ uint64_t DigestOfEntry(const KeyEntry& entry, uint32_t digest_offset) {
   return 0;
 }
 
+Contribution ContributionOf(const KeyEntry& entry, uint32_t digest_offset) {
+  Contribution out;
+  out.corrupt = entry.corrupt() ? 1 : 0;
+  const Slot* newest = entry.Newest();
+  if (newest == nullptr) return out;
+  out.live = 1;
+  out.header_class = newest->header[0];
+  out.digest = DigestOfEntry(entry, digest_offset);
+  return out;
+}
+
+Contribution ContributionOf(const Record& record, uint64_t hash, uint32_t digest_offset) {
+  Contribution out;
+  out.corrupt = record.corrupt ? 1 : 0;
+  if (record.kind == RecordKind::kDrop) return out;
+  out.live = 1;
+  out.header_class = record.header[0];
+  const uint64_t record_hash = DigestRecordHash(record, digest_offset);
+  if (record_hash != 0) out.digest = DigestOfRecord(hash, record.position, record_hash);
+  return out;
+}
+
 KeyShard::KeyShard(CacheBudget* budget, uint32_t digest_offset)
     : digest_offset_(digest_offset), budget_(budget), cache_(budget) {}
+
+const uint8_t* KeyShard::Item(std::string_view key, uint64_t hash) const {
+  const uint32_t tag = TagOfHash(hash);
+  for (size_t at = table_.Find(tag); table_.Has(at, tag); ++at) {
+    const uint8_t* item = arena_.At(table_.Ref(at));
+    if (KeyOfItem(item) == key) return item;
+  }
+  return nullptr;
+}
 
 bool KeyShard::Get(std::string_view key, uint64_t hash, Edit* out) const {
   const uint32_t tag = TagOfHash(hash);
@@ -57,17 +74,6 @@ bool KeyShard::Begin(std::string_view key, uint64_t hash, Edit* out) {
   return found;
 }
 
-KeyShard::Contribution KeyShard::ContributionOf(const KeyEntry& entry) const {
-  Contribution out;
-  out.corrupt = entry.corrupt() ? 1 : 0;
-  const Slot* newest = entry.Newest();
-  if (newest == nullptr) return out;
-  out.live = 1;
-  out.header_class = newest->header[0];
-  out.digest = DigestOfEntry(entry, digest_offset_);
-  return out;
-}
-
 void KeyShard::Count(uint64_t hash, const Contribution& before, const Contribution& after) {
   sums_.live_keys += uint64_t{after.live} - before.live;
   sums_.corrupt_keys += uint64_t{after.corrupt} - before.corrupt;
@@ -75,7 +81,7 @@ void KeyShard::Count(uint64_t hash, const Contribution& before, const Contributi
   sums_.by_class[after.header_class] += after.live;
   if (before.digest == after.digest) return;
   if (digests_ == nullptr) digests_ = std::make_unique<uint64_t[]>(kShardBuckets);
-  digests_[BucketOfHash(hash) % kShardBuckets] += after.digest - before.digest;
+  digests_[BucketInShard(hash)] += after.digest - before.digest;
 }
 
 void KeyShard::Store(Edit* edit) {
@@ -104,6 +110,17 @@ void KeyShard::Store(Edit* edit) {
     arena_.Free(edit->ref, edit->bytes);
     table_.SetRef(edit->at, ref);
   }
+}
+
+bool KeyShard::InsertAlone(const LoadItem& item, const uint8_t* packed) {
+  const uint32_t tag = TagOfHash(item.hash);
+  const size_t at = table_.Find(tag);
+  if (table_.Has(at, tag)) return false;
+  const uint32_t ref = arena_.Allocate(item.bytes);
+  std::memcpy(arena_.At(ref), packed, item.bytes);
+  table_.InsertAt(at, tag, ref);
+  Count(item.hash, {}, item.adds);
+  return true;
 }
 
 void KeyShard::End(Edit* edit, Slot* fresh, const ValueRef& value) {

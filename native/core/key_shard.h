@@ -6,10 +6,12 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string_view>
 
+#include "digest.h"
 #include "entry_codec.h"
 #include "key_entry.h"
 #include "key_table.h"
@@ -28,19 +30,43 @@ inline size_t ShardOfHash(uint64_t hash) { return hash >> (64 - kShardBits); }
 inline uint32_t TagOfHash(uint64_t hash) { return static_cast<uint32_t>(hash >> kUnusedBits); }
 
 // How a record is hashed for digests (D20).
-uint64_t DigestRecordHash(const Slot& slot, uint32_t digest_offset);
+template <typename Said>  // a slot or a record
+uint64_t DigestRecordHash(const Said& said, uint32_t digest_offset) {
+  if (digest_offset == kNoDigestOffset) return uint64_t{said.payload_crc} + 1;
+  uint64_t hash;
+  std::memcpy(&hash, said.header.data() + digest_offset, sizeof(hash));
+  return hash;
+}
 // What a key contributes to its bucket.
 uint64_t DigestOfEntry(const KeyEntry& entry, uint32_t digest_offset);
 
+// What an entry adds to the sums.
+struct Contribution {
+  uint64_t digest = 0;
+  uint8_t live = 0;
+  uint8_t corrupt = 0;
+  uint8_t header_class = 0;
+};
+Contribution ContributionOf(const KeyEntry& entry, uint32_t digest_offset);
+// Of an entry with this record alone.
+Contribution ContributionOf(const Record& record, uint64_t hash, uint32_t digest_offset);
+
+// A packed entry that waits for its shard, its own bytes behind it.
+struct LoadItem {
+  uint64_t hash = 0;
+  Contribution adds;
+  uint32_t bytes = 0;
+
+  // What it takes where it waits.
+  size_t room() const { return sizeof(LoadItem) + (size_t{bytes} + 7) / 8 * 8; }
+};
+static_assert(sizeof(LoadItem) == 32);
+inline constexpr size_t LoadItemBound(size_t key_bytes) {
+  return sizeof(LoadItem) + PackedBound(key_bytes) + kPackExcess;
+}
+
 class KeyShard {
  public:
-  // What an entry adds to the sums.
-  struct Contribution {
-    uint64_t digest = 0;
-    uint8_t live = 0;
-    uint8_t corrupt = 0;
-    uint8_t header_class = 0;
-  };
 
   struct Sums {
     uint64_t live_keys = 0;
@@ -60,6 +86,18 @@ class KeyShard {
   };
 
   KeyShard(CacheBudget* budget, uint32_t digest_offset);
+
+  // For the bulk (KeyLoader). Room for so many more keys, so that the table grows at most once for them.
+  void MakeRoom(size_t more) { table_.MakeRoom(more); }
+  void Prefetch(uint64_t hash) const {
+    table_.Prefetch(TagOfHash(hash));
+    if (digests_ != nullptr) __builtin_prefetch(&digests_[BucketInShard(hash)], 1);
+  }
+  // Takes the entry as it is packed. False: something with this tag is there, perhaps of this very key.
+  bool InsertAlone(const LoadItem& item, const uint8_t* packed);
+
+  // The key's packed entry, or null.
+  const uint8_t* Item(std::string_view key, uint64_t hash) const;
 
   // Unpacks the key's entry. False: there is none; *out is an empty one with key and hash.
   bool Get(std::string_view key, uint64_t hash, Edit* out) const;
@@ -92,7 +130,10 @@ class KeyShard {
   uint64_t Digest(uint32_t bucket) const { return digests_ == nullptr ? 0 : digests_[bucket]; }
 
  private:
-  Contribution ContributionOf(const KeyEntry& entry) const;
+  Contribution ContributionOf(const KeyEntry& entry) const { return plogdb::ContributionOf(entry, digest_offset_); }
+  static constexpr uint32_t kShardBuckets = kDigestBuckets / kShards;
+  static uint32_t BucketInShard(uint64_t hash) { return BucketOfHash(hash) % kShardBuckets; }
+
   void Count(uint64_t hash, const Contribution& before, const Contribution& after);
   void Store(Edit* edit);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "assert.h"
 #include "heap_bytes.h"
@@ -61,17 +62,25 @@ bool KeyTable::Shift(size_t at) {
   size_t gap = at;
   while (gap < end() && slots_[gap].ref != 0) ++gap;
   if (gap == end()) return false;
-  std::memmove(slots_ + at + 1, slots_ + at, (gap - at) * sizeof(TableSlot));
+  TableSlot carried{};  // by hand: most often these are few
+  for (; at <= gap; ++at) std::swap(carried, slots_[at]);
   return true;
 }
 
+void KeyTable::MakeRoom(size_t more) {
+  if (BucketsFor(count_ + more) <= buckets_) return;
+  const uint64_t wanted = std::max(BucketsFor(count_ + more), uint64_t{buckets_} + buckets_ / 4);
+  PLOGDB_ASSERT(wanted < UINT32_MAX, "D15");
+  Rebuild(static_cast<uint32_t>(wanted), std::max(overflow_, std::min(kOverflow, buckets_)));
+}
+
 void KeyTable::Insert(uint32_t tag, uint32_t ref) {
-  if (BucketsFor(count_ + 1) > buckets_) {
-    const uint64_t more = uint64_t{buckets_} + buckets_ / 4;
-    PLOGDB_ASSERT(more < UINT32_MAX, "D15");
-    Rebuild(static_cast<uint32_t>(more), std::max(overflow_, std::min(kOverflow, buckets_)));
-  }
-  size_t at = Find(tag);
+  MakeRoom(1);
+  InsertAt(Find(tag), tag, ref);
+}
+
+void KeyTable::InsertAt(size_t at, uint32_t tag, uint32_t ref) {
+  PLOGDB_ASSERT(count_ < buckets_, "D15");
   while (!Shift(at)) {
     Rebuild(buckets_, overflow_ * 2);
     at = Find(tag);

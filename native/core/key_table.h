@@ -43,6 +43,10 @@ class KeyTable {
   size_t end() const { return buckets_ + overflow_; }
 
   void Insert(uint32_t tag, uint32_t ref);
+  // Where Find(tag) found nothing, after MakeRoom.
+  void InsertAt(size_t at, uint32_t tag, uint32_t ref);
+  // For so many more: then positions stay good until the next InsertAt.
+  void MakeRoom(size_t more);
   void Erase(size_t at);
   void Reserve(size_t count);
 

@@ -3,12 +3,11 @@
 #include "recovery.h"
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
 #include <utility>
 
 #include "assert.h"
 #include "canary.h"
+#include "in_parallel.h"
 
 namespace plogdb {
 namespace {
@@ -17,21 +16,8 @@ constexpr uint64_t kLsnJump = uint64_t{1} << 24;  // beyond what unfinished runs
 // Beyond what lies where nothing could be read, of ids and LSNs: should it come back, it is older than what is written now.
 constexpr uint64_t kUnreadableJump = uint64_t{1} << 36;
 
-// Calls work(thread, index) for every index, by as many threads.
-template <typename Work>
-void InParallel(uint32_t threads, size_t count, const Work& work) {
-  std::atomic<size_t> next{0};  // relaxed: hands out numbers; joining orders the rest
-  const auto run = [&](uint32_t thread) {
-    for (size_t i = next.fetch_add(1, std::memory_order_relaxed); i < count;
-         i = next.fetch_add(1, std::memory_order_relaxed)) {
-      work(thread, i);
-    }
-  };
-  std::vector<std::thread> others;
-  for (uint32_t thread = 1; thread < threads && thread < count; ++thread) others.emplace_back(run, thread);
-  run(0);
-  for (std::thread& other : others) other.join();
-}
+constexpr uint32_t kReadsAtOnce = 4;  // of the extent that is read whole
+constexpr uint64_t kMostReservedKeys = uint64_t{1} << 22;  // 40 MiB of tables
 
 }  // namespace
 
@@ -50,6 +36,7 @@ Recovery::Recovery(const StoreId& store_id, std::vector<RecoveryVolume> volumes,
   context_.volumes = &volumes_;
   context_.lives = &lives_;
   context_.force_scan = options.force_scan;
+  context_.reads_at_once = threads_ == 1 ? 1 : kReadsAtOnce;
   for (size_t i = 0; i < volumes_.size(); ++i) facts_[i].extents.resize(volumes_[i].geometry.extents());
 }
 
@@ -88,8 +75,17 @@ std::vector<size_t> Recovery::NewestFirst(std::vector<ExtentTask>* tasks, size_t
   return order;
 }
 
+// The tables at once as large as they become, if every record that the summaries name is of a key of its own; bounded,
+// because it may be that few are.
+void Recovery::ReserveKeys(const std::vector<ExtentTask>& tasks) {
+  uint64_t records = 0;
+  for (const ExtentTask& task : tasks) records += task.ends.summary ? task.ends.summary->trailer.entries : 0;
+  index_->Reserve(std::min(records, kMostReservedKeys));
+}
+
 void Recovery::ReadAll() {
   std::vector<ExtentTask> tasks = ListExtents();
+  ReserveKeys(tasks);
   const std::vector<size_t> order = NewestFirst(&tasks, facts_.size());
   std::vector<ExtentFinding> found(tasks.size());
   std::vector<std::unique_ptr<RecordSink>> sinks;
@@ -102,6 +98,7 @@ void Recovery::ReadAll() {
     const ExtentTask& task = tasks[order[i]];
     found[order[i]] = readers[thread]->Read(task.volume, task.extent, task.ends, task.whole);
   });
+  InParallel(threads_, sinks.size(), [&](uint32_t, size_t i) { sinks[i]->Flush(); });
   for (const auto& sink : sinks) sink_.Add(*sink);
   for (size_t i = 0; i < tasks.size(); ++i) Take(tasks[i].volume, tasks[i].extent, std::move(found[i]));
 }
@@ -193,6 +190,7 @@ void Recovery::ReadOn() {
       }
     }
   }
+  sink_.Flush();
 }
 
 // A run of a later life than any that can be read: all of that life is gone, and what is left is of an earlier one.
@@ -248,6 +246,7 @@ void Recovery::ApplyTold() {
       }
     }
   }
+  sink_.Flush();
 }
 
 // The extent to be written next: as announced, so that a write torn over it is never taken for damage. `must`: without

@@ -69,6 +69,7 @@ class Recovery {
 
   std::vector<ExtentTask> ListExtents();
   static std::vector<size_t> NewestFirst(std::vector<ExtentTask>* tasks, size_t volumes);
+  void ReserveKeys(const std::vector<ExtentTask>& tasks);
   void ReadAll();
   void Take(uint32_t volume, uint32_t extent, ExtentFinding finding);
   void ReadOn();

@@ -116,7 +116,7 @@ SlabArena::Ref SlabArena::Allocate(size_t bytes) {
     ++page.live;
   } else {
     ++page.live;
-    if (LevelOf(page) != page.level) {
+    if (!InItsLevel(page)) {
       Unlink(number);
       Link(number);
     }
@@ -143,7 +143,7 @@ void SlabArena::Free(Ref ref, size_t bytes) {
   --page.live;
   Class& in = classes_[units];
   --in.live;
-  if (was_full || page.live == 0 || LevelOf(page) != page.level) {
+  if (was_full || page.live == 0 || !InItsLevel(page)) {
     if (!was_full) Unlink(number);
     page.live == 0 ? FreePage(number) : Link(number);
   }

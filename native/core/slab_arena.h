@@ -91,6 +91,10 @@ class SlabArena {
   void Link(uint32_t page);
   void Unlink(uint32_t page);
   static uint8_t LevelOf(const Page& page) { return static_cast<uint8_t>(page.live * kLevels / page.items); }
+  static bool InItsLevel(const Page& page) {  // the same without a division
+    const size_t live = page.live * kLevels;
+    return live >= size_t{page.level} * page.items && live < size_t{page.level + 1u} * page.items;
+  }
   Ref BeginClearing(uint32_t units);
   Ref NextToClear(Ref old, uint32_t units) const;
   Ref MoveItem(Ref old, uint32_t units);

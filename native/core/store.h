@@ -144,6 +144,13 @@ struct LoadedKey {
   std::array<SlotView, 2> slot;
 };
 
+// What memory has of a key's newest record.
+enum class NewestState : uint8_t { kAbsent = 0, kCorrupt = 1, kOnDisk = 2, kHere = 3, kNoRoom = 4 };
+struct NewestValue {
+  NewestState state = NewestState::kAbsent;
+  uint32_t bytes = 0;  // of a value that is here, whether or not there was room for it
+};
+
 enum class StoreState : uint8_t { kOpen = 0, kFailed = 1, kClosed = 2 };
 
 // D12. Soft: merge works harder. Hard: ordinary writes wait for merge. Full: there is nothing to merge; they are refused.
@@ -228,6 +235,8 @@ class Store {
 
   // What is durable of one key. Memory only; slots == 0 and not corrupt = absent.
   virtual void Load(std::span<const uint8_t> key, LoadedKey* out) = 0;
+  // Of that only the value of the newest record, copied to the front of `room`.
+  virtual NewestValue CopyNewest(std::span<const uint8_t> key, std::span<uint8_t> room) = 0;
 
   // Every LSN up to this one is durable or was never acknowledged (D18).
   virtual uint64_t Watermark() const = 0;

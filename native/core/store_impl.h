@@ -37,6 +37,9 @@ class StoreImpl : public Store {
   Status Read(std::span<const uint8_t> key, uint64_t position, uint64_t tag) override;
   size_t DrainCompletions(std::vector<Completion>* out) override { return completions_.Drain(out); }
   void Load(std::span<const uint8_t> key, LoadedKey* out) override { index_.Load(key, KeyHash(key), out); }
+  NewestValue CopyNewest(std::span<const uint8_t> key, std::span<uint8_t> room) override {
+    return index_.CopyNewest(key, KeyHash(key), room);
+  }
   uint64_t Watermark() const override { return sequencer_->Watermark(); }
   void Stats(StoreStats* out) const override;
   bool IsFull() const override;

@@ -265,7 +265,7 @@ bool SummaryEntries::ReadFields(uint8_t flags, Record* record) {
     if (header_bytes > kCallerHeaderBytes || header_bytes > bytes_.size()) return false;
   }
   record->header.fill(0);
-  std::memcpy(record->header.data(), bytes_.data(), header_bytes);
+  if (header_bytes > 0) std::memcpy(record->header.data(), bytes_.data(), header_bytes);
   bytes_ = bytes_.subspan(header_bytes);
   record->head_bytes = static_cast<uint32_t>(sizeof(RecordHead) + (erased ? 8 : 0) + header_bytes);
   uint64_t value_bytes = 0;

@@ -13,6 +13,7 @@
 #include "harness.h"
 #include "index_fixture.h"
 #include "key_index.h"
+#include "key_loader.h"
 
 namespace plogdb::test {
 namespace {
@@ -24,14 +25,17 @@ bool MoveCopy(KeyIndex* index, std::span<const uint8_t> key, uint64_t hash, uint
 }
 
 // The index and the model beside it.
-class Twin {
+class Twin : public LoadObserver {
  public:
   Twin(uint64_t seed, uint32_t digest_offset, uint64_t cache_bytes)
       : random(seed), digest_offset_(digest_offset), index(cache_bytes, digest_offset) {}
 
+  const PlaceOrder* OrderOf(uint64_t) const override { return nullptr; }
+  void OnDead(uint64_t, const DeadRecords& dead) override { Add(dead, &died_); }
+
   std::string SomeKey() {
     const uint64_t number = random.Below(400);
-    const size_t bytes = number % 40 == 0 ? 200 + number : number % 7;
+    const size_t bytes = number == 80 ? 1500 : number % 40 == 0 ? 200 + number : number % 7;
     return "key" + std::to_string(number) + std::string(bytes, 'x');
   }
 
@@ -64,6 +68,18 @@ class Twin {
     record.key = key;
     record.head_bytes = 32;
     Apply(record, &Of(key));
+  }
+
+  // What follows goes through a loader, in which it waits.
+  void Bulk() {
+    KeyLoader loader(&index, this);
+    loader_ = &loader;
+    died_ = expected_ = {};
+    for (uint64_t left = random.Below(600); left > 0; --left) random.Chance(85) ? Put() : Drop();
+    loader_ = nullptr;
+    loader.Flush();
+    CHECK(loader.empty() && died_ == expected_);
+    std::erase_if(model_, [](const auto& pair) { return pair.second.empty(); });
   }
 
   void Mark() {
@@ -138,6 +154,7 @@ class Twin {
     LoadedKey loaded;
     index.Load(AsBytes(key), HashOf(key), &loaded);
     CHECK(loaded.corrupt == entry.corrupt());
+    ReadNewest(key, loaded);
     for (uint32_t i = 0; i < loaded.slots; ++i) {
       const SlotView& view = loaded.slot[i];
       if (view.value.present()) CHECK(AsText(view.value.bytes()) == MakeValue(view.lsn, view.value_bytes));
@@ -147,7 +164,26 @@ class Twin {
     }
   }
 
+  // Says what Load says.
+  void ReadNewest(const std::string& key, const LoadedKey& loaded) {
+    std::vector<uint8_t> room(random.Chance(10) ? random.Below(300) : 4000);
+    const NewestValue newest = index.CopyNewest(AsBytes(key), HashOf(key), room);
+    if (loaded.corrupt || loaded.slots == 0) {
+      CHECK(newest.state == (loaded.corrupt ? NewestState::kCorrupt : NewestState::kAbsent));
+      return;
+    }
+    const ValueRef& value = loaded.slot[loaded.slots - 1].value;
+    CHECK((newest.state == NewestState::kOnDisk) == !value.present());
+    if (!value.present()) return;
+    CHECK(newest.bytes == value.size());
+    CHECK((newest.state == NewestState::kHere) == (value.size() <= room.size()));
+    if (newest.state == NewestState::kHere) {
+      CHECK(AsText(std::span(room).first(newest.bytes)) == AsText(value.bytes()));
+    }
+  }
+
   void Step() {
+    if (random.Chance(1) && random.Chance(10)) Bulk();
     const uint64_t choice = random.Below(100);
     if (choice < 60) return Put();
     if (choice < 66) return Drop();
@@ -196,10 +232,28 @@ class Twin {
     return found->second;
   }
 
+  struct Died {
+    uint64_t records = 0;
+    uint64_t bytes = 0;
+    bool operator==(const Died&) const = default;
+  };
+
+  static void Add(const DeadRecords& dead, Died* to) {
+    to->records += dead.count;
+    for (uint32_t i = 0; i < dead.count; ++i) to->bytes += dead.record[i].bytes;
+  }
+
   void Apply(const Record& record, KeyEntry* entry) {
     DeadRecords expected;
     DeadRecords dead;
     const bool lives = entry->Apply(record, &expected);
+    if (loader_ != nullptr) {
+      Record bare = record;
+      bare.value = ValueRef();
+      loader_->Add(bare, entry->hash);
+      Add(expected, &expected_);
+      return;
+    }
     CHECK(index.Apply(record, entry->hash, random.Chance(80), &dead) == lives);
     CHECK(dead.count == expected.count);
     for (uint32_t i = 0; i < dead.count; ++i) CHECK(dead.record[i].bytes == expected.record[i].bytes);
@@ -247,6 +301,9 @@ class Twin {
   const uint32_t digest_offset_;
   std::map<std::string, KeyEntry> model_;
   std::set<uint64_t> used_;
+  KeyLoader* loader_ = nullptr;
+  Died died_;
+  Died expected_;
 
  public:
   KeyIndex index;

@@ -1,6 +1,6 @@
 // How long an opening takes (D17): fills a store with keys of 16 bytes and values of 120, closes it, and opens it again
 // and again, by summaries and by a full scan, with O_DIRECT, so cold every time. Not a test.
-// Usage: open_bench DIRECTORY [keys] [rounds]
+// Usage: open_bench DIRECTORY [keys] [rounds] [MiB of the volume]
 #include <time.h>
 #include <unistd.h>
 
@@ -77,11 +77,11 @@ bool Measure(StoreOptions options, const char* name, uint64_t keys, int rounds) 
   return true;
 }
 
-int Main(const std::string& directory, uint64_t keys, int rounds) {
+int Main(const std::string& directory, uint64_t keys, int rounds, uint64_t bytes) {
   const std::string path = directory + "/open_bench.plog";
   unlink(path.c_str());
   StoreOptions options;
-  options.volumes = {{path, std::max(uint64_t{512} << 20, keys * 512)}};
+  options.volumes = {{path, bytes}};
   options.node_id = "bench";
   bool ok = Fill(options, keys);
   StoreOptions scan = options;
@@ -105,5 +105,6 @@ int main(int count, char** arguments) {
     return 2;
   }
   const uint64_t keys = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 1'000'000;
-  return plogdb::Main(arguments[1], keys, count > 3 ? std::atoi(arguments[3]) : 5);
+  const uint64_t mib = count > 4 ? std::strtoull(arguments[4], nullptr, 10) : std::max(uint64_t{512}, keys * 512 >> 20);
+  return plogdb::Main(arguments[1], keys, count > 3 ? std::atoi(arguments[3]) : 5, mib << 20);
 }

@@ -90,9 +90,10 @@ class PlogdbSystem {
     });
   }
 
+  /** As the storage API's peek asks. */
   get(key) {
-    this.#store.load([key], this.#loaded);
-    return this.#loaded[0].slot[0].value ?? undefined;
+    const value = this.#store.newest(key);
+    return value instanceof Uint8Array ? value : undefined;
   }
 
   /** Values of many keys with one call of the addon, as a turn of a server asks. */
