@@ -19,9 +19,9 @@ export interface CalmHost {
   readonly workload: Workload;
   readonly oracle: Oracle;
   readonly report: Report;
-  isLost(replica: ReplicaId): boolean;
+  readonly isLost: (replica: ReplicaId) => boolean;
   /** False also when something is violated meanwhile. */
-  runUntil(over: () => boolean, withinMs: number): boolean;
+  readonly runUntil: (over: () => boolean, withinMs: number) => boolean;
   readonly isBroken: () => boolean;
 }
 
@@ -50,9 +50,15 @@ export class Calm {
     const { cluster, report, runUntil, plan } = this.#host;
     const missing = (): ReplicaId[] => this.#running().filter((replica) => cluster.node(replica) === null);
     if (!runUntil(() => missing().length === 0, SERVING_MS) && !this.#host.isBroken()) {
-      report("liveness", `${missing().map((r) => `n${String(r + 1)}`).join(", ")} does not serve, though all faults have ended`);
+      report(
+        "liveness",
+        `${missing()
+          .map((r) => `n${String(r + 1)}`)
+          .join(", ")} does not serve, though all faults have ended`,
+      );
     }
-    if (this.#running().length <= plan.replicas / 2) report("liveness", "the faults took more than a minority for good");
+    if (this.#running().length <= plan.replicas / 2)
+      report("liveness", "the faults took more than a minority for good");
   }
 
   everyKeyIsServed(): void {
@@ -122,7 +128,12 @@ export class Calm {
     const { cluster, report, runUntil } = this.#host;
     const busy = (): ReplicaId[] => this.#running().filter((replica) => (cluster.node(replica)?.lanes ?? 1) > 0);
     if (!runUntil(() => busy().length === 0, REST_MS) && !this.#host.isBroken()) {
-      report("liveness", `lanes do not come to rest at ${busy().map((r) => `n${String(r + 1)}`).join(", ")}`);
+      report(
+        "liveness",
+        `lanes do not come to rest at ${busy()
+          .map((r) => `n${String(r + 1)}`)
+          .join(", ")}`,
+      );
     }
   }
 

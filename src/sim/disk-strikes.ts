@@ -18,8 +18,7 @@ export interface DiskArena {
   readonly cluster: SimulatedCluster;
   readonly plan: Plan;
   readonly random: Random;
-  meanwhile(us: number, run: () => void): void;
-  later(us: number, run: () => void): void;
+  readonly later: (us: number, run: () => void) => void;
   /** Keys of this replica may come up broken or older from now on. */
   allowLoss(replica: ReplicaId): void;
   start(replica: ReplicaId): boolean;

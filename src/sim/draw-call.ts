@@ -37,7 +37,9 @@ const encoder = new TextEncoder();
 export function drawCall(sort: KeySort, context: DrawContext): DrawnCall {
   switch (sort) {
     case "counter":
-      return ofCall(context.random.chance(0.6) ? { kind: "add", delta: 1 + context.random.below(3) } : { kind: "read" });
+      return ofCall(
+        context.random.chance(0.6) ? { kind: "add", delta: 1 + context.random.below(3) } : { kind: "read" },
+      );
     case "register":
       return drawRegister(context);
     case "mixed":

@@ -5,6 +5,14 @@
  */
 export { SimulatedCluster, type ClusterOptions, QUIET } from "./cluster.js";
 export { ENGINE_KINDS, FAULT_KINDS, FaultHits, type FaultKind, isFaultKind } from "./fault-kinds.js";
-export { drawPlan, type EngineName, type Plan, type PlanOptions, planWords, type ProfileName, PROFILES } from "./plan.js";
+export {
+  drawPlan,
+  type EngineName,
+  type Plan,
+  type PlanOptions,
+  planWords,
+  type ProfileName,
+  PROFILES,
+} from "./plan.js";
 export { type RunOptions, type RunResult, runPlan } from "./run.js";
 export { kindsOf, shrink } from "./shrink.js";

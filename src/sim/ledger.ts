@@ -108,7 +108,8 @@ export class Ledger {
       if (at !== index || refusal !== null) continue;
       const request = `${String(id.replica)}.${String(id.incarnation)}.${String(id.counter)}`;
       const before = applied.get(request);
-      if (before !== undefined) this.#report("exactly-once", `request ${request} of ${what} was applied at ${String(before)}`);
+      if (before !== undefined)
+        this.#report("exactly-once", `request ${request} of ${what} was applied at ${String(before)}`);
       applied.set(request, index);
     }
   }
@@ -146,7 +147,8 @@ export class Ledger {
           const text = `${what} is at ${String(outcome.index)}, but ${String(operation.low)} was known before it began`;
           this.#report("order", text);
         }
-        if (ledger.byVersion.has(outcome.version)) this.#report("order", `${what} was told a version that another one made`);
+        if (ledger.byVersion.has(outcome.version))
+          this.#report("order", `${what} was told a version that another one made`);
         ledger.byVersion.set(outcome.version, operation);
         ledger.acknowledged = Math.max(ledger.acknowledged, outcome.index);
       }
@@ -164,7 +166,10 @@ export class Ledger {
     const { index } = outcome;
     const what = describe(operation);
     if (index < operation.low) {
-      this.#report("order", `${what} shows index ${String(index)}, but ${String(operation.low)} was known before it began`);
+      this.#report(
+        "order",
+        `${what} shows index ${String(index)}, but ${String(operation.low)} was known before it began`,
+      );
     }
     const ledger = this.#of(operation.key);
     ledger.acknowledged = Math.max(ledger.acknowledged, index);

@@ -62,7 +62,13 @@ export class Nemesis implements Arena {
   /** A disk is about to forget: no other strike. */
   #exclusive = false;
 
-  constructor(cluster: SimulatedCluster, plan: Plan, random: Random, report: Report, allowLoss: (r: ReplicaId) => void) {
+  constructor(
+    cluster: SimulatedCluster,
+    plan: Plan,
+    random: Random,
+    report: Report,
+    allowLoss: (r: ReplicaId) => void,
+  ) {
     this.cluster = cluster;
     this.plan = plan;
     this.random = random;
@@ -74,9 +80,6 @@ export class Nemesis implements Arena {
       plan,
       random,
       allowLoss,
-      meanwhile: (us, run) => {
-        this.meanwhile(us, run);
-      },
       later: (us, run) => {
         this.later(us, run);
       },
@@ -109,7 +112,8 @@ export class Nemesis implements Arena {
   begin(): void {
     const { faults } = this.cluster.network;
     const { kinds } = this.plan;
-    const rate = (kind: FaultKind, most: number): number => (kinds.has(kind) ? (most * (1 + this.random.below(100))) / 100 : 0);
+    const rate = (kind: FaultKind, most: number): number =>
+      kinds.has(kind) ? (most * (1 + this.random.below(100))) / 100 : 0;
     faults.drop = rate("drop", 0.05);
     faults.duplicate = rate("duplicate", 0.05);
     faults.reorder = rate("reorder", 0.08);
@@ -140,7 +144,8 @@ export class Nemesis implements Arena {
 
   /** Starts who does not run, and can. */
   startDead(): void {
-    for (let replica = 0; replica < this.plan.replicas; replica++) if (!this.cluster.isUp(replica)) this.startNow(replica);
+    for (let replica = 0; replica < this.plan.replicas; replica++)
+      if (!this.cluster.isUp(replica)) this.startNow(replica);
   }
 
   /** Merge makes decided marks durable, and drops what they cover, at any time (D5). */
@@ -298,15 +303,18 @@ export class Nemesis implements Arena {
     const failures = (this.#failedStarts[replica] ?? 0) + 1;
     this.#failedStarts[replica] = failures;
     if (this.#disks.mayBeBroken(replica) && failures >= MOST_FAILED_STARTS) this.#lost.add(replica);
-    else this.cluster.time.after(20_000, () => {
-      this.startNow(replica);
-    });
+    else
+      this.cluster.time.after(20_000, () => {
+        this.startNow(replica);
+      });
   }
 
   /** A node said that it cannot go on. Whoever runs it starts it again, unless that is of no use. */
   onFatal(replica: ReplicaId, error: NodeError): void {
-    const expected = this.#disks.isExpected(replica, error) || (error.code === "foreign" && this.#wrongCluster.has(replica));
-    if (!expected) this.#report("fatal", `n${String(replica + 1)} cannot go on, and nothing was done to it: ${error.message}`);
+    const expected =
+      this.#disks.isExpected(replica, error) || (error.code === "foreign" && this.#wrongCluster.has(replica));
+    if (!expected)
+      this.#report("fatal", `n${String(replica + 1)} cannot go on, and nothing was done to it: ${error.message}`);
     if (error.code === "forgot" || error.code === "damaged") this.#lost.add(replica);
     this.cluster.time.after(1000, () => {
       this.cluster.kill(replica);
@@ -334,7 +342,8 @@ export class Nemesis implements Arena {
     if (!this.startNow(victim)) this.#wrongCluster.delete(victim);
     this.later(30_000, () => {
       if (!this.#wrongCluster.has(victim)) return;
-      if (this.cluster.node(victim) !== null) this.#report("strangers", `n${String(victim + 1)} serves in a foreign cluster`);
+      if (this.cluster.node(victim) !== null)
+        this.#report("strangers", `n${String(victim + 1)} serves in a foreign cluster`);
       this.cluster.hits.hit("wrong-cluster");
       this.cluster.kill(victim);
       this.#pauses[victim] = 0;

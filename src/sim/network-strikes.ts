@@ -61,7 +61,9 @@ function cut(
 /** Some replicas, not none and not all. */
 function drawSide({ random, plan }: Arena): ReplicaId[] {
   const mask = 1 + random.below((1 << plan.replicas) - 2);
-  return Array.from({ length: plan.replicas }, (_, replica) => replica).filter((replica) => (mask & (1 << replica)) !== 0);
+  return Array.from({ length: plan.replicas }, (_, replica) => replica).filter(
+    (replica) => (mask & (1 << replica)) !== 0,
+  );
 }
 
 /** Every way from the side to the others. */

@@ -11,6 +11,7 @@ import { type Ballot, compareBallots, isClassZero, NO_BALLOT, sameBallot, type R
 import { decodeEntry, type Entry } from "../paxos/entry.js";
 import { emptyLoadedKey } from "../storage/loaded-key.js";
 import type { LoadedKey, Store, StoreStatus } from "../storage/store.js";
+import { renderBallot } from "./render.js";
 import type { StoreWatch } from "./tapped-store.js";
 
 /** Says what is wrong. */
@@ -75,9 +76,9 @@ export class Oracle implements StoreWatch {
     this.#onChosen = onChosen;
     const each = <T>(make: () => T): T[] => Array.from({ length: replicas }, make);
     this.#gathering = each(() => []);
-    this.#batches = each(() => new Map());
-    this.#present = each(() => new Map());
-    this.#durable = each(() => new Map());
+    this.#batches = each(() => new Map<number, Put[]>());
+    this.#present = each(() => new Map<Key, Standing>());
+    this.#durable = each(() => new Map<Key, Standing>());
     this.#mayLose = each(() => false);
   }
 
@@ -180,7 +181,10 @@ export class Oracle implements StoreWatch {
       votes.push(vote);
     }
     if (vote.hash !== head.entryHash) {
-      this.#report("agreement", `two entries of ${quote(facts.key)} were accepted at ${String(position)} at one ballot`);
+      this.#report(
+        "agreement",
+        `two entries of ${quote(facts.key)} were accepted at ${String(position)} at one ballot`,
+      );
     }
     vote.mask |= 1 << replica;
   }
@@ -201,7 +205,8 @@ export class Oracle implements StoreWatch {
       return;
     }
     const isChosen = facts.votes.get(index)?.some((vote) => vote.hash === hash && this.#isMajority(vote)) ?? false;
-    if (!isChosen) this.#report("majority", `${who} takes an entry for chosen that no majority holds durably, at ${what}`);
+    if (!isChosen)
+      this.#report("majority", `${who} takes an entry for chosen that no majority holds durably, at ${what}`);
     facts.chosen.set(index, hash);
     facts.highest = Math.max(facts.highest, index);
     this.#decisions++;
@@ -288,17 +293,11 @@ function standingOf(position: number, head: Head): Standing {
 
 function isAtLeast(after: Standing, before: Standing): boolean {
   if (after.chosenIndex !== before.chosenIndex) return after.chosenIndex > before.chosenIndex;
-  return (
-    compareBallots(after.promised, before.promised) >= 0 && compareBallots(after.accepted, before.accepted) >= 0
-  );
+  return compareBallots(after.promised, before.promised) >= 0 && compareBallots(after.accepted, before.accepted) >= 0;
 }
 
 function describe({ chosenIndex, promised, accepted }: Standing): string {
-  return `chosen ${String(chosenIndex)}, promised ${ballotName(promised)}, accepted ${ballotName(accepted)}`;
-}
-
-export function ballotName({ counter, replica, incarnation }: Ballot): string {
-  return counter < 0 ? "nothing" : `${String(counter)}.${String(replica + 1)}.${String(incarnation)}`;
+  return `chosen ${String(chosenIndex)}, promised ${renderBallot(promised)}, accepted ${renderBallot(accepted)}`;
 }
 
 function countBits(mask: number): number {

@@ -103,7 +103,9 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const keys = drawKeys(random, options.keys, kinds.has("hot-key"), small);
   const large = kinds.has("large-values");
   const faultyMs = 800 + random.below(random.chance(0.2) ? 8000 : 2500);
-  const thinkUs = random.chance(0.5) ? 1 + random.below(2000) : Math.floor((faultyMs * 1000 * drawnClients * 1.6) / drawnOperations);
+  const thinkUs = random.chance(0.5)
+    ? 1 + random.below(2000)
+    : Math.floor((faultyMs * 1000 * drawnClients * 1.6) / drawnOperations);
   return {
     seed,
     profile,
@@ -115,7 +117,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     keys,
     operations,
     thinkUs,
-    mostValueBytes: large || small ? 2000 + random.below(MOST_VALUE_BYTES - 2000) : 4 + random.below(random.chance(0.3) ? 1500 : 60),
+    mostValueBytes:
+      large || small ? 2000 + random.below(MOST_VALUE_BYTES - 2000) : 4 + random.below(random.chance(0.3) ? 1500 : 60),
     requestMs: kinds.has("overload") ? 5 + random.below(60) : 300 + random.below(1200),
     network: {
       leastDelayUs: 20 + random.below(60),

@@ -150,7 +150,8 @@ export class Workload {
     key.open++;
     cluster.trace.note("call", client, told.id, replica);
     if (cluster.trace.hasStory) cluster.trace.tell(describe(told));
-    if (operation !== null && "value" in operation && operation.value.length >= LARGE_BYTES) cluster.hits.hit("large-values");
+    if (operation !== null && "value" in operation && operation.value.length >= LARGE_BYTES)
+      cluster.hits.hit("large-values");
     if (operation === null) {
       cluster.read(replica, key.key, (outcome) => {
         this.#end(open, outcome);
