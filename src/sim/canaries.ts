@@ -128,7 +128,14 @@ const asIs: Write = (node, key, operation, sink, tag) => {
 const strongly: Read = () => false;
 
 /** A second try under a new request id, when nobody knows what became of the first. */
-function retryWithoutId(node: ReplicaNode, key: Key, operation: Operation, sink: ReplySink, tag: number, left: number): void {
+function retryWithoutId(
+  node: ReplicaNode,
+  key: Key,
+  operation: Operation,
+  sink: ReplySink,
+  tag: number,
+  left: number,
+): void {
   const retrying: ReplySink = {
     onRead: () => undefined,
     onWrite: (_tag, outcome) => {
@@ -162,7 +169,9 @@ const fromOwnStore: Read = (cluster, replica, key, sink, tag) => {
   const chosen = localPLog(cluster, replica, key)?.chosen;
   if (chosen === undefined) return false;
   const { value, version, expiryMs, index, tombstone } = chosen;
-  const shown = tombstone ? { found: false, value, version: 0, expiryMs: 0 } : { found: true, value, version, expiryMs };
+  const shown = tombstone
+    ? { found: false, value, version: 0, expiryMs: 0 }
+    : { found: true, value, version, expiryMs };
   sink.onRead(tag, { status: "ok", index, ...shown });
   return true;
 };
@@ -171,7 +180,14 @@ const absentByOwnClock: Read = (cluster, replica, key, sink, tag) => {
   const chosen = localPLog(cluster, replica, key)?.chosen;
   const due = chosen !== undefined && chosen.expiryMs > 0 && chosen.expiryMs <= wallMsAt(cluster.time.nowUs);
   if (!due) return false;
-  sink.onRead(tag, { status: "ok", found: false, value: new Uint8Array(0), version: 0, expiryMs: 0, index: chosen.index });
+  sink.onRead(tag, {
+    status: "ok",
+    found: false,
+    value: new Uint8Array(0),
+    version: 0,
+    expiryMs: 0,
+    index: chosen.index,
+  });
   return true;
 };
 
@@ -253,7 +269,8 @@ export const CLUSTER_CANARIES: readonly ClusterCanary[] = [
     name: "cluster_read_ignores_accepted",
     rule: "P19",
     needs: ["delay", "isolation"],
-    make: () => onMessage((message) => (message.type === "state-reply" ? { ...message, accepted: NO_BALLOT } : message)),
+    make: () =>
+      onMessage((message) => (message.type === "state-reply" ? { ...message, accepted: NO_BALLOT } : message)),
   },
   {
     name: "cluster_never_catches_up",
@@ -261,8 +278,18 @@ export const CLUSTER_CANARIES: readonly ClusterCanary[] = [
     needs: ["isolation", "kill"],
     make: () => onMessage((message) => (message.type === "learn" ? null : dropBase(message))),
   },
-  { name: "cluster_trusts_bytes", rule: "framing", needs: ["corrupt-frame"], make: () => ({ frames: { trustsBytes: true } }) },
-  { name: "cluster_tells_before_flush", rule: "P2", needs: ["kill-all"], make: () => ({ store: { tellsEarly: () => true } }) },
+  {
+    name: "cluster_trusts_bytes",
+    rule: "framing",
+    needs: ["corrupt-frame"],
+    make: () => ({ frames: { trustsBytes: true } }),
+  },
+  {
+    name: "cluster_tells_before_flush",
+    rule: "P2",
+    needs: ["kill-all"],
+    make: () => ({ store: { tellsEarly: () => true } }),
+  },
   {
     name: "cluster_promise_not_kept",
     rule: "P2",
@@ -315,7 +342,8 @@ function forgetfulBinding(payload: Uint8Array): Uint8Array {
     onWatermark: () => undefined,
     onMessage: () => undefined,
     onControl: (message) => {
-      if (message.type === "binding") said = new FrameWriter().control(0, { ...message, remembersWatermark: 0 }).slice();
+      if (message.type === "binding")
+        said = new FrameWriter().control(0, { ...message, remembersWatermark: 0 }).slice();
     },
     onBad: () => undefined,
   });
@@ -340,7 +368,10 @@ export function runCanary(canary: ClusterCanary, seed: number): RunResult {
 }
 
 /** How many seeds it lived, and what caught it; null when it is still alive after `most`. */
-export function huntCanary(canary: ClusterCanary, most: number): { readonly seeds: number; readonly by: string } | null {
+export function huntCanary(
+  canary: ClusterCanary,
+  most: number,
+): { readonly seeds: number; readonly by: string } | null {
   for (let seed = 1; seed <= most; seed++) {
     const { violations } = runCanary(canary, seed);
     if (violations.length > 0) return { seeds: seed, by: violations[0] ?? "" };
