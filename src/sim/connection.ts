@@ -66,7 +66,7 @@ export function flipAndParse(payload: Uint8Array, random: Random, trusts: boolea
   const frame = encodeFrame(FRAME_DATA, payload);
   const at = random.below(frame.length);
   frame[at] = (frame[at] ?? 0) ^ (1 << random.below(8));
-  if (trusts) return frame.slice(FRAME_OVERHEAD);
+  if (trusts) return new Uint8Array(frame.subarray(FRAME_OVERHEAD));
   let taken: Uint8Array | null = null;
   const parser = new FrameParser(
     {
