@@ -208,10 +208,11 @@ void ExtentMap::SetRoom(uint32_t room_blocks, uint64_t carried_directory_bytes) 
 }
 
 bool ExtentMap::FitsAhead() const {
+  const uint64_t bytes = std::min(kAheadBytes, geometry_.volume_bytes / kLeastExtents);  // less in simulations only
   SpaceNeed ahead;
   ahead.largest_unit_blocks = geometry_.data_blocks() / 4;
-  ahead.blocks = ahead.largest_unit_blocks + kAheadBytes / kBlockBytes;
-  ahead.summary_bytes = kAheadBytes / 4;
+  ahead.blocks = ahead.largest_unit_blocks + bytes / kBlockBytes;
+  ahead.summary_bytes = bytes / 4;
   return Fits(ahead);
 }
 

@@ -30,6 +30,7 @@ inline constexpr uint32_t kNoExtent = 0xffffffff;
 inline constexpr uint16_t kNoRecord = 0xffff;
 
 inline constexpr uint64_t kMinExtentBytes = uint64_t{1} << 20;
+inline constexpr uint64_t kLeastExtents = 8;  // of a volume
 inline constexpr uint64_t kMaxExtentBytes = uint64_t{64} << 20;
 // Simulators and tests also make stores with small extents: cheap, and extents are soon used again. Set before a store
 // is opened, never while one is being opened. Nothing of the product sets it.

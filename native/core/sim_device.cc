@@ -263,6 +263,21 @@ void SimDisk::Harden() {
   doomed_.clear();
 }
 
+// Puts back what survives of a write; how many sectors that is.
+uint64_t SimDisk::Survive(const Unflushed& write, SimRandom* random) {
+  const uint64_t fate = random->Below(4);  // lost, whole, or torn
+  if (fate == 0) return 0;
+  uint64_t kept = 0;
+  for (size_t i = 0; i < write.after.size(); ++i) {
+    for (size_t at = 0; at < kBlockBytes; at += kSectorBytes) {
+      if (fate != 1 && !random->Chance(50)) continue;
+      CopyIn((write.first + i) * kBlockBytes + at, std::span(*write.after[i]).subspan(at, kSectorBytes));
+      ++kept;
+    }
+  }
+  return kept;
+}
+
 void SimDisk::LosePower(SimRandom* random) {
   const std::lock_guard<std::mutex> lock(mutex_);
   for (auto write = unflushed_.rbegin(); write != unflushed_.rend(); ++write) {
@@ -270,16 +285,15 @@ void SimDisk::LosePower(SimRandom* random) {
   }
   for (const auto& [page, before] : doomed_) pages_[page] = before;
   doomed_.clear();
-  const std::vector<Unflushed> torn = std::exchange(unflushed_, {});
-  for (const Unflushed& write : torn) {
-    const uint64_t fate = random->Below(4);  // lost, whole, or torn
-    if (fate == 0) continue;
-    for (size_t i = 0; i < write.after.size(); ++i) {
-      for (size_t at = 0; at < kBlockBytes; at += kSectorBytes) {
-        if (fate != 1 && !random->Chance(50)) continue;
-        CopyIn((write.first + i) * kBlockBytes + at, std::span(*write.after[i]).subspan(at, kSectorBytes));
-      }
-    }
+  const std::vector<Unflushed> writes = std::exchange(unflushed_, {});
+  bool earlier_lost = false;
+  for (const Unflushed& write : writes) {
+    const uint64_t kept = Survive(write, random);
+    const bool lost = kept < write.after.size() * (kBlockBytes / kSectorBytes);
+    if (lost) ++hits_.unflushed_lost;
+    if (lost && kept > 0) ++hits_.writes_torn;
+    if (earlier_lost && kept > 0) ++hits_.writes_reordered;
+    earlier_lost |= lost;
   }
 }
 

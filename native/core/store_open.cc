@@ -93,7 +93,7 @@ Status StoreImpl::CheckOptions() const {
   }
   for (const VolumeOptions& volume : options_.volumes) {
     if (volume.path.empty()) return refuse("a volume without a path");
-    if (volume.bytes < kMinVolumeBytes / kMinExtentBytes * MinExtentBytes()) return refuse(volume.path + ": a volume needs at least 8 MiB");
+    if (volume.bytes < kLeastExtents * MinExtentBytes()) return refuse(volume.path + ": a volume needs at least 8 MiB");
     if (volume.bytes / kBlockBytes >= kNoExtent) return refuse(volume.path + ": a volume holds at most 16 TiB");
   }
   return Status::Ok();

@@ -18,22 +18,34 @@ constexpr uint64_t kMaxVolumeBytes = uint64_t{4} << 30;
 // What the collector should think of a disk: pages come and go with writes, and asking each time would cost more.
 constexpr int64_t kWeightBytes = 1 << 20;
 
-struct Fault {
-  uint64_t SimFaults::*countdown;
-  uint64_t SimFaultHits::*hits;
-};
 // In the order of DISK_FAULTS (src/sim/disk.ts).
-constexpr std::array<Fault, 10> kFaults = {{
-    {&SimFaults::fail_read_in, &SimFaultHits::reads_failed},
-    {&SimFaults::fail_write_in, &SimFaultHits::writes_failed},
-    {&SimFaults::fail_flush_in, &SimFaultHits::flushes_failed},
-    {&SimFaults::short_write_in, &SimFaultHits::writes_short},
-    {&SimFaults::lose_write_in, &SimFaultHits::writes_lost},
-    {&SimFaults::lie_flush_in, &SimFaultHits::flushes_lied},
-    {&SimFaults::misdirect_write_in, &SimFaultHits::writes_misdirected},
-    {&SimFaults::stale_read_in, &SimFaultHits::reads_stale},
-    {&SimFaults::flip_read_in, &SimFaultHits::bits_flipped},
-    {&SimFaults::truncate_in, &SimFaultHits::beyond_end},
+constexpr std::array<uint64_t SimFaults::*, 10> kFaults = {{
+    &SimFaults::fail_read_in,
+    &SimFaults::fail_write_in,
+    &SimFaults::fail_flush_in,
+    &SimFaults::short_write_in,
+    &SimFaults::lose_write_in,
+    &SimFaults::lie_flush_in,
+    &SimFaults::misdirect_write_in,
+    &SimFaults::stale_read_in,
+    &SimFaults::flip_read_in,
+    &SimFaults::truncate_in,
+}};
+// In the order of DISK_HITS; the cuts of power come last.
+constexpr std::array<uint64_t SimFaultHits::*, 13> kHits = {{
+    &SimFaultHits::reads_failed,
+    &SimFaultHits::writes_failed,
+    &SimFaultHits::flushes_failed,
+    &SimFaultHits::writes_short,
+    &SimFaultHits::writes_lost,
+    &SimFaultHits::flushes_lied,
+    &SimFaultHits::writes_misdirected,
+    &SimFaultHits::reads_stale,
+    &SimFaultHits::bits_flipped,
+    &SimFaultHits::beyond_end,
+    &SimFaultHits::unflushed_lost,
+    &SimFaultHits::writes_torn,
+    &SimFaultHits::writes_reordered,
 }};
 constexpr std::array<SimPower::Cut, 3> kCuts = {SimPower::Cut::kBefore, SimPower::Cut::kWithin, SimPower::Cut::kAfter};
 
@@ -52,6 +64,7 @@ Napi::Function DiskObject::Define(Napi::Env env) {
                          InstanceMethod<&DiskObject::Locked>("locked"),
                          InstanceMethod<&DiskObject::Fingerprint>("fingerprint"),
                          InstanceMethod<&DiskObject::Flip>("flip"),
+                         InstanceMethod<&DiskObject::Discard>("discard"),
                      });
 }
 
@@ -112,11 +125,12 @@ Napi::Value DiskObject::Arm(const Napi::CallbackInfo& info) {
   uint64_t seed = 0;
   size_t volume = 0;
   if (!arguments.Size(0, kFaults.size() - 1, &kind) || !arguments.SafeInteger(1, &in) || in == 0 ||
-      !arguments.SafeInteger(2, &seed) || !arguments.Size(3, volumes_.size() - 1, &volume)) {
+      !arguments.SafeInteger(2, &seed) || !arguments.Size(3, kMaxVolumesOfDisk, &volume) ||
+      volume >= volumes_.size()) {
     return Refuse(info.Env(), "arm takes (fault, in, seed, volume)");
   }
   SimFaults faults = volumes_[volume]->faults();
-  faults.*kFaults[kind].countdown = in;
+  faults.*kFaults[kind] = in;
   faults.misdirect_to = SimFaults::kAnywhere;
   faults.seed = seed + 1;  // 0 would go on with the old one
   volumes_[volume]->SetFaults(faults);
@@ -148,14 +162,15 @@ Napi::Value DiskObject::Disarm(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DiskObject::Hits(const Napi::CallbackInfo& info) {
-  Napi::Array result = Napi::Array::New(info.Env(), kFaults.size() + 1);
-  std::array<uint64_t, kFaults.size()> sums{};
+  Napi::Array result = Napi::Array::New(info.Env(), kHits.size() + 1);
+  std::array<uint64_t, kHits.size()> sums{};
   for (const auto& volume : volumes_) {
     const SimFaultHits hits = volume->hits();
-    for (size_t i = 0; i < sums.size(); i++) sums[i] += hits.*kFaults[i].hits;
+    for (size_t i = 0; i < sums.size(); i++) sums[i] += hits.*kHits[i];
   }
-  for (uint32_t i = 0; i < sums.size(); i++) result.Set(i, static_cast<double>(sums[i]));
-  result.Set(static_cast<uint32_t>(sums.size()), static_cast<double>(power_->cuts()));
+  uint32_t at = 0;
+  for (const uint64_t sum : sums) result.Set(at++, static_cast<double>(sum));
+  result.Set(at, static_cast<double>(power_->cuts()));
   return result;
 }
 
@@ -195,6 +210,11 @@ Napi::Value DiskObject::Flip(const Napi::CallbackInfo& info) {
     }
   }
   return Napi::Number::New(info.Env(), static_cast<double>(places));
+}
+
+Napi::Value DiskObject::Discard(const Napi::CallbackInfo& info) {
+  volumes_.clear();
+  return info.Env().Undefined();
 }
 
 }  // namespace plogdb::binding

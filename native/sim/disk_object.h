@@ -40,7 +40,7 @@ class DiskObject : public Napi::ObjectWrap<DiskObject> {
   // armPowerCut(in, when, seed): 0 before, 1 within, 2 after
   Napi::Value ArmPowerCut(const Napi::CallbackInfo& info);
   Napi::Value Disarm(const Napi::CallbackInfo& info);
-  // hits() -> one number a fault, then the cuts of power
+  // hits() -> numbers in the order of DISK_HITS
   Napi::Value Hits(const Napi::CallbackInfo& info);
   Napi::Value PowerIsOff(const Napi::CallbackInfo& info);
   Napi::Value Locked(const Napi::CallbackInfo& info);
@@ -48,6 +48,9 @@ class DiskObject : public Napi::ObjectWrap<DiskObject> {
   Napi::Value Fingerprint(const Napi::CallbackInfo& info);
   // flip(bytes, at) -> how many places held these bytes: the lowest bit of the byte at `at` of each is another one now
   Napi::Value Flip(const Napi::CallbackInfo& info);
+
+  // discard(): gives the memory back now; the collector comes when it likes. Good for nothing afterwards.
+  Napi::Value Discard(const Napi::CallbackInfo& info);
 
   napi_env env_;
   uint64_t volume_bytes_ = 0;

@@ -48,7 +48,7 @@ bool SimStoreObject::TakeTime(const Napi::CallbackInfo& info, size_t at) {
 
 Napi::Value SimStoreObject::Open(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (devices_ != nullptr) return RefuseState(env, "open");
+  if (used_) return RefuseState(env, "open");
   StoreOptions options;
   uint64_t seed = 0;
   if (!ReadOptions(env, info[0], &options)) return env.Undefined();
@@ -56,6 +56,7 @@ Napi::Value SimStoreObject::Open(const Napi::CallbackInfo& info) {
   if (disk == nullptr) return env.Undefined();
   if (!Arguments(info).SafeInteger(2, &seed) || seed == 0) return Refuse(env, "open takes a seed above 0");
   if (!TakeTime(info, 3)) return env.Undefined();
+  used_ = true;
   devices_ = std::make_unique<SimDeviceFactory>();
   options.volumes.clear();
   for (size_t i = 0; i < disk->volumes().size(); i++) {
@@ -100,6 +101,7 @@ Napi::Value SimStoreObject::Close(const Napi::CallbackInfo& info) {
   store_->Close();
   calls_.Keep(store_.get());
   store_.reset();
+  devices_.reset();
   return info.Env().Undefined();
 }
 
@@ -113,6 +115,7 @@ void SimStoreObject::Drop() {
   calls_.Forget();
   if (devices_ != nullptr) devices_->Kill();
   store_.reset();
+  devices_.reset();  // it holds the disks
 }
 
 }  // namespace plogdb::binding

@@ -43,6 +43,7 @@ class SimStoreObject : public Napi::ObjectWrap<SimStoreObject> {
   bool TakeTime(const Napi::CallbackInfo& info, size_t at);
   void Drop();
 
+  bool used_ = false;  // an object opens one store, once
   uint64_t now_us_ = 0;
   std::unique_ptr<SimDeviceFactory> devices_;
   std::unique_ptr<Store> store_;

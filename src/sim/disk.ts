@@ -45,23 +45,23 @@ export interface PowerCut {
   readonly seed: number;
 }
 
-/** How often each really happened, since the disk was made. Copies start at 0. */
-export type DiskHits = Readonly<Record<DiskFaultKind | "power-cut", number>>;
+/** What strikes and is counted: the faults, what the losses of power took, and the cuts that struck. */
+export const DISK_HITS = [
+  ...DISK_FAULTS,
+  /** Writes of which something is gone. */
+  "lost-unflushed",
+  /** Of which something is gone and something there. */
+  "torn-write",
+  /** Of which something is there, though something of an earlier one is gone. */
+  "reordered-writes",
+  "power-cut",
+] as const;
 
-export function noHits(): Record<DiskFaultKind | "power-cut", number> {
-  return {
-    "read-error": 0,
-    "write-error": 0,
-    "flush-error": 0,
-    "short-write": 0,
-    "lost-write": 0,
-    "lying-flush": 0,
-    "misdirected-write": 0,
-    "stale-read": 0,
-    "bit-flip": 0,
-    "truncated-volume": 0,
-    "power-cut": 0,
-  };
+/** How often each really happened, since the disk was made. Copies start at 0. */
+export type DiskHits = Record<(typeof DISK_HITS)[number], number>;
+
+export function diskHits(counts: readonly number[]): DiskHits {
+  return Object.fromEntries(DISK_HITS.map((kind, i) => [kind, counts[i] ?? 0])) as DiskHits; // every kind is there
 }
 
 export interface SimulatedDisk {
@@ -85,6 +85,8 @@ export interface SimulatedDisk {
   hits(): DiskHits;
   /** Of all that is on it: equal for equal runs. */
   fingerprint(): string;
+  /** Gives its memory back now, and that of its copies. Good for nothing afterwards, but its hits were counted before. */
+  discard(): void;
 }
 
 /** A store of a simulated replica. */

@@ -19,6 +19,7 @@ export interface DiskHandle {
   powerIsOff(): boolean;
   locked(): boolean;
   fingerprint(): string;
+  discard(): void;
   flip(bytes: ArrayBuffer, at: number): number;
 }
 

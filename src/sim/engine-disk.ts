@@ -3,7 +3,7 @@
  * power switch. It outlives processes. It must not know what a store keeps on it.
  */
 import { assert } from "../base/assert.js";
-import { DISK_FAULTS, type DiskFault, type DiskHits, noHits, type PowerCut, type SimulatedDisk } from "./disk.js";
+import { DISK_FAULTS, type DiskFault, type DiskHits, diskHits, type PowerCut, type SimulatedDisk } from "./disk.js";
 import { type DiskHandle, loadSimAddon } from "./engine-addon.js";
 
 export interface EngineDiskOptions {
@@ -32,6 +32,7 @@ export class EngineDisk implements SimulatedDisk {
   readonly volumeBytes: number;
   readonly extentBytes: number;
   readonly handle: DiskHandle;
+  readonly #copies: EngineDisk[] = [];
 
   constructor(options: EngineDiskOptions) {
     assert(Number.isSafeInteger(options.seed) && options.seed > 0, "a seed is an integer above 0");
@@ -54,6 +55,7 @@ export class EngineDisk implements SimulatedDisk {
   copy(): EngineDisk {
     const copy = new EngineDisk(this);
     copy.handle.copyFrom(this.handle);
+    this.#copies.push(copy);
     return copy;
   }
 
@@ -79,17 +81,17 @@ export class EngineDisk implements SimulatedDisk {
   }
 
   hits(): DiskHits {
-    const counts = this.handle.hits();
-    const hits = noHits();
-    DISK_FAULTS.forEach((kind, i) => {
-      hits[kind] = counts[i] ?? 0;
-    });
-    hits["power-cut"] = counts[DISK_FAULTS.length] ?? 0;
-    return hits;
+    return diskHits(this.handle.hits());
   }
 
   fingerprint(): string {
     return this.handle.fingerprint();
+  }
+
+  discard(): void {
+    assert(!this.locked, "the process on it dies first");
+    this.handle.discard();
+    for (const copy of this.#copies.splice(0)) copy.discard();
   }
 
   /** Flips a bit in the middle of every place that holds these bytes, as far as they lie in one block. Returns how many there were. */

@@ -3,7 +3,7 @@
  * could fail: faults of devices cannot strike it, and a power loss takes no more than the death of the process does.
  */
 import { MemoryDisk } from "../storage/memory-disk.js";
-import { type DiskHits, noHits, type SimulatedDisk } from "./disk.js";
+import { type DiskHits, diskHits, type SimulatedDisk } from "./disk.js";
 
 export class MemoryMedium extends MemoryDisk implements SimulatedDisk {
   readonly engine = "memory";
@@ -40,7 +40,11 @@ export class MemoryMedium extends MemoryDisk implements SimulatedDisk {
   }
 
   hits(): DiskHits {
-    return noHits();
+    return diskHits([]);
+  }
+
+  discard(): void {
+    this.keys.clear();
   }
 
   fingerprint(): string {

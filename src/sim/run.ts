@@ -135,12 +135,14 @@ class Run {
       this.#report("assertion", text.split("\n").slice(0, STACK_LINES).join("\n"));
     }
     this.#nemesis.disks.countHits();
+    const traceHash = cluster.trace.hash();
+    cluster.end();
     return {
       seed: this.#plan.seed,
       operations: this.#workload.asked,
       violations: this.#violations,
       hits: cluster.hits,
-      traceHash: cluster.trace.hash(),
+      traceHash,
       events: cluster.trace.events,
       decisions: this.#oracle.decisions,
       undecided: this.#undecided,

@@ -6,7 +6,7 @@ import { expect } from "vitest";
 import { userKey } from "../../src/base/key.js";
 import { Random } from "../../src/base/random.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
-import { QUIET, SimulatedCluster } from "../../src/sim/cluster.js";
+import { type Death, QUIET, SimulatedCluster } from "../../src/sim/cluster.js";
 import type { Call, HistoryOperation, Reply, Told } from "../../src/sim/history.js";
 import { checkHistory, describeFailures } from "../../src/sim/linearizability.js";
 
@@ -18,6 +18,7 @@ const decoder = new TextDecoder();
 export class RandomWorkload {
   readonly #random: Random;
   readonly #replicas: number;
+  readonly #native: boolean;
   readonly #cluster: SimulatedCluster;
   readonly #history: HistoryOperation[] = [];
   readonly #keys: string[];
@@ -28,6 +29,7 @@ export class RandomWorkload {
   constructor(seed: number, replicas: number, engine: "memory" | "native" = "memory") {
     this.#random = new Random(seed * 7919);
     this.#replicas = replicas;
+    this.#native = engine === "native";
     this.#keys = Array.from({ length: 1 + this.#random.below(4) }, (_, i) => `key${String(i)}`);
     const rough = this.#random.chance(0.5);
     this.#cluster = new SimulatedCluster({
@@ -45,6 +47,9 @@ export class RandomWorkload {
     });
   }
 
+  c() {
+    return this.#cluster;
+  }
   run(): void {
     const cluster = this.#cluster;
     cluster.startAll();
@@ -54,6 +59,7 @@ export class RandomWorkload {
     cluster.run(FAULTY_MS);
     this.#stopped = true;
     cluster.network.heal();
+    for (const disk of cluster.disks) disk.disarm();
     cluster.startAll();
     cluster.run(4000);
     expect(this.#busy, "operations that were never answered").toBe(0);
@@ -63,6 +69,11 @@ export class RandomWorkload {
     // A search that was given up says nothing; it is rare, and the other keys and seeds speak for it.
     const verdicts = checkHistory(this.#history).filter((verdict) => verdict.verdict !== "undecided");
     expect(describeFailures(verdicts), "linearizable").toBe("");
+  }
+
+  /** What is on the disks, and when it ended. */
+  fingerprint(): string {
+    return [this.#cluster.time.nowUs, ...this.#cluster.disks.map((disk) => disk.fingerprint())].join(" ");
   }
 
   /** Everybody is up and connected: every key answers through every node, quickly, and lanes go to rest. */
@@ -97,13 +108,13 @@ export class RandomWorkload {
       if (what < 5) {
         const down = cluster.disks.filter((_, replica) => !cluster.isUp(replica)).length;
         if (cluster.isUp(victim) && down < tolerated) {
-          cluster.kill(victim);
+          cluster.kill(victim, this.#death());
           later(20 + random.below(600), () => {
             if (!cluster.isUp(victim)) cluster.start(victim);
           });
         }
       } else if (what < 6) {
-        for (let replica = 0; replica < this.#replicas; replica++) cluster.kill(replica);
+        for (let replica = 0; replica < this.#replicas; replica++) cluster.kill(replica, this.#death());
         later(10 + random.below(50), () => cluster.startAll());
       } else if (what < 9) {
         const other = (victim + 1 + random.below(this.#replicas - 1)) % this.#replicas;
@@ -114,12 +125,41 @@ export class RandomWorkload {
       later(50 + random.below(500), strike);
     };
     later(100, strike);
+    if (this.#native) this.#powerCuts(later);
     // Merge makes decided marks durable, and drops what they cover, at any time (D5).
     const merge = (): void => {
       for (let replica = 0; replica < this.#replicas; replica++) cluster.store(replica)?.mergeAll();
       later(37, merge);
     };
     later(37, merge);
+  }
+
+  /** The process alone, or the machine with what its disk had not flushed. */
+  #death(): Death {
+    return this.#native && this.#random.chance(0.5) ? "silent" : "closed";
+  }
+
+  /** The power of a machine goes at any call of its disk, at work or while it starts; some time later it is back. */
+  #powerCuts(later: (ms: number, run: () => void) => void): void {
+    const cluster = this.#cluster;
+    const random = this.#random;
+    const arm = (): void => {
+      const when = (["before", "within", "after"] as const)[random.below(3)] ?? "before";
+      cluster.disks[random.below(this.#replicas)]?.armPowerCut({
+        in: 1 + random.below(90),
+        when,
+        seed: random.next32(),
+      });
+      later(100 + random.below(1200), arm);
+    };
+    const repair = (): void => {
+      for (let replica = 0; replica < this.#replicas; replica++) {
+        if (cluster.disks[replica]?.powerIsOff === true) cluster.start(replica);
+      }
+      later(20 + random.below(300), repair);
+    };
+    later(100, arm);
+    later(50, repair);
   }
 
   #newValue(): string {

@@ -99,4 +99,14 @@ describe.each(ENGINES)("random workloads on the %s engine", (engine) => {
       new RandomWorkload(seed, seed % 5 === 0 ? 5 : 3, engine).run();
     }, 60_000);
   }
+
+  it("leave the same bytes on every disk when a seed is run again", () => {
+    const fingerprint = (seed: number): string => {
+      const workload = new RandomWorkload(seed, 3, engine);
+      workload.run();
+      return workload.fingerprint();
+    };
+    for (const seed of [201, 202]) expect(fingerprint(seed)).toBe(fingerprint(seed));
+    expect(fingerprint(201)).not.toBe(fingerprint(202));
+  }, 60_000);
 });
