@@ -83,7 +83,8 @@ function readOptions(sim) {
   if (values.profile !== undefined && !sim.PROFILES.includes(values.profile)) fail(`no profile ${values.profile}`);
   if (!["native", "memory"].includes(values.engine)) fail(`no engine ${values.engine}`);
   const without = (values.without ?? "").split(",").filter((name) => name !== "");
-  for (const name of without) if (!sim.isFaultKind(name)) fail(`no fault ${name}; there are ${sim.FAULT_KINDS.join(", ")}`);
+  for (const name of without)
+    if (!sim.isFaultKind(name)) fail(`no fault ${name}; there are ${sim.FAULT_KINDS.join(", ")}`);
   const plan = {
     engine: values.engine,
     replicas: integer("replicas", 3),
@@ -154,7 +155,9 @@ function runInWorkers({ first, seeds, jobs, plan }, onResult) {
         next += left;
       });
       worker.on("exit", (code, signal) =>
-        code === 0 ? resolve() : reject(new Error(`a worker ended with ${signal ?? code}; seeds around ${next - CHUNK}`)),
+        code === 0
+          ? resolve()
+          : reject(new Error(`a worker ended with ${signal ?? code}; seeds around ${next - CHUNK}`)),
       );
     });
   return Promise.all(Array.from({ length: Math.min(jobs, Math.ceil(seeds / CHUNK)) }, one));

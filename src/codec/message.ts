@@ -255,6 +255,7 @@ function encodeBehind(out: ByteWriter, message: BehindMessage): void {
   writeBallot(out, message.ballot);
   writeChoice(out, PHASES, message.phase);
   out.varint(message.chosenIndex);
+  out.varint(message.sequence);
 }
 
 function decodeBehind(reader: ByteReader, replicas: number, key: Key): BehindMessage {
@@ -262,7 +263,8 @@ function decodeBehind(reader: ByteReader, replicas: number, key: Key): BehindMes
   const ballot = readBallot(reader, replicas);
   const phase = readChoice(reader, PHASES);
   const chosenIndex = reader.varint();
-  return { type: "behind", key, index, ballot, phase, chosenIndex };
+  const sequence = reader.varint();
+  return { type: "behind", key, index, ballot, phase, chosenIndex, sequence };
 }
 
 function encodeSubmit(out: ByteWriter, message: SubmitMessage): void {

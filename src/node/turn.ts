@@ -25,6 +25,11 @@ import type { Counters } from "./stats.js";
 const MAX_ROUNDS = 16;
 /** A turn that has put this much into the store hands it over at once: D12 is asked again before more is proposed. */
 const MAX_BATCH_BYTES = 1 << 20;
+/**
+ * And this share of an extent: what one key has in a batch must lie in one run (D6), which has room for two of the largest
+ * values and an eighth of an extent. A step puts two records at most, but a turn may hold many steps of one key.
+ */
+const MAX_BATCH_SHARE = 1 / 16;
 /** Beyond these bounds the disk or this process cannot follow: what peers say is dropped, as messages may be (P5). */
 const MAX_PENDING_BATCHES = 1024;
 const MAX_QUEUED_INPUTS = 1 << 18;
@@ -63,6 +68,7 @@ export class TurnLoop {
   readonly #wheel: TimingWheel<LaneSlot>;
   #inputs: QueuedInput[] = [];
   #batchBytes = 0;
+  readonly #mostBatchBytes: number;
   /** D18: what rides on frames; asked for once a turn and after each flush, not per message. */
   #watermark = 0;
   #touched: LaneSlot[] = [];
@@ -77,6 +83,8 @@ export class TurnLoop {
     this.#host = host;
     this.#wheel = new TimingWheel<LaneSlot>(host.clock.tick());
     this.#watermark = host.store.watermark();
+    const extents = host.store.facts.volumes.map(({ extentBytes }) => extentBytes * MAX_BATCH_SHARE);
+    this.#mostBatchBytes = Math.min(MAX_BATCH_BYTES, ...extents);
     this.#loader = new Loader({
       context: host.context,
       store: host.store,
@@ -256,7 +264,7 @@ export class TurnLoop {
       this.#wheel.add(slot, effects.wakeAtTick);
     }
     if (effects.alarm !== null) this.#host.onAlarm(slot.lane.key, effects.alarm);
-    if (this.#batchBytes >= MAX_BATCH_BYTES) this.#handOver();
+    if (this.#batchBytes >= this.#mostBatchBytes) this.#handOver();
   }
 
   #persist(slot: LaneSlot): void {

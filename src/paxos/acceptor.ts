@@ -51,6 +51,7 @@ function positionIsOpen(
         ballot: message.ballot,
         phase: message.type,
         chosenIndex: lane.plog.chosen.index,
+        sequence: 0,
       },
     });
     return false;

@@ -65,7 +65,15 @@ export function onSubmit(
     const chosenIndex = lane.plog.chosen.index;
     effects.send.push({
       to: from,
-      message: { type: "behind", key: lane.key, index, ballot: NO_BALLOT, phase: "submit", chosenIndex },
+      message: {
+        type: "behind",
+        key: lane.key,
+        index,
+        ballot: NO_BALLOT,
+        phase: "submit",
+        chosenIndex,
+        sequence: message.sequence,
+      },
     });
     return;
   }

@@ -67,6 +67,8 @@ export interface BehindMessage {
   readonly ballot: Ballot;
   readonly phase: "prepare" | "accept" | "submit";
   readonly chosenIndex: number;
+  /** Of the submit that is answered, which was not taken and never will be; 0 for the other phases. */
+  readonly sequence: number;
 }
 
 /** A chosen entry with everything in it (catch-up by one message). */

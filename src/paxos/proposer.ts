@@ -332,7 +332,8 @@ export function onBehind(
       effects.send.push({ to: from, message: { type: "prepare", key, index, ballot: round.ballot, mark, base } });
       return;
     case "submit":
-      if (round?.phase !== "submit" || round.entry === null) return;
+      // P16: only of the submit that is out: of what takes its place here nothing may have been taken.
+      if (round?.phase !== "submit" || round.entry === null || round.submitSequence !== message.sequence) return;
       sendSubmit(context, lane, round, round.entry, base, effects);
       return;
     case "accept": {

@@ -19,9 +19,9 @@ export interface CalmHost {
   readonly workload: Workload;
   readonly oracle: Oracle;
   readonly report: Report;
-  isLost(replica: ReplicaId): boolean;
+  readonly isLost: (replica: ReplicaId) => boolean;
   /** False also when something is violated meanwhile. */
-  runUntil(over: () => boolean, withinMs: number): boolean;
+  readonly runUntil: (over: () => boolean, withinMs: number) => boolean;
   readonly isBroken: () => boolean;
 }
 

@@ -4,7 +4,7 @@
  * network's affair.
  */
 import type { Random } from "../base/random.js";
-import { encodeFrame, FRAME_DATA, FrameParser } from "../net/framing.js";
+import { encodeFrame, FRAME_DATA, FRAME_OVERHEAD, FrameParser } from "../net/framing.js";
 import type { SimulatedTransport } from "./transport.js";
 
 /** 0: from the first end to the second. 1: back. */
@@ -58,11 +58,15 @@ export class Connection {
   }
 }
 
-/** Flips one bit of the frame that would carry `payload`, and parses it as the real transport does: null when it is refused. */
-export function flipAndParse(payload: Uint8Array, random: Random): Uint8Array | null {
+/**
+ * Flips one bit of the frame that would carry `payload`, and parses it as the real transport does: null when it is refused.
+ * `trusts`: it is taken as it comes.
+ */
+export function flipAndParse(payload: Uint8Array, random: Random, trusts: boolean): Uint8Array | null {
   const frame = encodeFrame(FRAME_DATA, payload);
   const at = random.below(frame.length);
   frame[at] = (frame[at] ?? 0) ^ (1 << random.below(8));
+  if (trusts) return new Uint8Array(frame.subarray(FRAME_OVERHEAD));
   let taken: Uint8Array | null = null;
   const parser = new FrameParser(
     {

@@ -18,8 +18,7 @@ export interface DiskArena {
   readonly cluster: SimulatedCluster;
   readonly plan: Plan;
   readonly random: Random;
-  meanwhile(us: number, run: () => void): void;
-  later(us: number, run: () => void): void;
+  readonly later: (us: number, run: () => void) => void;
   /** Keys of this replica may come up broken or older from now on. */
   allowLoss(replica: ReplicaId): void;
   start(replica: ReplicaId): boolean;
@@ -43,6 +42,8 @@ const ARMED: Partial<Record<FaultKind, DiskFaultKind>> = {
   "stale-read": "stale-read",
   truncated: "truncated-volume",
 };
+/** What a loss of power does to writes that were not flushed; counted by the disk. */
+const OF_POWER = ["lost-unflushed", "torn-write", "reordered-writes"] as const;
 /** How long a fault lies in wait before the process is killed all the same. */
 const WAIT_US = 200_000;
 const POLL_US = 5000;
@@ -300,6 +301,7 @@ export class DiskStrikes {
       if (disk.engine !== "native") continue;
       const hits = disk.hits();
       for (const [kind, fault] of Object.entries(ARMED)) cluster.hits.hit(kind as FaultKind, hits[fault]);
+      for (const kind of OF_POWER) cluster.hits.hit(kind, hits[kind]);
     }
   }
 }

@@ -16,3 +16,4 @@ export {
 } from "./plan.js";
 export { type RunOptions, type RunResult, runPlan } from "./run.js";
 export { kindsOf, shrink } from "./shrink.js";
+export { CLUSTER_CANARIES, type ClusterCanary, huntCanary, runCanary } from "./canaries.js";

@@ -57,6 +57,8 @@ export class Nemesis implements Arena {
   readonly #failedStarts: number[];
   /** Cluster id in the configuration of a replica, when it is the wrong one. */
   readonly #wrongCluster = new Set<ReplicaId>();
+  /** Who ever had it. */
+  readonly #strangers = new Set<ReplicaId>();
   #pauses: number[];
   #ended = false;
   /** A disk is about to forget: no other strike. */
@@ -80,9 +82,6 @@ export class Nemesis implements Arena {
       plan,
       random,
       allowLoss,
-      meanwhile: (us, run) => {
-        this.meanwhile(us, run);
-      },
       later: (us, run) => {
         this.later(us, run);
       },
@@ -110,6 +109,11 @@ export class Nemesis implements Arena {
 
   get disks(): DiskStrikes {
     return this.#disks;
+  }
+
+  /** True while a disk is about to forget: the faults are not to be ended in the midst of that. */
+  get isBusy(): boolean {
+    return this.#exclusive;
   }
 
   begin(): void {
@@ -315,7 +319,7 @@ export class Nemesis implements Arena {
   /** A node said that it cannot go on. Whoever runs it starts it again, unless that is of no use. */
   onFatal(replica: ReplicaId, error: NodeError): void {
     const expected =
-      this.#disks.isExpected(replica, error) || (error.code === "foreign" && this.#wrongCluster.has(replica));
+      this.#disks.isExpected(replica, error) || (error.code === "foreign" && this.#strangers.has(replica));
     if (!expected)
       this.#report("fatal", `n${String(replica + 1)} cannot go on, and nothing was done to it: ${error.message}`);
     if (error.code === "forgot" || error.code === "damaged") this.#lost.add(replica);
@@ -342,6 +346,7 @@ export class Nemesis implements Arena {
     this.cluster.kill(victim);
     this.#pauses[victim] = 0;
     this.#wrongCluster.add(victim);
+    this.#strangers.add(victim);
     if (!this.startNow(victim)) this.#wrongCluster.delete(victim);
     this.later(30_000, () => {
       if (!this.#wrongCluster.has(victim)) return;
@@ -368,8 +373,8 @@ export class Nemesis implements Arena {
     disks[b] = first;
     try {
       this.cluster.start(a);
-      this.#report("strangers", `n${String(a + 1)} starts on the disk of n${String(b + 1)}`);
-      this.cluster.kill(a);
+      if (this.cluster.isUp(a)) this.#report("strangers", `n${String(a + 1)} starts on the disk of n${String(b + 1)}`);
+      this.cluster.kill(a); // or the power went before it could look
     } catch (error) {
       if (!(error instanceof StoreOpenError)) throw error;
       this.cluster.hits.hit("swapped-disks");

@@ -11,6 +11,7 @@ import type { ReplicaId } from "../paxos/ballot.js";
 import { Connection, type Direction, flipAndParse, type Flight } from "./connection.js";
 import { type FaultHits, type FaultKind, FaultHits as Hits } from "./fault-kinds.js";
 import { Gate } from "./gate.js";
+import { renderFrame } from "./render.js";
 import { Trace } from "./trace.js";
 import { SimulatedTransport } from "./transport.js";
 import type { VirtualTime } from "./virtual-time.js";
@@ -44,7 +45,9 @@ interface Cut {
 
 /** A broken variant: sees each frame before it leaves, and says what leaves in its place. */
 export interface FrameTamper {
-  onFrame(network: SimulatedNetwork, from: ReplicaId, to: ReplicaId, payload: Uint8Array): readonly Uint8Array[];
+  /** True: nobody looks at the checksums of frames. */
+  readonly trustsBytes?: boolean;
+  onFrame?(network: SimulatedNetwork, from: ReplicaId, to: ReplicaId, payload: Uint8Array): readonly Uint8Array[];
 }
 
 export interface NetworkHooks {
@@ -197,9 +200,16 @@ export class SimulatedNetwork {
       return false;
     }
     this.trace.noteBytes("send", (from.replica << 4) | to.replica, payload);
-    const frames = this.#tamper?.onFrame(this, from.replica, to.replica, payload) ?? [payload.slice()];
+    if (this.trace.hasStory) this.#tell(from.replica, "->", to.replica, payload);
+    const frames = this.#tamper?.onFrame?.(this, from.replica, to.replica, payload) ?? [payload.slice()];
     for (const frame of frames) this.#launch(connection, direction, frame);
     return true;
+  }
+
+  #tell(from: ReplicaId, arrow: string, to: ReplicaId, payload: Uint8Array): void {
+    for (const text of renderFrame(payload, this.#ends.length)) {
+      this.trace.tell(`n${String(from + 1)} ${arrow} n${String(to + 1)}: ${text}`);
+    }
   }
 
   /** A frame that nobody sent arrives as if `from` had; for broken variants. */
@@ -221,7 +231,7 @@ export class SimulatedNetwork {
     }
     if (aboutKeys && faults.drop > 0 && this.#random.chance(faults.drop)) {
       hits.hit("drop");
-      this.#lose(connection, direction);
+      this.#lose(connection, direction, payload);
       return;
     }
     const corrupt = faults.corrupt > 0 && this.#random.chance(faults.corrupt);
@@ -245,9 +255,10 @@ export class SimulatedNetwork {
     });
   }
 
-  #lose(connection: Connection, direction: Direction): void {
+  #lose(connection: Connection, direction: Direction, payload: Uint8Array): void {
     this.framesLost++;
     const [from, to] = connection.pair(direction);
+    if (this.trace.hasStory) this.#tell(from.replica, "-x", to.replica, payload);
     this.trace.note("lose", (from.replica << 4) | to.replica, this.framesLost);
   }
 
@@ -263,7 +274,7 @@ export class SimulatedNetwork {
       }
       connection.broken[direction] = true;
       connection.queuedBytes[direction] -= flight.payload.length;
-      this.#lose(connection, direction);
+      this.#lose(connection, direction, flight.payload);
       return;
     }
     const waitUs = to.takesAfterUs();
@@ -282,7 +293,7 @@ export class SimulatedNetwork {
     to.gate.enter(() => {
       connection.queuedBytes[direction] -= flight.payload.length;
       if (to.connectionWith(connection.otherEnd(to).replica) !== connection) {
-        this.#lose(connection, direction);
+        this.#lose(connection, direction, flight.payload);
         return;
       }
       if (flight.sequence < connection.seen[direction]) this.hits.hit("reorder");
@@ -295,13 +306,14 @@ export class SimulatedNetwork {
       }
       const from = connection.otherEnd(to).replica;
       this.trace.note("deliver", (from << 4) | to.replica, flight.sequence);
+      if (this.trace.hasStory) this.#tell(from, "=>", to.replica, payload);
       to.deliver(from, payload);
     });
   }
 
   /** What the receiver takes out of a frame of which one bit was flipped: null when it sees that. */
   #corrupted(payload: Uint8Array): Uint8Array | null {
-    return flipAndParse(payload, this.#random);
+    return flipAndParse(payload, this.#random, this.#tamper?.trustsBytes ?? false);
   }
 
   ends(): readonly (SimulatedTransport | null)[] {

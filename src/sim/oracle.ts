@@ -11,6 +11,7 @@ import { type Ballot, compareBallots, isClassZero, NO_BALLOT, sameBallot, type R
 import { decodeEntry, type Entry } from "../paxos/entry.js";
 import { emptyLoadedKey } from "../storage/loaded-key.js";
 import type { LoadedKey, Store, StoreStatus } from "../storage/store.js";
+import { renderBallot } from "./render.js";
 import type { StoreWatch } from "./tapped-store.js";
 
 /** Says what is wrong. */
@@ -75,9 +76,9 @@ export class Oracle implements StoreWatch {
     this.#onChosen = onChosen;
     const each = <T>(make: () => T): T[] => Array.from({ length: replicas }, make);
     this.#gathering = each(() => []);
-    this.#batches = each(() => new Map());
-    this.#present = each(() => new Map());
-    this.#durable = each(() => new Map());
+    this.#batches = each(() => new Map<number, Put[]>());
+    this.#present = each(() => new Map<Key, Standing>());
+    this.#durable = each(() => new Map<Key, Standing>());
     this.#mayLose = each(() => false);
   }
 
@@ -296,11 +297,7 @@ function isAtLeast(after: Standing, before: Standing): boolean {
 }
 
 function describe({ chosenIndex, promised, accepted }: Standing): string {
-  return `chosen ${String(chosenIndex)}, promised ${ballotName(promised)}, accepted ${ballotName(accepted)}`;
-}
-
-export function ballotName({ counter, replica, incarnation }: Ballot): string {
-  return counter < 0 ? "nothing" : `${String(counter)}.${String(replica + 1)}.${String(incarnation)}`;
+  return `chosen ${String(chosenIndex)}, promised ${renderBallot(promised)}, accepted ${renderBallot(accepted)}`;
 }
 
 function countBits(mask: number): number {

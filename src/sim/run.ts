@@ -41,6 +41,8 @@ const NEMESIS_STREAM = 0x6e656d65;
 const BIRTH_MS = 3000;
 /** Between two looks at whether a phase is over. */
 const STEP_MS = 20;
+/** A strike that is to be seen through takes no longer. */
+const END_OF_STRIKE_MS = 3000;
 const MOST_VIOLATIONS = 12;
 const STACK_LINES = 8;
 /** After the faults: clients may take this long to finish what the plan says. */
@@ -168,6 +170,7 @@ class Run {
     this.#workload.start();
     this.#nemesis.begin();
     this.#runUntil(() => this.#workload.isDone && this.#workload.open === 0, this.#plan.faultyMs);
+    this.#runUntil(() => !this.#nemesis.isBusy, END_OF_STRIKE_MS);
     this.#nemesis.end();
   }
 

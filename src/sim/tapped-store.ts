@@ -2,7 +2,7 @@
  * A Store that passes everything on and lets somebody watch: what is put, what is marked, what became durable. So checkers
  * see what a replica tells its disk, whichever engine is below, and broken variants can lie about it.
  */
-import type { Key } from "../base/key.js";
+import { type Key, NODE_SPACE } from "../base/key.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type {
   Cursor,
@@ -16,7 +16,11 @@ import type {
   StoreStats,
   StoreStatus,
 } from "../storage/store.js";
+import { renderHeader } from "./render.js";
 import type { Trace } from "./trace.js";
+
+/** A header is read for a story: how large the group is does not matter. */
+const MOST_REPLICAS = 256;
 
 export interface StoreWatch {
   onPut(replica: ReplicaId, key: Key, position: number, header: Uint8Array, value: Uint8Array): void;
@@ -74,6 +78,10 @@ export class TappedStore implements Store {
     const { replica, watch, tamper, trace } = this.#tap;
     watch?.onPut(replica, key, position, header, value);
     trace.noteBytes("persist", replica, header);
+    if (trace.hasStory && !key.startsWith(NODE_SPACE)) {
+      const text = renderHeader(position, header, MOST_REPLICAS);
+      trace.tell(`n${String(replica + 1)} disk: ${JSON.stringify(key.slice(1))} ${text}`);
+    }
     if (tamper?.keeps?.(replica, key, position, header) ?? true) this.#store.put(key, position, floor, header, value);
   }
 

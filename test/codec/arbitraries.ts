@@ -162,6 +162,7 @@ export const MESSAGES: { readonly [T in Message["type"]]: fc.Arbitrary<Message> 
     ballot: anyBallot,
     phase: fc.constantFrom("prepare" as const, "accept" as const, "submit" as const),
     chosenIndex: wide,
+    sequence: wide,
   }),
   learn: fc.record({ type: of("learn"), key, entry: index.chain(entryAt) }),
   chosen: fc.record({ type: of("chosen"), key, index, ballot: ballotFrom(0) }),

@@ -3,7 +3,8 @@
  * name the rule that was broken.
  */
 import { describe, expect, it } from "vitest";
-import type { ForwardReplyMessage } from "../../src/paxos/message.js";
+import { NO_BALLOT } from "../../src/paxos/ballot.js";
+import type { BehindMessage, ForwardReplyMessage } from "../../src/paxos/message.js";
 import { isIdle } from "../../src/paxos/lane.js";
 import { PATIENCE, set, SETTLE, Story, WALL } from "./story.js";
 
@@ -44,6 +45,35 @@ describe("faults that were found", () => {
     expect(story.lane(1).forwarded.map((pending) => pending.forwardedTo)).toEqual([0]);
     story.run();
     expect([...story.answers.values()]).toEqual(["OK at 1 (null)", "OK at 2 (null)", "OK at 3 (null)"]);
+  });
+
+  it("P16: a BEHIND that comes twice does not send a second submit, whose refusal would take back the first", () => {
+    // The swarm's find (seed 1569): the submit that was taken was chosen, and its client was told NOT APPLIED.
+    const story = new Story();
+    story.ask(0, set("a"));
+    story.run();
+    const writer = story.ask(1, set("b"));
+    const [first] = story.take((message) => message.type === "submit");
+    if (first?.message.type !== "submit") throw new Error("no submit");
+    const { index, sequence } = first.message;
+    const behind: BehindMessage = {
+      type: "behind",
+      key: story.key,
+      index,
+      ballot: NO_BALLOT,
+      phase: "submit",
+      chosenIndex: index - 2,
+      sequence,
+    };
+    story.world.forge(0, 1, behind);
+    story.deliver((message) => message.type === "behind");
+    expect(story.count().messages["submit"]).toBe(2); // the first one, and its repetition with the base
+    story.deliver((message) => message.type === "submit");
+    story.world.forge(0, 1, behind);
+    story.deliver((message) => message.type === "behind");
+    expect(story.count().messages["submit"] ?? 0).toBe(0);
+    story.run();
+    expect(story.answers.get(writer)).toBe("OK at 2 (null)");
   });
 
   it("P14: a request forwarded, taken back and applied is not applied again by its late forward", () => {
