@@ -9,8 +9,11 @@ import { LAYOUT } from "./layout.js";
 import { HEADER_BYTES } from "./store.js";
 
 const INITIAL_BYTES = 64 << 10;
-/** A buffer that grew beyond this is given up after use, so that one large batch does not hold memory for ever. */
-const KEPT_BYTES = 4 << 20;
+/**
+ * A buffer that grew is kept while requests need it, and given up after so many in a row that would have fitted into a
+ * quarter of it: one large batch does not hold memory for ever, and a stream of them does not pay for growing each time.
+ */
+const SMALL_REQUESTS = 64;
 /** A request must have its bound: this much is gathered at most between two submits. */
 const MAX_REQUEST_BYTES = 1 << 30;
 
@@ -21,10 +24,15 @@ export class RequestWriter {
   #u8 = new Uint8Array(this.buffer);
   #u32 = new Uint32Array(this.buffer);
   #f64 = new Float64Array(this.buffer);
+  #smallRequests = 0;
 
   reset(): void {
+    const isSmall = this.buffer.byteLength > INITIAL_BYTES && this.length <= this.buffer.byteLength / 4;
+    this.#smallRequests = isSmall ? this.#smallRequests + 1 : 0;
     this.length = 0;
-    if (this.buffer.byteLength > KEPT_BYTES) this.#replace(new ArrayBuffer(INITIAL_BYTES));
+    if (this.#smallRequests < SMALL_REQUESTS) return;
+    this.#smallRequests = 0;
+    this.#replace(new ArrayBuffer(INITIAL_BYTES));
   }
 
   #replace(buffer: ArrayBuffer): void {
@@ -40,9 +48,11 @@ export class RequestWriter {
     assert(need <= MAX_REQUEST_BYTES, "D21: a batch of more than 1 GiB");
     let capacity = this.buffer.byteLength * 2;
     while (capacity < need) capacity *= 2;
-    const grown = new ArrayBuffer(capacity);
-    new Uint8Array(grown).set(this.#u8.subarray(0, this.length));
-    this.#replace(grown);
+    // Not zeroed: what is between operations nobody reads.
+    const grown = Buffer.allocUnsafeSlow(capacity);
+    assert(grown.byteOffset === 0 && grown.buffer.byteLength === capacity, "a buffer of its own");
+    grown.set(this.#u8.subarray(0, this.length));
+    this.#replace(grown.buffer);
   }
 
   put(key: Key, position: number, floor: number, header: Uint8Array, value: Uint8Array): void {
