@@ -3,11 +3,11 @@
  * walk or by a story made for it; the seeds it took are printed. A story made for a variant must pass without it.
  */
 import { afterAll, describe, expect, it } from "vitest";
-import { CANARIES } from "./canaries.js";
-import { Violation } from "./oracle.js";
+import { CANARIES } from "../../src/sim/soup/canaries.js";
+import { Violation } from "../../src/sim/soup/oracle.js";
 import { set, Story } from "./story.js";
-import { runWalk } from "./walk.js";
-import type { Tamper } from "./world.js";
+import { runWalk } from "../../src/sim/soup/walk.js";
+import type { Tamper } from "../../src/sim/soup/world.js";
 
 const MAX_SEEDS = 1000;
 const report: string[] = [];

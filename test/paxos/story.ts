@@ -8,10 +8,10 @@ import type { Lane } from "../../src/paxos/lane.js";
 import type { Message } from "../../src/paxos/message.js";
 import type { Condition, Operation } from "../../src/paxos/operation.js";
 import type { Input } from "../../src/paxos/replica.js";
-import { type ClientOperation, Oracle } from "./oracle.js";
-import { renderMessage, renderOperation, renderRead, renderRecord, renderWrite } from "./render.js";
-import { bytes } from "./value-model.js";
-import { type Flight, type Observer, type Replica, type Tamper, World } from "./world.js";
+import { type ClientOperation, Oracle } from "../../src/sim/soup/oracle.js";
+import { renderMessage, renderOperation, renderRead, renderRecord, renderWrite } from "../../src/sim/soup/render.js";
+import { bytes } from "../../src/sim/soup/value-model.js";
+import { type Flight, type Observer, type Replica, type Tamper, World } from "../../src/sim/soup/world.js";
 
 export const PATIENCE = 10;
 export const SETTLE = 200;

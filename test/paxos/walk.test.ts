@@ -5,7 +5,7 @@
  * PLOGDB_WALKS sets how many there are (2,000 take about four seconds on an idle core).
  */
 import { expect, it, describe } from "vitest";
-import { FRESH_TICKS, REST_TICKS, runWalk } from "./walk.js";
+import { FRESH_TICKS, REST_TICKS, runWalk } from "../../src/sim/soup/walk.js";
 
 const only = process.env["PLOGDB_WALK_SEED"];
 const onlyReplicas = Number(process.env["PLOGDB_WALK_REPLICAS"] ?? "3");

@@ -4,17 +4,17 @@
  * flushed, lost or crashed when is up to who drives it (the random walk, or a transcript). Broken variants of the rules
  * are wrapped around it as a `Tamper`.
  */
-import { assert } from "../../src/base/assert.js";
-import type { Key } from "../../src/base/key.js";
-import { Random } from "../../src/base/random.js";
-import type { ReplicaId } from "../../src/paxos/ballot.js";
-import type { Context } from "../../src/paxos/context.js";
-import { HandoffLog } from "../../src/paxos/handoffs.js";
-import { Effects, SAME_WAKE, type Envelope } from "../../src/paxos/effects.js";
-import { isIdle, type Lane, newLane } from "../../src/paxos/lane.js";
-import type { Message } from "../../src/paxos/message.js";
-import type { ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
-import { type Input, step } from "../../src/paxos/replica.js";
+import { assert } from "../../base/assert.js";
+import type { Key } from "../../base/key.js";
+import { Random } from "../../base/random.js";
+import type { ReplicaId } from "../../paxos/ballot.js";
+import type { Context } from "../../paxos/context.js";
+import { HandoffLog } from "../../paxos/handoffs.js";
+import { Effects, SAME_WAKE, type Envelope } from "../../paxos/effects.js";
+import { isIdle, type Lane, newLane } from "../../paxos/lane.js";
+import type { Message } from "../../paxos/message.js";
+import type { ReadOutcome, WriteOutcome } from "../../paxos/operation.js";
+import { type Input, step } from "../../paxos/replica.js";
 import { type Batch, Disk } from "./disk.js";
 
 export interface Flight {

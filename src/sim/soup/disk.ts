@@ -3,11 +3,11 @@
  * at or above the floor of the newest one), batches that become durable in order, and a crash that loses what was not
  * flushed. It uses the project's own record codec, so that what is reloaded went through bytes.
  */
-import { assert } from "../../src/base/assert.js";
-import type { Key } from "../../src/base/key.js";
-import { encodeHeader, loadPLog, markHeader, recordValue, RECORD_HEADER_BYTES } from "../../src/codec/record.js";
-import type { RecordWrite } from "../../src/paxos/effects.js";
-import type { PLog } from "../../src/paxos/plog.js";
+import { assert } from "../../base/assert.js";
+import type { Key } from "../../base/key.js";
+import { encodeHeader, loadPLog, markHeader, recordValue, RECORD_HEADER_BYTES } from "../../codec/record.js";
+import type { RecordWrite } from "../../paxos/effects.js";
+import type { PLog } from "../../paxos/plog.js";
 
 interface Slot {
   readonly position: number;

@@ -3,13 +3,13 @@
  * variant is a host that lies around it: it lets messages leave early, rewrites what is delivered, forges a vote, or
  * damages the lane in the way a missing rule would. Every variant must be caught; a walk that catches none proves nothing.
  */
-import { isBallot, isClassZero, NO_BALLOT, sameBallot, zeroBallot } from "../../src/paxos/ballot.js";
-import { HandoffLog } from "../../src/paxos/handoffs.js";
-import type { Lane, PendingOperation } from "../../src/paxos/lane.js";
-import type { Message, StateReplyMessage } from "../../src/paxos/message.js";
-import { leaderOf } from "../../src/paxos/plog.js";
-import { countVotes, hasVote, majorityOf } from "../../src/paxos/quorum.js";
-import type { Input } from "../../src/paxos/replica.js";
+import { isBallot, isClassZero, NO_BALLOT, sameBallot, zeroBallot } from "../../paxos/ballot.js";
+import { HandoffLog } from "../../paxos/handoffs.js";
+import type { Lane, PendingOperation } from "../../paxos/lane.js";
+import type { Message, StateReplyMessage } from "../../paxos/message.js";
+import { leaderOf } from "../../paxos/plog.js";
+import { countVotes, hasVote, majorityOf } from "../../paxos/quorum.js";
+import type { Input } from "../../paxos/replica.js";
 import type { Replica, Tamper, World } from "./world.js";
 
 export interface Canary {
