@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
 const reports = join(root, "build", "reports");
@@ -45,6 +45,17 @@ export function run(name, argv, { show }) {
     });
     child.on("close", finish);
   });
+}
+
+export function hasDist(path) {
+  return existsSync(join(root, "dist", path));
+}
+
+/** A module of the built package; without one the command ends and says what is missing. */
+export async function fromDist(path) {
+  if (hasDist(path)) return import(pathToFileURL(join(root, "dist", path)).href);
+  console.error(`dist/${path} is not there: npm run build`);
+  process.exit(3);
 }
 
 export function tool(path) {

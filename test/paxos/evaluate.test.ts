@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { evaluate, isExpired, type LiveValue } from "../../src/paxos/evaluate.js";
 import type { Condition, Operation } from "../../src/paxos/operation.js";
-import { set, Story } from "./story.js";
+import { set, Story } from "../../src/sim/soup/story.js";
 import { entryAt } from "./unit.js";
-import { bytes, modelEvaluate, plainResult, text } from "./value-model.js";
+import { bytes, modelEvaluate, plainResult, text } from "../../src/sim/soup/value-model.js";
 
 const WALL = 1000;
 const absent: LiveValue = { exists: false, value: new Uint8Array(0), version: 3, expiryMs: 0 };

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { NO_BALLOT } from "../../src/paxos/ballot.js";
 import type { BehindMessage, ForwardReplyMessage } from "../../src/paxos/message.js";
 import { isIdle } from "../../src/paxos/lane.js";
-import { PATIENCE, set, SETTLE, Story, WALL } from "./story.js";
+import { PATIENCE, set, SETTLE, Story, WALL } from "../../src/sim/soup/story.js";
 
 describe("faults that were found", () => {
   it("P16: a late copy of a forward from the origin's earlier life is not taken again", () => {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { NO_BALLOT, zeroBallot } from "../../src/paxos/ballot.js";
 import type { ForwardMessage, SubmitMessage } from "../../src/paxos/message.js";
-import { set } from "./story.js";
+import { set } from "../../src/sim/soup/story.js";
 import { entryAt, low, Unit } from "./unit.js";
 
 const zero = zeroBallot(0, 1);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Ballot, NO_BALLOT, ordinaryBallot } from "../../src/paxos/ballot.js";
 import type { Entry } from "../../src/paxos/entry.js";
 import type { Message, PromiseMessage } from "../../src/paxos/message.js";
-import { PATIENCE, set, Story } from "./story.js";
+import { PATIENCE, set, Story } from "../../src/sim/soup/story.js";
 import { entryAt, Unit } from "./unit.js";
 
 /** Replica 1 with its leader dead: it goes by two phases. */

@@ -1,7 +1,7 @@
 /** Claims about strong reads (P18 to P22, P25). Method: one replica alone hears made-up states (unit.ts). */
 import { describe, expect, it } from "vitest";
 import { NO_BALLOT, ordinaryBallot, zeroBallot } from "../../src/paxos/ballot.js";
-import { PATIENCE, set, Story, WALL } from "./story.js";
+import { PATIENCE, set, Story, WALL } from "../../src/sim/soup/story.js";
 import { entryAt, Unit } from "./unit.js";
 
 const zero = zeroBallot(0, 1);

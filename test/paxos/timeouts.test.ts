@@ -1,7 +1,7 @@
 /** Claims about time: levels of looking after, wishes for ticks, coming to rest (P12, P16, P27). Method: stories. */
 import { describe, expect, it } from "vitest";
 import { isIdle } from "../../src/paxos/lane.js";
-import { PATIENCE, set, SETTLE, Story } from "./story.js";
+import { PATIENCE, set, SETTLE, Story } from "../../src/sim/soup/story.js";
 
 function undecided(): Story {
   const story = new Story();

@@ -4,7 +4,7 @@
  * e<index>(value version leader [requests]).
  */
 import { describe, expect, it } from "vitest";
-import { PATIENCE, set, SETTLE, Story, WALL } from "./story.js";
+import { PATIENCE, set, SETTLE, Story, WALL } from "../../src/sim/soup/story.js";
 
 describe("stories", () => {
   it("write at the leader: one round trip", () => {

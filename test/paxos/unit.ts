@@ -8,9 +8,10 @@ import { type AppliedRequest, type Entry, makeEntry } from "../../src/paxos/entr
 import type { Lane } from "../../src/paxos/lane.js";
 import type { AcceptMessage, Message, PrepareMessage, StateReplyMessage } from "../../src/paxos/message.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
-import { keyLedBy, PATIENCE, SETTLE } from "./story.js";
-import { bytes } from "./value-model.js";
-import { type Replica, World } from "./world.js";
+import { keyLedBy } from "../../src/sim/soup/keys.js";
+import { PATIENCE, SETTLE } from "../../src/sim/soup/story.js";
+import { bytes } from "../../src/sim/soup/value-model.js";
+import { type Replica, World } from "../../src/sim/soup/world.js";
 
 export function entryAt(index: number, value: string, leader = 0, requests: readonly AppliedRequest[] = []): Entry {
   return makeEntry(

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type AppliedRequest, decodeEntry, type Entry, GENESIS, makeEntry, requestsOf } from "../../src/paxos/entry.js";
 import { buildNoop } from "../../src/paxos/fold.js";
 import { carryWindow, testRequest, WINDOW_BYTES, WINDOW_INDEXES } from "../../src/paxos/window.js";
-import { set, Story } from "./story.js";
+import { set, Story } from "../../src/sim/soup/story.js";
 import { entryAt, Unit } from "./unit.js";
 
 function request(counter: number, index: number, extra: Partial<AppliedRequest> = {}): AppliedRequest {

@@ -1,91 +1,14 @@
 /**
- * Broken variants of the rules, named as in the executable model. The core cannot be told to break a rule, so each
- * variant is a host that lies around it: it lets messages leave early, rewrites what is delivered, forges a vote, or
- * damages the lane in the way a missing rule would. Every variant must be caught; a walk that catches none proves nothing.
+ * Broken variants of the rules, named as in the executable model: about votes, class zero, reads and requests. Those about
+ * bases, restarts and losses are in canaries-loss.ts. Every variant must be caught; a walk that catches none proves nothing.
  */
-import { isBallot, isClassZero, NO_BALLOT, sameBallot, zeroBallot } from "../../src/paxos/ballot.js";
-import { HandoffLog } from "../../src/paxos/handoffs.js";
-import type { Lane, PendingOperation } from "../../src/paxos/lane.js";
-import type { Message, StateReplyMessage } from "../../src/paxos/message.js";
-import { leaderOf } from "../../src/paxos/plog.js";
-import { countVotes, hasVote, majorityOf } from "../../src/paxos/quorum.js";
-import type { Input } from "../../src/paxos/replica.js";
-import type { Replica, Tamper, World } from "./world.js";
-
-export interface Canary {
-  readonly name: string;
-  readonly rule: string;
-  /** A fresh one for every walk: variants may remember things. */
-  readonly make: () => Tamper;
-  /** The oracle's look at messages that leave too early would catch it at once; its consequences must do. */
-  readonly byConsequences?: boolean;
-}
-
-/** Rewrites a delivered message. */
-function onMessage(
-  rewrite: (message: Message, replica: Replica, lane: Lane, from: number, world: World) => Message,
-): Tamper {
-  return {
-    beforeStep: (world, replica, lane, input): Input =>
-      input.type === "message" && input.from !== replica.id
-        ? { ...input, message: rewrite(input.message, replica, lane, input.from, world) }
-        : input,
-  };
-}
-
-/** Changes the lane before a step. */
-function onLane(change: (lane: Lane, replica: Replica, input: Input) => void): Tamper {
-  return {
-    beforeStep: (_world, replica, lane, input): Input => {
-      change(lane, replica, input);
-      return input;
-    },
-  };
-}
-
-function waiting(lane: Lane): readonly PendingOperation[] {
-  return [...lane.operations, ...lane.forwarded];
-}
-
-function isGrant(message: Message): boolean {
-  return (message.type === "promise" || message.type === "accepted") && message.granted;
-}
-
-/** After a vote of `voters` was counted, it comes again as if another replica had cast it. */
-function forgeVotes(voters: (from: number, replica: Replica) => boolean, copies: number): Tamper {
-  return {
-    afterStep: (world, replica, _lane, input) => {
-      if (input.type !== "message" || !isGrant(input.message) || !voters(input.from, replica)) return;
-      const count = world.replicas.length;
-      for (let i = 1; i <= copies; i++) {
-        const other = (input.from + i) % count;
-        if (other !== replica.id) world.forge(other, replica.id, input.message);
-      }
-    },
-  };
-}
-
-function forgetPosition(lane: Lane): void {
-  lane.plog.promised = NO_BALLOT;
-  lane.plog.accepted = NO_BALLOT;
-  lane.plog.acceptedEntry = null;
-}
-
-function ownState(replica: Replica, lane: Lane, query: number): StateReplyMessage {
-  const { chosen, chosenBallot } = lane.plog;
-  return {
-    type: "state-reply",
-    key: lane.key,
-    query,
-    votes: true,
-    chosenIndex: chosen.index,
-    chosenBallot,
-    leader: leaderOf(lane.key, chosen, replica.context.replicas),
-    accepted: NO_BALLOT,
-    proposer: 0,
-    entry: null,
-  };
-}
+import { isBallot, isClassZero, NO_BALLOT, sameBallot, zeroBallot } from "../../paxos/ballot.js";
+import { HandoffLog } from "../../paxos/handoffs.js";
+import type { Message, StateReplyMessage } from "../../paxos/message.js";
+import { leaderOf } from "../../paxos/plog.js";
+import { countVotes, hasVote, majorityOf } from "../../paxos/quorum.js";
+import { LOSS_CANARIES } from "./canaries-loss.js";
+import { type Canary, forgeVotes, forgetPosition, onLane, onMessage, ownState, waiting } from "./tampering.js";
 
 const votes: readonly Canary[] = [
   {
@@ -171,6 +94,18 @@ const votes: readonly Canary[] = [
 ];
 
 const classZero: readonly Canary[] = [
+  {
+    name: "zero_twice",
+    rule: "P7",
+    make: () =>
+      onLane((lane, { context }, input) => {
+        const asks = input.type === "write" || (input.type === "message" && input.message.type === "submit");
+        if (!asks || !sameBallot(lane.plog.accepted, zeroBallot(context.self, context.incarnation))) return;
+        forgetPosition(lane);
+        lane.zeroUsedAt = 0;
+        lane.round = null;
+      }),
+  },
   {
     name: "used_flag_cleared",
     rule: "P7",
@@ -359,4 +294,4 @@ const requests: readonly Canary[] = [
   },
 ];
 
-export const CANARIES: readonly Canary[] = [...votes, ...classZero, ...reads, ...requests];
+export const CANARIES: readonly Canary[] = [...votes, ...classZero, ...reads, ...requests, ...LOSS_CANARIES];

@@ -2,12 +2,12 @@
  * A small language for directed tests: a story is a world of real cores in which nothing happens but what the test says.
  * Every message, record and answer becomes a line, in order; lost messages are struck out. The oracle watches stories too.
  */
-import { hashKey } from "../../src/base/hash.js";
-import { type Key, userKey } from "../../src/base/key.js";
-import type { Lane } from "../../src/paxos/lane.js";
-import type { Message } from "../../src/paxos/message.js";
-import type { Condition, Operation } from "../../src/paxos/operation.js";
-import type { Input } from "../../src/paxos/replica.js";
+import type { Key } from "../../base/key.js";
+import type { Lane } from "../../paxos/lane.js";
+import type { Message } from "../../paxos/message.js";
+import type { Condition, Operation } from "../../paxos/operation.js";
+import type { Input } from "../../paxos/replica.js";
+import { keyLedBy } from "./keys.js";
 import { type ClientOperation, Oracle } from "./oracle.js";
 import { renderMessage, renderOperation, renderRead, renderRecord, renderWrite } from "./render.js";
 import { bytes } from "./value-model.js";
@@ -17,14 +17,6 @@ export const PATIENCE = 10;
 export const SETTLE = 200;
 /** World.ts: what replicas with no skew see as wall clock at tick 0. */
 export const WALL = 1_000_000;
-
-/** A key whose index 1 is led by replica `leader` in a group of `replicas`. */
-export function keyLedBy(leader: number, replicas = 3): Key {
-  for (let i = 0; ; i++) {
-    const key = userKey(`k${String(i)}`);
-    if (hashKey(key) % replicas === leader) return key;
-  }
-}
 
 export function set(value: string, extra: { expiryMs?: number; condition?: Condition } = {}): Operation {
   const { expiryMs = 0, condition = { kind: "none" } } = extra;

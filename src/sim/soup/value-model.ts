@@ -2,7 +2,7 @@
  * What operations mean, written a second time and as plainly as possible: strings for values, one function. The oracle
  * compares every chosen entry with it, so that a mistake in evaluating or folding cannot hide behind agreement.
  */
-import type { FailReason, Operation, Result } from "../../src/paxos/operation.js";
+import type { FailReason, Operation, Result } from "../../paxos/operation.js";
 
 /** A value with its version; `text` null = absent. Bytes are latin1 characters. */
 export interface ModelValue {

@@ -1,10 +1,10 @@
 /** Messages, records, inputs and answers as short lines for people: the words of traces and transcripts. */
-import type { Entry } from "../../src/paxos/entry.js";
-import { requestsOf } from "../../src/paxos/entry.js";
-import type { RecordWrite } from "../../src/paxos/effects.js";
-import type { Message } from "../../src/paxos/message.js";
-import type { Operation, ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
-import type { Input } from "../../src/paxos/replica.js";
+import type { Entry } from "../../paxos/entry.js";
+import { requestsOf } from "../../paxos/entry.js";
+import type { RecordWrite } from "../../paxos/effects.js";
+import type { Message } from "../../paxos/message.js";
+import type { Operation, ReadOutcome, WriteOutcome } from "../../paxos/operation.js";
+import type { Input } from "../../paxos/replica.js";
 import { ballotName, requestName } from "./oracle.js";
 import { plainResult, text } from "./value-model.js";
 

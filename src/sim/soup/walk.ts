@@ -3,12 +3,12 @@
  * in which everything must end, everybody must serve and every lane must come to rest. The seed picks which faults are
  * in play and how often, so that some walks are calm and others are storms. The oracle says what is wrong.
  */
-import { userKey, type Key } from "../../src/base/key.js";
-import { Random } from "../../src/base/random.js";
-import { isIdle } from "../../src/paxos/lane.js";
-import type { Operation } from "../../src/paxos/operation.js";
-import type { Input } from "../../src/paxos/replica.js";
-import { checkHistory, describeFailures } from "../../src/sim/linearizability.js";
+import { userKey, type Key } from "../../base/key.js";
+import { Random } from "../../base/random.js";
+import { isIdle } from "../../paxos/lane.js";
+import type { Operation } from "../../paxos/operation.js";
+import type { Input } from "../../paxos/replica.js";
+import { checkHistory, describeFailures } from "../linearizability.js";
 import { Oracle, Violation } from "./oracle.js";
 import { renderInput, renderOperation, renderRead, renderRecord, renderWrite, renderMessage } from "./render.js";
 import { bytes } from "./value-model.js";

@@ -3,16 +3,16 @@
  * (what a majority durably accepted), and throws a Violation when a rule is broken. It never looks into the core's
  * reasons: a thing is chosen when a majority of disks says so, for class zero the leader's among them (P9).
  */
-import type { Key } from "../../src/base/key.js";
-import { hashKey } from "../../src/base/hash.js";
-import { type Ballot, compareBallots, isBallot, isClassZero, NO_BALLOT } from "../../src/paxos/ballot.js";
-import type { Effects, Envelope } from "../../src/paxos/effects.js";
-import { type Entry, GENESIS, requestsOf } from "../../src/paxos/entry.js";
-import type { Lane } from "../../src/paxos/lane.js";
-import type { Operation, ReadOutcome, RequestId, WriteOutcome } from "../../src/paxos/operation.js";
-import { countVotes, majorityOf } from "../../src/paxos/quorum.js";
-import type { Input } from "../../src/paxos/replica.js";
-import type { HistoryOperation, Told } from "../../src/sim/history.js";
+import type { Key } from "../../base/key.js";
+import { hashKey } from "../../base/hash.js";
+import { type Ballot, compareBallots, isBallot, isClassZero, NO_BALLOT } from "../../paxos/ballot.js";
+import type { Effects, Envelope } from "../../paxos/effects.js";
+import { type Entry, GENESIS, requestsOf } from "../../paxos/entry.js";
+import type { Lane } from "../../paxos/lane.js";
+import type { Operation, ReadOutcome, RequestId, WriteOutcome } from "../../paxos/operation.js";
+import { countVotes, majorityOf } from "../../paxos/quorum.js";
+import type { Input } from "../../paxos/replica.js";
+import type { HistoryOperation, Told } from "../history.js";
 import type { Batch } from "./disk.js";
 import { type ModelResult, type ModelValue, modelAt, modelEvaluate, plainResult, text } from "./value-model.js";
 import type { Observer, Replica } from "./world.js";

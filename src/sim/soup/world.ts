@@ -4,17 +4,17 @@
  * flushed, lost or crashed when is up to who drives it (the random walk, or a transcript). Broken variants of the rules
  * are wrapped around it as a `Tamper`.
  */
-import { assert } from "../../src/base/assert.js";
-import type { Key } from "../../src/base/key.js";
-import { Random } from "../../src/base/random.js";
-import type { ReplicaId } from "../../src/paxos/ballot.js";
-import type { Context } from "../../src/paxos/context.js";
-import { HandoffLog } from "../../src/paxos/handoffs.js";
-import { Effects, SAME_WAKE, type Envelope } from "../../src/paxos/effects.js";
-import { isIdle, type Lane, newLane } from "../../src/paxos/lane.js";
-import type { Message } from "../../src/paxos/message.js";
-import type { ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
-import { type Input, step } from "../../src/paxos/replica.js";
+import { assert } from "../../base/assert.js";
+import type { Key } from "../../base/key.js";
+import { Random } from "../../base/random.js";
+import type { ReplicaId } from "../../paxos/ballot.js";
+import type { Context } from "../../paxos/context.js";
+import { HandoffLog } from "../../paxos/handoffs.js";
+import { Effects, SAME_WAKE, type Envelope } from "../../paxos/effects.js";
+import { isIdle, type Lane, newLane } from "../../paxos/lane.js";
+import type { Message } from "../../paxos/message.js";
+import type { ReadOutcome, WriteOutcome } from "../../paxos/operation.js";
+import { type Input, step } from "../../paxos/replica.js";
 import { type Batch, Disk } from "./disk.js";
 
 export interface Flight {
@@ -65,7 +65,11 @@ export interface Tamper {
   beforeStep?(world: World, replica: Replica, lane: Lane, input: Input): Input;
   afterStep?(world: World, replica: Replica, lane: Lane, input: Input): void;
   onSend?(world: World, replica: Replica, envelope: Envelope): Message;
+  /** The replica has restarted; `lost` are the batches that had not reached its disk. */
+  afterCrash?(world: World, replica: Replica, lost: readonly Batch[]): void;
   keepsIncarnation?: boolean;
+  /** A replica that lost its disk goes on voting. */
+  votesAfterLoss?: boolean;
 }
 
 export interface WorldOptions {
@@ -77,7 +81,13 @@ export interface WorldOptions {
   readonly tamper?: Tamper;
   /** Ticks that a message travels at least. */
   readonly travelTicks?: number;
+  /** Where replicas take their chances from, and what they remember hand-overs with; for a driver that copies replicas. */
+  readonly newRandom?: (seed: number) => Random;
+  readonly newHandoffs?: () => HandoffLog;
 }
+
+/** P29: what a crash leaves of a replica's disk. */
+export type Loss = "unflushed" | "torn" | "disk";
 
 export class World {
   readonly random: Random;
@@ -119,11 +129,12 @@ export class World {
     const { replicas, patienceTicks, settleTicks } = this.options;
     const others: ReplicaId[] = [];
     for (let id = 0; id < replicas; id++) if (id !== self) others.push(id);
+    const seed = this.options.seed * 31 + self * 7 + incarnation;
     return {
       self,
       replicas,
       incarnation,
-      random: new Random(this.options.seed * 31 + self * 7 + incarnation),
+      random: this.options.newRandom?.(seed) ?? new Random(seed),
       tick: this.tick,
       turn: 0,
       wallMs: 0,
@@ -136,10 +147,14 @@ export class World {
       settleTicks,
       peerIncarnations: new Array<number>(replicas).fill(0),
       handoffsSent: new Array<number>(replicas).fill(0),
-      handoffsTaken: Array.from({ length: replicas }, () => new HandoffLog()),
+      handoffsTaken: Array.from({ length: replicas }, () => this.#newHandoffs()),
       lastRequest: 0,
       lastQuery: 0,
     };
+  }
+
+  #newHandoffs(): HandoffLog {
+    return this.options.newHandoffs?.() ?? new HandoffLog();
   }
 
   replica(id: ReplicaId): Replica {
@@ -228,17 +243,17 @@ export class World {
 
   deliver(flight: Flight): void {
     const replica = this.replica(flight.to);
-    this.#bind(replica, flight.from, flight.fromIncarnation);
+    this.bind(replica, flight.from, flight.fromIncarnation);
     this.input(replica, flight.message.key, { type: "message", from: flight.from, message: flight.message });
   }
 
   /** A newer incarnation of a peer is heard of. */
-  #bind(replica: Replica, peer: ReplicaId, incarnation: number): void {
+  bind(replica: Replica, peer: ReplicaId, incarnation: number): void {
     const { peerIncarnations, handoffsSent, handoffsTaken } = replica.context;
     if (incarnation <= (peerIncarnations[peer] ?? 0)) return;
     peerIncarnations[peer] = incarnation;
     handoffsSent[peer] = 0;
-    handoffsTaken[peer] = new HandoffLog();
+    handoffsTaken[peer] = this.#newHandoffs();
   }
 
   /** The first `count` batches become durable, in order, as one run. */
@@ -259,12 +274,20 @@ export class World {
     }
   }
 
-  /** Power loss and restart: the first `flushed` batches had reached the disk, but nobody heard of it. */
-  crash(replica: Replica, flushed: number, marksKept: boolean): void {
+  /**
+   * Power loss and restart: the first `flushed` batches had reached the disk, but nobody heard of it. Torn: of the next one
+   * only the last record had. A replica that lost its disk comes back as a learner (P29, P30).
+   */
+  crash(replica: Replica, flushed: number, marksKept: boolean, loss: Loss = "unflushed"): void {
     for (const batch of replica.queue.splice(0, flushed)) {
       replica.disk.apply(batch);
       this.options.observer.onDurable(replica, batch);
     }
+    const lost = replica.queue;
+    const [next] = lost;
+    if (loss === "torn" && next !== undefined) replica.disk.tear(next);
+    if (loss === "disk") replica.disk.wipe();
+    if (loss === "disk" && this.options.tamper?.votesAfterLoss !== true) replica.context.mayVote = false;
     replica.queue = [];
     replica.held = [];
     replica.own = [];
@@ -279,13 +302,14 @@ export class World {
       replica.context.suspected[peer] = suspected[peer] ?? false;
       replica.context.peerIncarnations[peer] = peerIncarnations[peer] ?? 0; // bound durably (P29)
     }
+    this.options.tamper?.afterCrash?.(this, replica, lost);
     this.options.observer.onCrash(replica);
   }
 
   /** Everybody hears of a peer's incarnation, as by a handshake. */
   introduce(peer: Replica): void {
     for (const replica of this.replicas) {
-      if (replica !== peer) this.#bind(replica, peer.id, peer.context.incarnation);
+      if (replica !== peer) this.bind(replica, peer.id, peer.context.incarnation);
     }
   }
 
