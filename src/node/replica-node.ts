@@ -264,11 +264,6 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     return this.#state === "serving";
   }
 
-  /** Keys in flight. */
-  get lanes(): number {
-    return this.#turns.lanes;
-  }
-
   countKeys(): number {
     return this.#parts.store.stats().keysByClass[CLASS_LIVE] ?? 0;
   }

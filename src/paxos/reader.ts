@@ -196,8 +196,11 @@ function judge(context: Context, lane: Lane, round: ReadRound, effects: Effects)
   settleFor(context, lane, top + 1);
 }
 
+/** Nobody is at work on it any more: who proposed it is suspected, or that life of it has ended (it was started again). */
 function proposerSuspected(context: Context, holder: VoterState): boolean {
-  const owner = holder.accepted.replica;
+  const { replica: owner, incarnation } = holder.accepted;
+  const present = owner === context.self ? context.incarnation : (context.peerIncarnations[owner] ?? 0);
+  if (incarnation < present) return true;
   return (context.suspected[owner] ?? false) || (context.suspected[holder.proposer] ?? false);
 }
 

@@ -75,6 +75,8 @@ const KIND_CHANCE = 0.4;
 /** What the engine keeps free ahead of callers leaves a few dozen large values room on it. */
 const SMALL_DISK_BYTES = 4 << 20;
 const KEYS_THAT_FILL_IT = 40;
+/** With so many large values under way nothing would be answered in a few ms. */
+const ROOM_FOR_LARGE_MS = 60;
 const PLENTY_BYTES = 16 << 20;
 /** A quarter of an extent bounds a value (D1), and an entry is a little longer than its value. */
 const MOST_VALUE_BYTES = 30_000;
@@ -119,7 +121,9 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     thinkUs,
     mostValueBytes:
       large || small ? 2000 + random.below(MOST_VALUE_BYTES - 2000) : 4 + random.below(random.chance(0.3) ? 1500 : 60),
-    requestMs: kinds.has("overload") ? 5 + random.below(60) : 300 + random.below(1200),
+    requestMs: kinds.has("overload")
+      ? 10 + random.below(60) + (small ? ROOM_FOR_LARGE_MS : 0)
+      : 300 + random.below(1200),
     network: {
       leastDelayUs: 20 + random.below(60),
       mostDelayUs: rough ? 3000 : 300,

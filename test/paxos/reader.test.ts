@@ -80,6 +80,19 @@ describe("a strong read", () => {
     }
   });
 
+  it("P20 settles at once what a proposer left behind that was started again", () => {
+    // The swarm's find (seed 1146): the proposer lived, in its next incarnation, and knew nothing of it; with deadlines shorter
+    // than level 2 (P27) the key was never read again.
+    for (const ended of [false, true]) {
+      const unit = reading();
+      unit.hear(0, unit.state({ accepted: zero }));
+      if (ended) unit.self.context.peerIncarnations[0] = 2;
+      const sent = unit.pass(PATIENCE * 2);
+      sent.push(...unit.hear(0, unit.state({ accepted: zero })));
+      expect(sent.some((message) => message.type === "prepare")).toBe(ended);
+    }
+  });
+
   it("P30 does not count learners", () => {
     const unit = reading();
     unit.hear(0, unit.state({ votes: false }));
