@@ -126,7 +126,8 @@ export class Calm {
 
   comesToRest(): void {
     const { cluster, report, runUntil } = this.#host;
-    const busy = (): ReplicaId[] => this.#running().filter((replica) => (cluster.node(replica)?.stats().lanes ?? 1) > 0);
+    const busy = (): ReplicaId[] =>
+      this.#running().filter((replica) => (cluster.node(replica)?.stats().lanes ?? 1) > 0);
     if (!runUntil(() => busy().length === 0, REST_MS) && !this.#host.isBroken()) {
       report(
         "liveness",

@@ -256,7 +256,7 @@ export class DiskStrikes {
     this.#arena.start(victim);
   }
 
-  /** The first strike makes the backup, the second one puts it in the place of the disk. */
+  /** Makes a backup; a while later, or with the next strike, it is put in the place of the disk. */
   #restoreCopy(victim: ReplicaId): void {
     const { cluster } = this.#arena;
     const copy = this.#copies.get(victim);
@@ -264,6 +264,9 @@ export class DiskStrikes {
     if (this.#arena.isLost(victim) || disk === undefined || !cluster.isUp(victim)) return;
     if (copy === undefined) {
       this.#copies.set(victim, disk.copy());
+      this.#arena.later(50_000 + this.#arena.random.below(400_000), () => {
+        if (this.#copies.has(victim)) this.#restoreCopy(victim);
+      });
       return;
     }
     this.#arena.alone((done) => {
