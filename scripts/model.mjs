@@ -1,13 +1,15 @@
 // `npm run model`: has Spin search the model of the protocol (docs/model/plogdb.pml) in its small scopes, each to its end. With
 // --canaries the weakened variants instead, each of which must break an assertion. Without spin or gcc it says so and exits
-// with 3. Last line JSON: states, errors, exhausted; exit code 1 when an assertion broke, a search was cut or a variant lives.
+// with 3. --large adds scopes of some million states. Last line JSON: states, errors, exhausted; exit code 1 when an assertion broke, a search was cut or a variant lives.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { hasCommand, root } from "./steps.mjs";
 
-const { values } = parseArgs({ options: { canaries: { type: "boolean", default: false } } });
+const { values } = parseArgs({
+  options: { canaries: { type: "boolean", default: false }, large: { type: "boolean", default: false } },
+});
 
 const missing = ["spin", "gcc"].filter((command) => !hasCommand(command));
 if (missing.length > 0) {
@@ -20,6 +22,11 @@ const SCOPES = {
   "two positions": "POSITIONS=2 CRASHES=0 WRITES=3 READER=3 PREPAREOF=2",
   "a read beside two writes": "POSITIONS=1 CRASHES=0 WRITES=3 READER=2 PREPAREOF=2",
   "a crash of anybody": "POSITIONS=1 CRASHES=1 WRITES=3 READER=3 PREPAREOF=2",
+};
+
+const LARGE = {
+  "two positions and a crash of the leader": "POSITIONS=2 CRASHES=1 CRASHOF=1 WRITES=3 READER=3 PREPAREOF=2",
+  "two proposers of two phases and a crash": "POSITIONS=1 CRASHES=1 WRITES=3 READER=3",
 };
 
 const VARIANTS = {
@@ -64,9 +71,14 @@ function search(flags) {
   };
 }
 
+function chosenScopes() {
+  if (values.canaries) return VARIANTS;
+  return values.large ? { ...SCOPES, ...LARGE } : SCOPES;
+}
+
 const started = performance.now();
 const results = [];
-for (const [name, sizes] of Object.entries(values.canaries ? VARIANTS : SCOPES)) {
+for (const [name, sizes] of Object.entries(chosenScopes())) {
   const result = search([...sizes.split(" "), ...(values.canaries ? [name] : [])]);
   results.push({ name, ...result });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);

@@ -20,7 +20,7 @@ const STEPS = [
   ["explore", "explore", ["--states", times(50_000_000)], {}],
   ["sim", "sim", ["--seeds", times(100_000)], {}],
   ["canaries", "canaries", ["--effort", "10"], {}],
-  ["model", "model", [], {}],
+  ["model", "model", ["--large"], {}],
   ["model canaries", "model", ["--canaries"], {}],
   ["crash images", "nightly:crash", [], {}],
   ["damage", "nightly:damage", [], {}],
