@@ -146,6 +146,11 @@ Napi::Value StoreCalls::IsFull(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), store_->IsFull());
 }
 
+Napi::Value StoreCalls::IsShort(const Napi::CallbackInfo& info) {
+  if (!RequireStore(info.Env(), "isShort")) return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), store_->IsShort());
+}
+
 Napi::Value StoreCalls::Stats(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!RequireStore(env, "stats")) return env.Undefined();

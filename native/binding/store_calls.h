@@ -39,6 +39,7 @@ class StoreCalls {
   Napi::Value Drain(const Napi::CallbackInfo& info);
   Napi::Value Watermark(const Napi::CallbackInfo& info);
   Napi::Value IsFull(const Napi::CallbackInfo& info);
+  Napi::Value IsShort(const Napi::CallbackInfo& info);
   // stats(Float64Array's buffer)
   Napi::Value Stats(const Napi::CallbackInfo& info);
   // iterate(cursor, keys) -> ArrayBuffer with about that many keys from the cursor on, which is moved.

@@ -38,6 +38,7 @@ Napi::Function StoreObject::Define(Napi::Env env) {
                          InstanceMethod<&StoreObject::Forward<&StoreCalls::Drain>>("drain"),
                          InstanceMethod<&StoreObject::Forward<&StoreCalls::Watermark>>("watermark"),
                          InstanceMethod<&StoreObject::Forward<&StoreCalls::IsFull>>("isFull"),
+                         InstanceMethod<&StoreObject::Forward<&StoreCalls::IsShort>>("isShort"),
                          InstanceMethod<&StoreObject::Forward<&StoreCalls::Stats>>("stats"),
                          InstanceMethod<&StoreObject::Forward<&StoreCalls::Iterate>>("iterate"),
                          InstanceMethod<&StoreObject::Forward<&StoreCalls::Digests>>("digests"),

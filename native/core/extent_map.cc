@@ -207,20 +207,32 @@ void ExtentMap::SetRoom(uint32_t room_blocks, uint64_t carried_directory_bytes) 
   carried_directory_bytes_ = carried_directory_bytes;
 }
 
-bool ExtentMap::FitsAhead() const {
-  const uint64_t bytes = std::min(kAheadBytes, geometry_.volume_bytes / kLeastExtents);  // less in simulations only
+bool ExtentMap::FitsAhead(uint32_t unit_blocks, uint64_t bytes) const {
   SpaceNeed ahead;
-  ahead.largest_unit_blocks = geometry_.data_blocks() / 4;
-  ahead.blocks = ahead.largest_unit_blocks + bytes / kBlockBytes;
+  ahead.largest_unit_blocks = unit_blocks;
+  ahead.blocks = unit_blocks + bytes / kBlockBytes;
   ahead.summary_bytes = bytes / 4;
   return Fits(ahead);
+}
+
+bool ExtentMap::FitsManyAhead() const {
+  const uint64_t bytes = std::min(kAheadBytes, geometry_.volume_bytes / kLeastExtents);  // less in simulations only
+  return FitsAhead(geometry_.data_blocks() / 4, bytes);
 }
 
 // Full before anything is refused: callers ask first and hand over later, so what they may have decided to write by then
 // (the largest record, and a batch of small ones) must still fit, now or after merge made room.
 bool ExtentMap::IsFull() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return !FitsAhead() && !CanReclaimLocked();
+  return !FitsManyAhead() && !CanReclaimLocked();
+}
+
+// Two of the largest records of one key, and what else a caller that asks before every batch hands over at once.
+bool ExtentMap::IsShortLocked() const { return !FitsAhead(geometry_.data_blocks() / 2, geometry_.extent_bytes / 16); }
+
+bool ExtentMap::IsShort() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return IsShortLocked();
 }
 
 double ExtentMap::Share(uint64_t records, uint64_t bytes) const {
@@ -278,12 +290,14 @@ bool ExtentMap::CouldFit(const SpaceNeed& need) const {
 
 uint32_t ExtentMap::Deficit() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return free_ < wanted_free_ ? wanted_free_ - free_ : 0;
+  // While callers may have to wait merge goes on, whatever is free: a small volume's reserve alone is not room for them.
+  const uint32_t least = IsShortLocked() ? 1 : 0;
+  return std::max(least, free_ < wanted_free_ ? wanted_free_ - free_ : 0);
 }
 
 SpaceLevel ExtentMap::Level() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (!FitsAhead()) return CanReclaimLocked() ? SpaceLevel::kHard : SpaceLevel::kFull;
+  if (!FitsManyAhead()) return CanReclaimLocked() ? SpaceLevel::kHard : SpaceLevel::kFull;
   return free_ < wanted_free_ ? SpaceLevel::kSoft : SpaceLevel::kPlenty;
 }
 

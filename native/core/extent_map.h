@@ -101,6 +101,7 @@ class ExtentMap {
   void Unreserve(const SpaceNeed& need);
   void SetRoom(uint32_t room_blocks, uint64_t carried_directory_bytes);
   bool IsFull() const;
+  bool IsShort() const;
 
   // Merge (D10). How many free extents are missing to what merge keeps ready; 0: nothing to do.
   uint32_t Deficit() const;
@@ -142,7 +143,9 @@ class ExtentMap {
 
   bool MaybeFree(Extent* extent);
   bool Fits(const SpaceNeed& need) const;
-  bool FitsAhead() const;
+  bool FitsAhead(uint32_t unit_blocks, uint64_t bytes) const;
+  bool FitsManyAhead() const;
+  bool IsShortLocked() const;
   double Share(uint64_t records, uint64_t bytes) const;
   double LiveShare(const Extent& extent) const { return Share(extent.live_records, extent.live_bytes); }
   double Gain(const Extent& extent) const;

@@ -239,6 +239,11 @@ bool StoreImpl::IsFull() const {
   return std::any_of(volumes_.begin(), volumes_.end(), [](const auto& volume) { return volume->extents->IsFull(); });
 }
 
+bool StoreImpl::IsShort() const {
+  return any_stalled_ ||
+         std::any_of(volumes_.begin(), volumes_.end(), [](const auto& volume) { return volume->extents->IsShort(); });
+}
+
 void StoreImpl::ForEachKey(KeyVisitor visit, void* context) const {
   index_.Iterate(0, SIZE_MAX, visit, context);
 }

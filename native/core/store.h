@@ -246,6 +246,10 @@ class Store {
   // True when a batch with an ordinary put would be refused for want of space (D12).
   virtual bool IsFull() const = 0;
 
+  // True when a batch with values may have to wait for merge, or in the end be refused: always when full, and while
+  // merge is behind. Who must not hand over what may be refused asks this first. Any thread.
+  virtual bool IsShort() const = 0;
+
   virtual void ForEachKey(KeyVisitor visit, void* context) const = 0;
 
   // Visits some keys from `cursor` on (0 = the beginning), at least `limit` of them unless the end comes first, and

@@ -43,6 +43,7 @@ class StoreImpl : public Store {
   uint64_t Watermark() const override { return sequencer_->Watermark(); }
   void Stats(StoreStats* out) const override;
   bool IsFull() const override;
+  bool IsShort() const override;
   void ForEachKey(KeyVisitor visit, void* context) const override;
   uint64_t Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const override;
   Status Digests(uint32_t first, std::span<uint64_t> out) const override;

@@ -30,6 +30,7 @@ Napi::Function SimStoreObject::Define(Napi::Env env) {
                          InstanceMethod<&SimStoreObject::Forward<&StoreCalls::Drain>>("drain"),
                          InstanceMethod<&SimStoreObject::Forward<&StoreCalls::Watermark>>("watermark"),
                          InstanceMethod<&SimStoreObject::Forward<&StoreCalls::IsFull>>("isFull"),
+                         InstanceMethod<&SimStoreObject::Forward<&StoreCalls::IsShort>>("isShort"),
                          InstanceMethod<&SimStoreObject::Forward<&StoreCalls::Stats>>("stats"),
                          InstanceMethod<&SimStoreObject::Forward<&StoreCalls::Iterate>>("iterate"),
                          InstanceMethod<&SimStoreObject::Forward<&StoreCalls::Digests>>("digests"),

@@ -4,7 +4,7 @@
  */
 import type { ReplicaId } from "../paxos/ballot.js";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Said by both sides before anything else. A difference in version, cluster or epoch, or a node that is not the one expected, is refused. */
 export interface Hello {

@@ -220,6 +220,7 @@ function newContext(self: number, replicas: number, incarnation: number, random:
     mayVote: false,
     storeWorks: true,
     diskFull: false,
+    roomReturns: false,
     suspected: Array.from({ length: replicas }, (_, replica) => replica !== self),
     peerOrder,
     patienceTicks: FIRST_PATIENCE_TICKS,

@@ -22,6 +22,7 @@ import { Links } from "./links.js";
 import { NodeError } from "./node-error.js";
 import { Outbox } from "./outbox.js";
 import { isReady, judgePeers } from "./peers.js";
+import { noteRoom } from "./room.js";
 import { type KeyService, NOBODY, type NodeStats, type PeerView, type PLogView, type ReplySink } from "./service.js";
 import { Counters, storeFigures } from "./stats.js";
 import { TurnLoop } from "./turn.js";
@@ -444,7 +445,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     if (context.tick - this.#lastBeatTick > OWN_PAUSE_TICKS) this.#links.forgiveSilence();
     this.#lastBeatTick = context.tick;
     if (this.#beats % BEATS_PER_SAMPLE === 0) this.#flushUs = store.stats().flushUs;
-    context.diskFull = store.isFull();
+    noteRoom(context, store);
     this.#beats++;
     this.#links.beat();
     this.#inspections.expire(context.tick);

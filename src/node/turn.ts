@@ -19,6 +19,7 @@ import { HeldMessages } from "./held.js";
 import { type LaneSlot, LaneTable } from "./lane-table.js";
 import { Loader } from "./loader.js";
 import { MARK_PATIENCE_TICKS, type Outbox } from "./outbox.js";
+import { noteRoom } from "./room.js";
 import type { Counters } from "./stats.js";
 
 /** Rounds of messages to the own replica within one turn; what is left runs in the next. */
@@ -295,7 +296,7 @@ export class TurnLoop {
     this.#batchBytes = 0;
     if (token === 0) return;
     this.#held.submitted(token);
-    context.diskFull = store.isFull();
+    noteRoom(context, store);
   }
 
   #answer(): void {

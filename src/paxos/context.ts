@@ -24,6 +24,8 @@ export interface Context {
   storeWorks: boolean;
   /** D12: values are refused, promises are not. */
   diskFull: boolean;
+  /** Merge makes room: what finds the disk full waits, and is not refused. */
+  roomReturns: boolean;
   /** P10, per replica; the own one is never suspected. */
   readonly suspected: boolean[];
   /** The other replicas, quickest first. */

@@ -128,7 +128,9 @@ function endLateRound(context: Context, lane: Lane): void {
 function startNext(context: Context, lane: Lane, effects: Effects): void {
   const index = lane.plog.chosen.index + 1;
   const settle = lane.settleIndex === index;
-  if (context.diskFull) refuseForRoom(context, lane, effects);
+  if (context.diskFull && context.roomReturns && lane.operations.some(needsRoom)) {
+    lane.retryTick = Math.max(lane.retryTick, context.tick + context.patienceTicks);
+  } else if (context.diskFull) refuseForRoom(context, lane, effects);
   if (lane.operations.length === 0 && !settle) return;
   if (context.tick < lane.retryTick) return;
   if (!mayVote(context, lane)) {
@@ -170,11 +172,14 @@ function startTwoPhases(context: Context, lane: Lane, effects: Effects): void {
   else lane.retryTick = context.tick + context.patienceTicks;
 }
 
-/** D12: what was never proposed and is not a deletion never will be. What was proposed waits to be decided by others. */
+/** D12: it was never proposed and is not a deletion. What was proposed waits to be decided by others. */
+function needsRoom({ operation: { kind }, last, forwardedTo }: PendingOperation): boolean {
+  return kind !== "delete" && kind !== "expire-due" && last === 0 && forwardedTo === -1;
+}
+
 function refuseForRoom(context: Context, lane: Lane, effects: Effects): void {
   const stays = (pending: PendingOperation): boolean => {
-    const { kind } = pending.operation;
-    if (kind === "delete" || kind === "expire-due" || pending.last > 0 || pending.forwardedTo !== -1) return true;
+    if (!needsRoom(pending)) return true;
     finish(context, lane, pending, refusal("DISKFULL", "the volumes of this node are full"), effects);
     return false;
   };

@@ -93,6 +93,13 @@ export function testWaiting(context: Context, lane: Lane, effects: Effects): voi
   if (lane.forwarded.length > 0) lane.forwarded = lane.forwarded.filter(testForwarded);
 }
 
+/** D12: it waited for room. */
+const NO_ROOM: WriteOutcome = {
+  status: "not-applied",
+  code: "DISKFULL",
+  message: "the volumes of this node had no room in time; the write was not applied and never will be",
+};
+
 /**
  * P12: after its deadline nothing more is proposed for a request. NOT APPLIED is said only of what nobody can apply any
  * more: not out with another replica, and every position at which it was proposed is decided without it.
@@ -101,7 +108,8 @@ export function endOverdue(context: Context, lane: Lane, effects: Effects): void
   const due = (pending: PendingOperation): boolean => {
     if (context.tick < pending.deadlineTick) return true;
     const never = pending.forwardedTo === -1 && pending.last <= lane.plog.chosen.index;
-    finish(context, lane, pending, never ? NO_QUORUM : UNKNOWN_TIME, effects);
+    const refused = context.diskFull && pending.last === 0 ? NO_ROOM : NO_QUORUM;
+    finish(context, lane, pending, never ? refused : UNKNOWN_TIME, effects);
     return false;
   };
   if (lane.operations.length > 0) lane.operations = lane.operations.filter(due);

@@ -86,6 +86,7 @@ class DrivenHandle implements OpenHandle {
   readonly drain: OpenHandle["drain"];
   readonly watermark: OpenHandle["watermark"];
   readonly isFull: OpenHandle["isFull"];
+  readonly isShort: OpenHandle["isShort"];
   readonly stats: OpenHandle["stats"];
   readonly iterate: OpenHandle["iterate"];
   readonly digests: OpenHandle["digests"];
@@ -104,6 +105,7 @@ class DrivenHandle implements OpenHandle {
     this.drain = below.drain.bind(below);
     this.watermark = below.watermark.bind(below);
     this.isFull = below.isFull.bind(below);
+    this.isShort = below.isShort.bind(below);
     this.stats = below.stats.bind(below);
     this.iterate = below.iterate.bind(below);
     this.digests = below.digests.bind(below);

@@ -50,6 +50,7 @@ export interface Plan {
   readonly mostFlushUs: number;
   readonly cacheBytes: number;
   readonly capacityBytes: number;
+  readonly extentBytes: number;
   readonly wallSkewMs: number;
   readonly rateSkew: number;
   readonly strikeEveryMs: number;
@@ -60,28 +61,29 @@ export const PROFILES = ["swarm", "calm", "network", "processes", "time", "disks
 export type ProfileName = (typeof PROFILES)[number];
 
 const OF_PROFILE: Readonly<Record<ProfileName, (kind: FaultKind) => boolean>> = {
-  // Disks that fill up have a profile of their own, until nodes survive it: see docs/testing.md.
-  swarm: (kind) => kind !== "disk-full",
+  swarm: () => true,
   full: (kind) => kind === "disk-full",
   calm: () => false,
   network: between("drop", "corrupt-frame"),
   processes: between("kill", "crash-in-recovery"),
   time: between("wall-jump", "skewed-rate"),
-  disks: (kind) =>
-    kind === "kill" || kind === "kill-all" || (kind !== "disk-full" && between("read-error", "old-copy")(kind)),
+  disks: (kind) => kind === "kill" || kind === "kill-all" || between("read-error", "old-copy")(kind),
   load: between("hot-key", "swapped-disks"),
 };
 
 /** Chance that a seed of the swarm has a kind. */
 const KIND_CHANCE = 0.4;
-/** Eight of the smallest extents: what the engine keeps free ahead of callers leaves few large values room on it. */
-const SMALL_DISK_BYTES = 8 * (128 << 10);
-const KEYS_THAT_FILL_IT = 40;
+/** What the engine keeps free ahead of callers leaves few large values room on so many extents. */
+const SMALL_EXTENT_BYTES = 256 << 10;
+const SMALL_DISK_BYTES = 12 * SMALL_EXTENT_BYTES;
+const KEYS_THAT_FILL_IT = 60;
 /** With so many large values under way nothing would be answered in a few ms. */
 const ROOM_FOR_LARGE_MS = 60;
 const PLENTY_BYTES = 16 << 20;
 /** A quarter of an extent bounds a value (D1), and an entry is a little longer than its value. */
 const MOST_VALUE_BYTES = 30_000;
+const EXTENT_BYTES = 128 << 10;
+const LARGER = SMALL_EXTENT_BYTES / EXTENT_BYTES;
 const PLAN_STREAM = 0x706c616e;
 
 function between(first: FaultKind, last: FaultKind): (kind: FaultKind) => boolean {
@@ -122,7 +124,9 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     operations,
     thinkUs,
     mostValueBytes:
-      large || small ? 2000 + random.below(MOST_VALUE_BYTES - 2000) : 4 + random.below(random.chance(0.3) ? 1500 : 60),
+      large || small
+        ? (2000 + random.below(MOST_VALUE_BYTES - 2000)) * (small ? LARGER : 1)
+        : 4 + random.below(random.chance(0.3) ? 1500 : 60),
     requestMs: kinds.has("overload")
       ? 10 + random.below(60) + (small ? ROOM_FOR_LARGE_MS : 0)
       : 300 + random.below(1200),
@@ -136,6 +140,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     mostFlushUs: random.chance(0.3) ? 8000 : 400,
     cacheBytes: random.chance(0.4) ? 64 + random.below(400) : 1 << 20,
     capacityBytes: small ? SMALL_DISK_BYTES : PLENTY_BYTES,
+    extentBytes: small ? SMALL_EXTENT_BYTES : EXTENT_BYTES,
     wallSkewMs: random.chance(0.5) ? 1 + random.below(100) : 0,
     rateSkew: kinds.has("skewed-rate") ? 0.02 + random.below(200) / 1000 : 0,
     strikeEveryMs: 20 + random.below(400),

@@ -62,7 +62,5 @@ function lower(from: number, improve: (value: number) => boolean): void {
 
 /** The kinds that a swarm of many seeds with these options must have met. */
 export function kindsOf({ engine = "memory", without = [] }: PlanOptions): readonly FaultKind[] {
-  return FAULT_KINDS.filter(
-    (kind) => kind !== "disk-full" && !without.includes(kind) && (engine === "native" || !ENGINE_KINDS.has(kind)),
-  );
+  return FAULT_KINDS.filter((kind) => !without.includes(kind) && (engine === "native" || !ENGINE_KINDS.has(kind)));
 }

@@ -116,6 +116,10 @@ export class TappedStore implements Store {
     return this.#store.stats();
   }
 
+  isShort(): boolean {
+    return this.#store.isShort();
+  }
+
   isFull(): boolean {
     return this.#store.isFull();
   }

@@ -69,6 +69,10 @@ export class Workload {
     return this.#open.size;
   }
 
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
   /** True when every operation of the plan was issued. */
   get isDone(): boolean {
     return this.issued >= this.#plan.operations;

@@ -64,6 +64,7 @@ export interface StoreCalls {
   drain(events: ArrayBuffer, slab: ArrayBuffer, slabAt: number): number;
   watermark(): number;
   isFull(): boolean;
+  isShort(): boolean;
   stats(into: ArrayBuffer): void;
   iterate(cursor: ArrayBuffer, keys: number): ArrayBuffer;
   digests(first: number, count: number, into: ArrayBuffer): void;

@@ -407,6 +407,10 @@ export class MemoryStore implements Store {
     };
   }
 
+  isShort(): boolean {
+    return this.isFull();
+  }
+
   isFull(): boolean {
     return this.#disk.usedBytes + ORDINARY_BYTES > this.#normalCapacity();
   }

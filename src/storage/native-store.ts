@@ -316,6 +316,10 @@ export class NativeStore implements Store, HandleOwner {
     return this.#phase === "open" && this.#handle.isFull();
   }
 
+  isShort(): boolean {
+    return this.#phase === "open" && this.#handle.isShort();
+  }
+
   beginIteration(): Cursor {
     return new NativeCursor();
   }

@@ -240,6 +240,12 @@ export interface Store {
   /** True when a batch would be refused for want of space (D12). */
   isFull(): boolean;
 
+  /**
+   * True when a batch with values may have to wait for merge, and may be refused in the end: always when full, and while merge
+   * is behind. False: what is handed over now is taken at once.
+   */
+  isShort(): boolean;
+
   /** A cursor at the beginning, for `iterate`. */
   beginIteration(): Cursor;
 

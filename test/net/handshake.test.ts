@@ -29,7 +29,7 @@ describe("a hello", () => {
 
   it("of another version is refused before the rest is read", () => {
     const bytes = encodeGreeting(helloOf(1, { protocolVersion: 9 }), 1);
-    expect(decodeGreeting(bytes.subarray(0, 12))).toBe("protocol version 9 against 1");
+    expect(decodeGreeting(bytes.subarray(0, 12))).toBe("protocol version 9 against 2");
   });
 
   it("without the magic is nobody's", () => {

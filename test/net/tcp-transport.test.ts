@@ -197,7 +197,7 @@ describe("a node is refused, and both sides say why, when", () => {
   const cases: readonly (readonly [string, Partial<Hello>, string])[] = [
     ["it is of another cluster", { clusterId: "other" }, 'cluster "other" against "test"'],
     ["it is of another epoch", { epoch: 7 }, "configuration epoch 7 against 1"],
-    ["it speaks another version", { protocolVersion: 2 }, "protocol version 2 against 1"],
+    ["it speaks another version", { protocolVersion: 1 }, "protocol version 1 against 2"],
     ["its name is not the one configured", { nodeId: "stranger" }, 'node "stranger" as replica 1: not a node'],
   ];
   for (const [claim, hello, reason] of cases) {

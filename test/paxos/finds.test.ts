@@ -226,4 +226,28 @@ describe("faults that were found", () => {
     expect(story.answers.get(refused)).toBe("NOT APPLIED DISKFULL");
     expect(story.answers.get(deleted)).toBe("OK at 3 (1)");
   });
+
+  it("D12: while merge makes room values wait, and are refused only when their time is up", () => {
+    // The swarm's find (profile full): a value was proposed while the store still hoped for room, its batch was refused in the end,
+    // and the node had to stop; a later batch that stood on it was durable without it.
+    const story = new Story();
+    const { context } = story.replica(0);
+    context.diskFull = true;
+    context.roomReturns = true;
+    const waits = story.ask(0, set("a"));
+    story.run();
+    story.pass(PATIENCE);
+    expect(story.answers.has(waits)).toBe(false);
+    context.diskFull = false;
+    context.roomReturns = false;
+    story.pass(PATIENCE * 2);
+    story.run();
+    expect(story.answers.get(waits)).toBe("OK at 1 (null)");
+    context.diskFull = true;
+    context.roomReturns = true;
+    const late = story.askFor(0, PATIENCE * 4, set("b"));
+    story.run();
+    story.pass(PATIENCE * 5);
+    expect(story.answers.get(late)).toBe("NOT APPLIED DISKFULL");
+  });
 });

@@ -222,6 +222,7 @@ class Walk {
         return;
       case "full":
         replica.context.diskFull = random.chance(0.4);
+        replica.context.roomReturns = replica.context.diskFull && random.chance(0.5);
         return;
       case "learner":
         replica.context.mayVote = random.chance(0.6);
@@ -361,6 +362,7 @@ class Walk {
     this.isolated.clear();
     for (const replica of world.replicas) {
       replica.context.diskFull = false;
+      replica.context.roomReturns = false;
       replica.context.mayVote = true;
       world.introduce(replica);
       for (const peer of world.replicas) replica.context.suspected[peer.id] = false;

@@ -141,6 +141,7 @@ export class World {
       mayVote: true,
       storeWorks: true,
       diskFull: false,
+      roomReturns: false,
       suspected: new Array<boolean>(replicas).fill(false),
       peerOrder: others,
       patienceTicks,
