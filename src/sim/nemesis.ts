@@ -294,6 +294,7 @@ export class Nemesis implements Arena {
       this.cluster.start(replica);
       // The power may have gone while it opened its disk.
       if (!this.cluster.isUp(replica)) this.onKilled(replica);
+      else this.#failedStarts[replica] = 0;
       return this.cluster.isUp(replica);
     } catch (error) {
       if (!(error instanceof StoreOpenError)) throw error;
