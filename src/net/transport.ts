@@ -4,7 +4,8 @@
  */
 import type { ReplicaId } from "../paxos/ballot.js";
 
-export const PROTOCOL_VERSION = 1;
+/** 2: operations that carry a condition on the value, a rule for deadlines, or several steps. */
+export const PROTOCOL_VERSION = 2;
 
 /** Said by both sides before anything else. A difference in version, cluster or epoch, or a node that is not the one expected, is refused. */
 export interface Hello {

@@ -13,6 +13,7 @@ import type { Slot } from "./slot.js";
 type ReadOk = Extract<ReadOutcome, { status: "ok" }>;
 
 export const NOT_INTEGER = "ERR value is not an integer or out of range";
+export const NOT_FLOAT = "ERR value is not a valid float";
 export const SYNTAX_ERROR = "ERR syntax error";
 
 /** Prefixes are stable: clients act on them. FAILED (the disk gave up) has none of its own. */
@@ -39,9 +40,18 @@ export function writeFailure(out: ReplyWriter, reason: FailReason): void {
     case "too-large":
       out.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
       return;
+    case "not-float":
+      out.error(NOT_FLOAT);
+      return;
+    case "not-finite":
+      out.error("ERR increment would produce NaN or Infinity");
+      return;
     case "exists":
     case "absent":
     case "version":
+    case "value":
+    case "deadline":
+    case "unchanged":
     case "no-deadline":
     case "not-due":
       out.null();
