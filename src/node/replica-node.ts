@@ -11,13 +11,13 @@ import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import type { Message } from "../paxos/message.js";
 import type { Operation, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos/operation.js";
-import { CLASS_LIVE } from "../codec/record.js";
 import type { Store, StoreSink, StoreStatus } from "../storage/store.js";
 import { ClientTable } from "./clients.js";
 import type { Clock, TimerHandle } from "./clock.js";
 import type { Identity } from "./identity.js";
 import { IDENTITY_KEY, IdentityRecord } from "./identity-record.js";
 import { Inspections } from "./inspect.js";
+import { countLiveKeys, scanLiveKeys } from "./key-scan.js";
 import { Links } from "./links.js";
 import { NodeError } from "./node-error.js";
 import { Outbox } from "./outbox.js";
@@ -260,7 +260,12 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   countKeys(): number {
-    return this.#parts.store.stats().keysByClass[CLASS_LIVE] ?? 0;
+    return countLiveKeys(this.#parts.store);
+  }
+
+  scanKeys(cursor: bigint, limit: number, visit: (key: Key) => void): bigint {
+    const over = this.#state === "failed" || this.#state === "closed";
+    return over ? 0n : scanLiveKeys(this.#parts.store, cursor, limit, visit);
   }
 
   stats(): NodeStats {

@@ -66,7 +66,7 @@ function serverFields(context: ServerContext): Fields {
 
 function clientFields(context: ServerContext): Fields {
   return [
-    ["connected_clients", context.clients],
+    ["connected_clients", context.clients.size],
     ["maxclients", context.limits.maxClients],
     ["blocked_clients", 0],
     ["pubsub_clients", 0],

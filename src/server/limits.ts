@@ -26,7 +26,7 @@ export interface ServerLimits {
   readonly handshakeMs: number;
   readonly partialCommandMs: number;
   readonly stalledOutputMs: number;
-  /** A connection without any command is closed after this; 0 = never, as Redis. */
+  /** A connection without any command is closed after this, as Redis; 0 = never. CONFIG SET timeout changes it. */
   readonly idleMs: number;
   /** After the server's end of a connection is closed, the client's is waited for that long. */
   readonly lingerMs: number;

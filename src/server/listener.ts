@@ -73,11 +73,12 @@ export class RespListener {
     }
     const connection = new Connection(this.#nextId++, socket, context, (gone) => {
       this.#connections.delete(gone);
-      context.clients = this.#connections.size;
+      context.clients.delete(gone);
+      context.monitors.delete(gone);
       if (this.#connections.size === 0) this.#onEmpty?.();
     });
     this.#connections.add(connection);
-    context.clients = this.#connections.size;
+    context.clients.add(connection);
   }
 
   /** No new connections and commands; what was taken is answered, then everything is closed. */

@@ -8,13 +8,17 @@ import type { FailReason, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos
 import { NO_EXPIRY } from "../paxos/operation.js";
 import type { PLogView } from "../node/service.js";
 import type { ReplyWriter } from "./reply-writer.js";
-import type { Slot } from "./slot.js";
+import type { ManyKeys, Renderer, Slot } from "./slot.js";
 
 type ReadOk = Extract<ReadOutcome, { status: "ok" }>;
 
 export const NOT_INTEGER = "ERR value is not an integer or out of range";
 export const NOT_FLOAT = "ERR value is not a valid float";
 export const SYNTAX_ERROR = "ERR syntax error";
+
+export function wrongArity(out: ReplyWriter, command: string): void {
+  out.error(`ERR wrong number of arguments for '${command}' command`);
+}
 
 /** Prefixes are stable: clients act on them. FAILED (the disk gave up) has none of its own. */
 function refusal(code: RefuseCode, message: string): string {
@@ -94,10 +98,20 @@ export function renderApplied(out: ReplyWriter, slot: Slot): void {
 export function renderNumber(out: ReplyWriter, slot: Slot): void {
   const outcome = writeOutcome(slot);
   if (writeRefused(out, outcome)) return;
-  if (outcome.status === "failed") writeFailure(out, outcome.reason);
-  else if (outcome.status === "ok" && typeof outcome.result === "number") out.integer(outcome.result);
+  const { status } = outcome;
+  if (status === "failed" && outcome.reason !== "unchanged") writeFailure(out, outcome.reason);
+  else if ((status === "ok" || status === "failed") && typeof outcome.result === "number") out.integer(outcome.result);
   else if (outcome.status === "ok" && typeof outcome.result === "string") out.integerDigits(outcome.result);
   else out.integer(0);
+}
+
+/** The number that the operation answers, as a bulk string. */
+export function renderNumberAsText(out: ReplyWriter, slot: Slot): void {
+  const outcome = writeOutcome(slot);
+  if (writeRefused(out, outcome)) return;
+  if (outcome.status === "failed") writeFailure(out, outcome.reason);
+  else if (outcome.status === "ok" && outcome.result instanceof Uint8Array) out.bulk(outcome.result);
+  else if (outcome.status === "ok") out.text(String(outcome.result));
 }
 
 /** VSET: the new version, or null when the version differs. */
@@ -143,6 +157,14 @@ function readOk(out: ReplyWriter, slot: Slot): ReadOk | null {
   if (outcome !== null) out.error(refusal(outcome.code, outcome.message));
   else out.error("ERR the answer was lost");
   return null;
+}
+
+/** A renderer of an answer that is there. */
+export function renderRead(write: (out: ReplyWriter, read: ReadOk) => void): Renderer {
+  return (out, slot) => {
+    const read = readOk(out, slot);
+    if (read !== null) write(out, read);
+  };
 }
 
 export function renderValue(out: ReplyWriter, slot: Slot): void {
@@ -203,8 +225,9 @@ export function renderVersioned(out: ReplyWriter, slot: Slot): void {
   out.bulk(read.value);
 }
 
-function manyRefused(out: ReplyWriter, slot: Slot): boolean {
-  const refused = slot.many?.refusedRead ?? null;
+/** True: one of the reads was refused, and the error is written. */
+export function readRefusalOfMany(out: ReplyWriter, many: ManyKeys): boolean {
+  const refused = many.refusedRead;
   if (refused?.status !== "refused") return false;
   out.error(refusal(refused.code, refused.message));
   return true;
@@ -212,7 +235,7 @@ function manyRefused(out: ReplyWriter, slot: Slot): boolean {
 
 /** MGET. */
 export function renderManyValues(out: ReplyWriter, slot: Slot): void {
-  if (slot.many === null || manyRefused(out, slot)) return;
+  if (slot.many === null || readRefusalOfMany(out, slot.many)) return;
   out.array(slot.many.reads.length);
   for (const read of slot.many.reads) {
     if (read?.status === "ok" && read.found) out.bulk(read.value);
@@ -222,7 +245,7 @@ export function renderManyValues(out: ReplyWriter, slot: Slot): void {
 
 /** EXISTS: a key that is named twice counts twice. */
 export function renderManyFound(out: ReplyWriter, slot: Slot): void {
-  if (slot.many === null || manyRefused(out, slot)) return;
+  if (slot.many === null || readRefusalOfMany(out, slot.many)) return;
   let found = 0;
   for (const read of slot.many.reads) if (read?.status === "ok" && read.found) found++;
   out.integer(found);

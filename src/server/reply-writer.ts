@@ -31,6 +31,8 @@ export class ReplyWriter {
   resp3 = false;
   /** Error replies written so far. */
   errors = 0;
+  /** The same by the code that they begin with: a closed list of our own words. */
+  readonly errorCodes = new Map<string, number>();
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   /** Where the bytes not yet handed over begin, and end. */
   #from = 0;
@@ -52,6 +54,9 @@ export class ReplyWriter {
   /** `text` begins with its code, such as "ERR ..."; line breaks become spaces. */
   error(text: string): void {
     this.errors++;
+    const end = text.indexOf(" ");
+    const code = end < 0 ? text : text.slice(0, end);
+    this.errorCodes.set(code, (this.errorCodes.get(code) ?? 0) + 1);
     this.#line(0x2d, /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]/g, " ") : text);
   }
 

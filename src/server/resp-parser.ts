@@ -6,6 +6,7 @@
  */
 import { ChunkQueue } from "./chunk-queue.js";
 import { splitInline } from "./inline.js";
+import type { Arguments } from "./stored-arguments.js";
 
 export interface ParserLimits {
   /** Most arguments of one command, its name included. */
@@ -36,7 +37,7 @@ const KEEP_ARGUMENTS = 1024;
 /** Places in the three arrays and, at worst, a chunk object of its own. */
 const ARGUMENT_OVERHEAD_BYTES = 128;
 
-export class RespParser {
+export class RespParser implements Arguments {
   /** Number of arguments of the present command, its name included. */
   argc = 0;
   /** Length of the first argument (or of all together) that broke a limit; 0 = none did. The command must be refused. */

@@ -299,8 +299,8 @@ export class NativeStore implements Store, HandleOwner {
     return this.#phase === "open" && this.#handle.isFull();
   }
 
-  beginIteration(): Cursor {
-    return new NativeCursor();
+  beginIteration(from = 0n): Cursor {
+    return new NativeCursor(from);
   }
 
   iterate(cursor: Cursor, limit: number, visit: KeyVisitor): void {
