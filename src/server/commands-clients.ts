@@ -1,7 +1,7 @@
 /** CLIENT INFO, LIST and KILL: what is told about connections, and ending them. */
 import { digitsAt } from "./arguments.js";
 import type { Client, Handler } from "./client.js";
-import { SYNTAX_ERROR } from "./replies.js";
+import { cString, SYNTAX_ERROR } from "./replies.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import type { Arguments } from "./stored-arguments.js";
 
@@ -41,7 +41,7 @@ export const clientList: Handler = (client, args) => {
   if (args.argc === 4 && args.is(2, "type")) {
     const type = args.latin1(3).toLowerCase();
     if (!TYPES.has(type)) {
-      client.out.error(`ERR Unknown client type '${args.latin1(3)}'`);
+      client.out.error(`ERR Unknown client type '${cString(args.latin1(3))}'`);
       return;
     }
     if (type !== "normal") listed = [];
@@ -60,12 +60,12 @@ export const clientList: Handler = (client, args) => {
 function idsFrom(out: ReplyWriter, args: Arguments, index: number): ReadonlySet<number> | null {
   const ids = new Set<number>();
   for (let at = index; at < args.argc; at++) {
-    const id = Number(digitsAt(args, at) ?? 0);
-    if (id < 1) {
+    const digits = digitsAt(args, at);
+    if (digits === null) {
       out.error("ERR Invalid client ID");
       return null;
     }
-    ids.add(id);
+    ids.add(Number(digits));
   }
   return ids;
 }
@@ -129,8 +129,8 @@ function filterAt(args: Arguments, at: number): Filter | string {
   if (args.is(at, "laddr")) return (one) => one.localAddress === value;
   if (args.is(at, "type")) {
     const type = value.toLowerCase();
-    return TYPES.has(type) ? () => type === "normal" : `ERR Unknown client type '${value}'`;
+    return TYPES.has(type) ? () => type === "normal" : `ERR Unknown client type '${cString(value)}'`;
   }
-  if (args.is(at, "user")) return value === "default" ? () => true : `ERR No such user '${value}'`;
+  if (args.is(at, "user")) return value === "default" ? () => true : `ERR No such user '${cString(value)}'`;
   return SYNTAX_ERROR;
 }

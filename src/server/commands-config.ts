@@ -5,6 +5,7 @@
 import { isLoopback } from "../cluster/units.js";
 import type { Handler } from "./client.js";
 import { globMatches } from "./glob.js";
+import { cString, SYNTAX_ERROR } from "./replies.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import type { ServerContext } from "./server-context.js";
 import { MAX_SLOW_ENTRIES } from "./slow-log.js";
@@ -110,7 +111,7 @@ export const configSet: Handler = ({ context, out }, args) => {
 /** Null: an error was written. */
 function changesFrom(out: ReplyWriter, args: Arguments): readonly Change[] | null {
   if (args.argc % 2 !== 0) {
-    out.error("ERR wrong number of arguments for 'config|set' command");
+    out.error(SYNTAX_ERROR);
     return null;
   }
   const changes = new Map<string, Change>();
@@ -119,12 +120,14 @@ function changesFrom(out: ReplyWriter, args: Arguments): readonly Change[] | nul
     const parameter = PARAMETERS.find((one) => one.name === name);
     const change = parameter === undefined ? null : changeOf(parameter, args.latin1(at + 1));
     if (change === null) {
-      out.error(`ERR Unknown option or number of arguments for CONFIG SET - '${args.latin1(at)}'`);
+      out.error(`ERR Unknown option or number of arguments for CONFIG SET - '${cString(args.latin1(at))}'`);
       return null;
     }
     const problem = changes.has(name) ? "duplicate parameter" : typeof change === "string" ? change : null;
     if (problem !== null || typeof change === "string") {
-      out.error(`ERR CONFIG SET failed (possibly related to argument '${args.latin1(at)}') - ${problem ?? ""}`);
+      out.error(
+        `ERR CONFIG SET failed (possibly related to argument '${cString(args.latin1(at))}') - ${problem ?? ""}`,
+      );
       return null;
     }
     changes.set(name, change);

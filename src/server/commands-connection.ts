@@ -2,13 +2,14 @@
 import { digitsAt } from "./arguments.js";
 import type { Client, Handler } from "./client.js";
 import { REDIS_VERSION } from "./version.js";
-import { NOT_INTEGER, SYNTAX_ERROR, wrongArity } from "./replies.js";
+import { cString, NOT_INTEGER, SYNTAX_ERROR, wrongArity } from "./replies.js";
 import type { Arguments } from "./stored-arguments.js";
 
 const NO_PASSWORD =
   "ERR AUTH <password> called without any password configured for the default user. " +
   "Are you sure your configuration is correct?";
 const WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
+const BEYOND_INT = "ERR value is out of range, value must between -2147483648 and 2147483647";
 const BAD_NAME = "ERR Client names cannot contain spaces, newlines or special characters.";
 const CLUSTER_OFF = "ERR This instance has cluster support disabled";
 
@@ -45,45 +46,38 @@ export const hello: Handler = (client, args) => {
     }
     resp3 = version === "3";
   }
-  const words = helloWords(client, args);
-  if (words === null) return;
-  if (words.user !== null && words.user !== "default") {
-    out.error(WRONG_PASSWORD);
-    return;
-  }
-  if (words.name !== null) client.name = words.name;
+  const name = helloName(client, args);
+  if (name === null) return;
+  if (name !== undefined) client.name = name;
   client.resp3 = resp3;
   out.resp3 = resp3;
   greeting(client);
 };
 
-interface HelloWords {
-  user: string | null;
-  name: string | null;
-}
-
-/** What stands behind the version; null: an error was written. */
-function helloWords(client: Client, args: Arguments): HelloWords | null {
-  const words: HelloWords = { user: null, name: null };
+/** The name of SETNAME, undefined without one; null: an error was written. Words are taken one after the other. */
+function helloName(client: Client, args: Arguments): string | undefined | null {
+  let name: string | undefined;
   let index = 2;
   while (index < args.argc) {
     if (args.is(index, "auth") && index + 2 < args.argc) {
-      words.user = args.latin1(index + 1);
+      if (args.latin1(index + 1) !== "default") {
+        client.out.error(WRONG_PASSWORD);
+        return null;
+      }
       index += 3;
     } else if (args.is(index, "setname") && index + 1 < args.argc) {
-      const name = args.latin1(index + 1);
+      name = args.latin1(index + 1);
       if (!isPlain(name)) {
         client.out.error(BAD_NAME);
         return null;
       }
-      words.name = name;
       index += 2;
     } else {
-      client.out.error(`ERR Syntax error in HELLO option '${args.latin1(index)}'`);
+      client.out.error(`ERR Syntax error in HELLO option '${cString(args.latin1(index))}'`);
       return null;
     }
   }
-  return words;
+  return name;
 }
 
 function greeting(client: Client): void {
@@ -113,6 +107,7 @@ function isPlain(text: string): boolean {
 export const select: Handler = (client, args) => {
   const digits = digitsAt(args, 1);
   if (digits === null) client.out.error(NOT_INTEGER);
+  else if (Number(digits) !== (Number(digits) | 0)) client.out.error(BEYOND_INT);
   else if (digits !== "0") client.out.error("ERR DB index is out of range");
   else client.out.simple("OK");
 };
@@ -149,7 +144,7 @@ export const clientSetInfo: Handler = (client, args) => {
   const value = args.latin1(3);
   const isName = args.is(2, "lib-name");
   if (!isName && !args.is(2, "lib-ver")) {
-    client.out.error(`ERR Unrecognized option '${args.latin1(2)}'`);
+    client.out.error(`ERR Unrecognized option '${cString(args.latin1(2))}'`);
     return;
   }
   if (!isPlain(value)) {

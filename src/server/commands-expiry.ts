@@ -5,7 +5,15 @@
 import type { ExpiryRule } from "../paxos/operation.js";
 import { deadlineOf, digitsAt, invalidExpire, keyAt, type TimeForm } from "./arguments.js";
 import type { Handler } from "./client.js";
-import { NOT_INTEGER, renderApplied, renderExpireTime, renderPExpireTime, renderPttl, renderTtl } from "./replies.js";
+import {
+  cString,
+  NOT_INTEGER,
+  renderApplied,
+  renderExpireTime,
+  renderPExpireTime,
+  renderPttl,
+  renderTtl,
+} from "./replies.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import type { Renderer } from "./slot.js";
 import type { Arguments } from "./stored-arguments.js";
@@ -38,7 +46,7 @@ function ruleFrom(out: ReplyWriter, args: Arguments, index: number): ExpiryRule 
   for (let at = index; at < args.argc; at++) {
     const word = (["nx", "xx", "gt", "lt"] as const).find((name) => args.is(at, name));
     if (word === undefined) {
-      out.error(`ERR Unsupported option ${args.latin1(at)}`);
+      out.error(`ERR Unsupported option ${cString(args.latin1(at))}`);
       return "refused";
     }
     said[word] = true;

@@ -46,7 +46,7 @@ export const commandInfo: Handler = (client, args) => {
   client.out.array(args.argc - 2);
   for (let index = 2; index < args.argc; index++) {
     const command = client.context.commands.byName(args.latin1(index).toLowerCase());
-    if (command === null) client.out.nullArray();
+    if (command === null) client.out.null();
     else describe(client.out, command);
   }
 };
@@ -69,7 +69,8 @@ export const commandDocs: Handler = (client, args) => {
 function commandWithKeys(client: Client, args: Arguments): readonly [Command, readonly number[]] | null {
   const { out } = client;
   const found = client.context.commands.find(args, 2);
-  const command = found?.subcommands?.find(args, 3) ?? found;
+  const within = found?.subcommands ?? null;
+  const command = within === null || args.argc < 4 ? found : within.find(args, 3);
   if (command === null) out.error("ERR Invalid command specified");
   else if (command.spec.keys === null) out.error("ERR The command has no key arguments");
   else if (!command.takes(args.argc - 2)) out.error("ERR Invalid number of arguments specified for command");
@@ -115,12 +116,12 @@ function describe(out: ReplyWriter, command: Command): void {
   out.integer(keys?.last ?? 0);
   out.integer(keys?.step ?? 0);
   words(out, categoriesOf(spec));
-  out.array(spec.tips.length);
+  out.set(spec.tips.length);
   for (const tip of spec.tips) out.text(tip);
-  if (keys === null) out.array(0);
+  if (keys === null) out.set(0);
   else keySpecification(out, keys);
   const subcommands = command.subcommands?.all ?? [];
-  out.array(subcommands.length);
+  out.set(subcommands.length);
   for (const subcommand of subcommands) describe(out, subcommand);
 }
 
@@ -146,7 +147,7 @@ function categoriesOf(spec: CommandSpec): readonly string[] {
 
 /** One specification: keys from `first` to `last` by `step`. */
 function keySpecification(out: ReplyWriter, { first, last, step, access }: KeyPlaces): void {
-  out.array(1);
+  out.set(1);
   out.map(3);
   out.text("flags");
   words(out, access);

@@ -3,7 +3,7 @@ import { digitsAt } from "./arguments.js";
 import type { Client, Handler } from "./client.js";
 import type { Command } from "./command-table.js";
 import { LATENCY_KINDS } from "./latency-events.js";
-import { NOT_INTEGER } from "./replies.js";
+import { subcommandSyntax } from "./replies.js";
 import type { Arguments } from "./stored-arguments.js";
 
 const USUAL_ENTRIES = 10;
@@ -15,12 +15,11 @@ const SHOWN_BYTES = 64;
 
 export const slowlogGet: Handler = (client, args) => {
   const { entries } = client.context.slowLog;
-  const digits = args.argc > 2 ? digitsAt(args, 2) : String(USUAL_ENTRIES);
-  if (args.argc > 3 || digits === null) {
-    client.out.error(args.argc > 3 ? "ERR wrong number of arguments for 'slowlog|get' command" : NOT_INTEGER);
+  if (args.argc > 3) {
+    subcommandSyntax(client.out, "slowlog", args.latin1(1));
     return;
   }
-  const wanted = Number(digits);
+  const wanted = args.argc > 2 ? Number(digitsAt(args, 2) ?? -2) : USUAL_ENTRIES;
   if (wanted < -1) {
     client.out.error("ERR count should be greater than or equal to -1");
     return;

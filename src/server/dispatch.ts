@@ -6,7 +6,7 @@ import type { Client } from "./client.js";
 import type { Command } from "./command-table.js";
 import { queue, runsAtOnce } from "./commands-transaction.js";
 import { showMonitors } from "./commands-watching.js";
-import { wrongArity } from "./replies.js";
+import { cString, unknownSubcommand } from "./replies.js";
 import type { Arguments } from "./stored-arguments.js";
 
 const SHOWN_NAME = 128;
@@ -40,19 +40,25 @@ function lookUp(client: Client, args: Arguments): Command | null {
 
 /** False: refused. */
 function mayRun(client: Client, args: Arguments, found: Command): boolean {
-  if (!found.takes(args.argc)) {
-    wrongArity(client.out, found.spec.name);
-  } else if (args.oversized > 0) {
-    const limit = String(client.context.limits.maxValueBytes);
-    client.out.error(
-      `ERR argument or command of ${String(args.oversized)} bytes is too large (values may have ${limit})`,
-    );
-  } else if (client.context.service === null && !found.whileLoading) {
-    client.out.error("LOADING the node is recovering its data");
+  const why = refusal(client, args, found);
+  if (why === null) return true;
+  if (found.spec.name === "exec") {
+    client.transaction = null;
+    client.watch = null;
+    client.out.error(`EXECABORT Transaction discarded because of: ${why.replace(/^ERR /, "")}`);
   } else {
-    return true;
+    client.out.error(why);
   }
   return false;
+}
+
+function refusal({ context }: Client, args: Arguments, found: Command): string | null {
+  if (!found.takes(args.argc)) return `ERR wrong number of arguments for '${found.spec.name}' command`;
+  if (args.oversized > 0) {
+    const limit = String(context.limits.maxValueBytes);
+    return `ERR argument or command of ${String(args.oversized)} bytes is too large (values may have ${limit})`;
+  }
+  return context.service === null && !found.whileLoading ? "LOADING the node is recovering its data" : null;
 }
 
 /** The subcommand where there is one; null: refused. */
@@ -60,8 +66,7 @@ function withSubcommand(client: Client, args: Arguments, command: Command): Comm
   if (command.subcommands === null || args.argc < 2) return command;
   const found = command.subcommands.find(args, 1);
   if (found !== null) return found;
-  const name = args.latin1(1).slice(0, SHOWN_NAME);
-  client.out.error(`ERR unknown subcommand '${name}'. Try ${command.spec.name.toUpperCase()} HELP.`);
+  unknownSubcommand(client.out, command.spec.name, args.latin1(1));
   return null;
 }
 
@@ -78,14 +83,8 @@ function unknownCommand(client: Client, args: Arguments): void {
   }
   let shown = "";
   for (let index = 1; index < args.argc && shown.length < SHOWN_ARGUMENTS; index++) {
-    shown += `'${upToNul(args.latin1(index)).slice(0, SHOWN_ARGUMENTS - shown.length)}' `;
+    shown += `'${cString(args.latin1(index)).slice(0, SHOWN_ARGUMENTS - shown.length)}' `;
   }
-  const name = upToNul(args.latin1(0)).slice(0, SHOWN_NAME);
+  const name = cString(args.latin1(0)).slice(0, SHOWN_NAME);
   client.out.error(`ERR unknown command '${name}', with args beginning with: ${shown}`);
-}
-
-/** Redis prints arguments as C strings. */
-function upToNul(text: string): string {
-  const end = text.indexOf("\0");
-  return end < 0 ? text : text.slice(0, end);
 }

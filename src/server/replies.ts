@@ -20,6 +20,22 @@ export function wrongArity(out: ReplyWriter, command: string): void {
   out.error(`ERR wrong number of arguments for '${command}' command`);
 }
 
+/** Redis prints arguments as C strings. */
+export function cString(text: string): string {
+  const end = text.indexOf("\0");
+  return end < 0 ? text : text.slice(0, end);
+}
+
+/** Of a subcommand that counts its arguments itself. */
+export function subcommandSyntax(out: ReplyWriter, container: string, word: string): void {
+  const shown = cString(word).slice(0, 128);
+  out.error(`ERR unknown subcommand or wrong number of arguments for '${shown}'. Try ${container.toUpperCase()} HELP.`);
+}
+
+export function unknownSubcommand(out: ReplyWriter, container: string, word: string): void {
+  out.error(`ERR unknown subcommand '${cString(word).slice(0, 128)}'. Try ${container.toUpperCase()} HELP.`);
+}
+
 /** Prefixes are stable: clients act on them. FAILED (the disk gave up) has none of its own. */
 function refusal(code: RefuseCode, message: string): string {
   return `${code === "FAILED" ? "ERR" : code} ${message}`;

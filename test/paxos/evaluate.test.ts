@@ -39,7 +39,7 @@ const small = fc
   .map((value) => value.replace(/[^ -~]|[.a-z]/gi, "?"));
 const expiryMs = fc.constantFrom(0, 1, WALL - 1, WALL, WALL + 1, 5000);
 /** Whole numbers: their sums are exact, and the model can do them. */
-const floatDelta = fc.integer({ min: -8, max: 8 }).map((n) => exactText(parseLongDouble(String(n)) ?? "nan"));
+const floatDelta = fc.integer({ min: -8, max: 8 }).map((n) => exactText(parseLongDouble(String(n)) ?? "infinite"));
 const single = fc.oneof(
   fc.record({
     kind: fc.constant("set" as const),
