@@ -348,7 +348,9 @@ const NOT_QUEUED = new Set(["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "RES
 
 function queued(e, key) {
   for (;;) {
-    const args = command(e).map((arg) => (Buffer.isBuffer(arg) ? arg : key));
+    // Nothing is added: it could be a second key, and leave the two servers in different states.
+    const args = randomCommand(e).map((arg) => (Buffer.isBuffer(arg) ? arg : key));
+    if (args.length > 1 && e.random.chance(0.03)) args.pop();
     if (!NOT_QUEUED.has(named(args))) return args;
   }
 }

@@ -98,6 +98,14 @@ export const RULES = [
     allows: null,
   },
   {
+    name: "learned-later",
+    commands: "SCAN, KEYS, DBSIZE",
+    reason:
+      "They see what this node holds. A key written a moment ago may be held by a majority without it, until it learns.",
+    applies: () => true,
+    allows: null,
+  },
+  {
     name: "watch-state",
     commands: "WATCH",
     reason:
