@@ -1,6 +1,6 @@
 /** Parts of values, and floating point sums. */
 import { exactText, parseLongDouble } from "../base/long-double.js";
-import { digitsAt, integerAt, keyAt, valueFits } from "./arguments.js";
+import { digitsAt, keyAt, valueFits } from "./arguments.js";
 import type { Handler } from "./client.js";
 import { NOT_FLOAT, NOT_INTEGER, renderNumber, renderNumberAsText, renderRead } from "./replies.js";
 
@@ -9,21 +9,24 @@ const EMPTY = new Uint8Array(0);
 export const getrange: Handler = (client, args) => {
   const key = keyAt(client, args, 1);
   if (key === null) return;
-  const first = integerAt(client, args, 2);
-  if (Number.isNaN(first)) return;
-  const last = integerAt(client, args, 3);
-  if (Number.isNaN(last)) return;
+  const [from, to] = [digitsAt(args, 2), digitsAt(args, 3)];
+  if (from === null || to === null) {
+    client.out.error(NOT_INTEGER);
+    return;
+  }
+  const [first, last] = [Number(from), Number(to)];
+  // As numbers the two may look alike though they are not.
+  const backwards = first < 0 && last < 0 && (first > last || (first === last && BigInt(from) > BigInt(to)));
   client.read(
     key,
     renderRead((out, read) => {
-      out.bulk(part(read.value, first, last));
+      out.bulk(backwards ? EMPTY : part(read.value, first, last));
     }),
   );
 };
 
 /** Both ends included; negative ones count from the end. */
 function part(value: Uint8Array, first: number, last: number): Uint8Array {
-  if (first < 0 && last < 0 && first > last) return EMPTY;
   const from = Math.max(0, first < 0 ? value.length + first : first);
   const to = Math.min(value.length - 1, Math.max(0, last < 0 ? value.length + last : last));
   return from > to ? EMPTY : value.subarray(from, to + 1);

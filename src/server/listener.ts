@@ -56,6 +56,7 @@ export class RespListener {
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     this.#sweeper = setInterval(() => {
       const nowMs = Date.now();
+      this.#context.rates.look(this.#context.counters, nowMs);
       for (const connection of this.#connections) connection.sweep(nowMs, lingerMs);
     }, periodMs);
     this.#sweeper.unref();

@@ -9,6 +9,7 @@ import type { CommandTable } from "./command-table.js";
 import { Histogram } from "./histogram.js";
 import { LatencyEvents } from "./latency-events.js";
 import type { ServerLimits } from "./limits.js";
+import { Rates } from "./rates.js";
 import { ReplyWriter } from "./reply-writer.js";
 import { Settings } from "./settings.js";
 import { SlowLog } from "./slow-log.js";
@@ -48,6 +49,7 @@ export class ServerContext {
   readonly readLatency = new Histogram();
   readonly writeLatency = new Histogram();
   readonly settings: Settings;
+  readonly rates = new Rates();
   readonly slowLog = new SlowLog();
   readonly latencyEvents = new LatencyEvents();
   /** Every open connection, in the order they came. */
