@@ -69,6 +69,8 @@ const REFUSE_CODES = [
 const DELTA = /^-?(0|[1-9][0-9]{0,18})$/;
 /** A 64-bit mantissa and a power of two, as base/long-double writes them; "inf" is a sum that fails. */
 const FLOAT_DELTA = /^(?:-?0x[0-9a-f]{1,16}p-?[0-9]{1,5}|inf)$/;
+/** Nobody holds a value of that size; an offset beyond would ask for more memory than there is. */
+const MAX_OFFSET = 2 ** 30;
 const DIGEST = /^[0-9a-f]{16}$/;
 const LARGEST = "9223372036854775807";
 const SMALLEST = "9223372036854775808";
@@ -188,6 +190,7 @@ function readAny(reader: ByteReader, kind: (typeof KINDS)[number]): Operation | 
     }
     case "set-range": {
       const offset = reader.varint();
+      if (offset > MAX_OFFSET) reader.failed = true;
       const maxBytes = reader.varint();
       return { kind, offset, value: readOwnBytes(reader), maxBytes };
     }

@@ -101,7 +101,7 @@ const single = fc.oneof(
   fc.record({ kind: fc.constantFrom("expire" as const, "touch" as const), expiryMs: deadline }),
   fc.record({ kind: fc.constant("expire-if" as const), expiryMs: deadline, rule: fc.constantFrom(...EXPIRY_RULES) }),
   fc.record({ kind: fc.constant("remove" as const), condition, returnOld: fc.boolean() }),
-  fc.record({ kind: fc.constant("set-range" as const), offset: wide, value: bytes, maxBytes: wide }),
+  fc.record({ kind: fc.constant("set-range" as const), offset: fc.nat(2 ** 30), value: bytes, maxBytes: wide }),
   fc.record({ kind: fc.constant("add-float" as const), delta: floatDelta, maxBytes: wide }),
   fc.constantFrom({ kind: "delete" } as const, { kind: "persist" } as const),
 );

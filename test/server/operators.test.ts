@@ -75,7 +75,7 @@ describe("CLIENT LIST and KILL", () => {
   it("show every connection and end the ones that are named", async () => {
     const { connect } = await startTestServer();
     const [first, second, third] = [connect(), connect(), connect()];
-    const id = await first.ask("CLIENT", "ID");
+    const id = Number(await first.ask("CLIENT", "ID"));
     await second.ask("CLIENT", "SETNAME", "second");
     await third.ask("MULTI");
     const list = textOf(await first.ask("CLIENT", "LIST"))
