@@ -105,7 +105,7 @@ class Episode {
     if (kind < 4) return text(random.pick(FLOATS));
     if (kind < 5) return text(random.pick([...NO_INTEGERS, ...NO_FLOATS]));
     if (kind < 6) return Buffer.from(Array.from({ length: random.below(40) }, () => random.below(256)));
-    if (kind < 7) return Buffer.alloc(random.pick([0, 100, 5000, 20_000]), 97 + random.below(26));
+    if (kind < 7) return Buffer.alloc(random.pick([0, 100, 5000, 16_000]), 97 + random.below(26));
     return text(`v${random.below(50)}`);
   }
 

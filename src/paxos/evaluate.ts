@@ -7,6 +7,7 @@ import { addLongDoubles, formatLongDouble, parseLongDouble } from "../base/long-
 import { xxh3 } from "../base/xxh3.js";
 import type { Entry } from "./entry.js";
 import {
+  bytesResult,
   type Condition,
   type ExpiryRule,
   type FailReason,
@@ -34,8 +35,6 @@ const MIN_INT64 = -(2n ** 63n);
 const MAX_INT64 = 2n ** 63n - 1n;
 /** Canonical decimal integers only: no plus sign, no leading zeros, no spaces. */
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
-/** Text results of more bytes are given as bytes: the list of requests keeps short ones only (P14). */
-const SHORT_TEXT = 32;
 /** A longer value is no number. */
 const MAX_NUMBER_BYTES = 5 * 1024;
 
@@ -132,7 +131,7 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 function evaluateSet(operation: Extract<Operation, { kind: "set" }>, live: LiveValue, wallMs: number): Evaluation {
-  const old: Result = operation.returnOld && live.exists ? live.value : null;
+  const old: Result = operation.returnOld && live.exists ? bytesResult(live.value) : null;
   const reason = unmet(operation.condition, live);
   if (reason !== null) return failed(reason, old);
   const expiryMs = operation.expiryMs === KEEP_EXPIRY ? live.expiryMs : operation.expiryMs;
@@ -167,7 +166,7 @@ function evaluateExpire(expiryMs: number, rule: ExpiryRule | null, live: LiveVal
 }
 
 function evaluateRemove(condition: Condition, returnOld: boolean, live: LiveValue): Evaluation {
-  const old = live.exists ? live.value : null;
+  const old = live.exists && returnOld ? bytesResult(live.value) : null;
   const reason = live.exists ? unmet(condition, live) : "absent";
   if (reason !== null) return failed(reason, returnOld ? old : 0);
   return applied(deleted(live), returnOld ? old : 1);
@@ -175,9 +174,10 @@ function evaluateRemove(condition: Condition, returnOld: boolean, live: LiveValu
 
 function evaluateTouch(expiryMs: number, live: LiveValue, wallMs: number): Evaluation {
   if (!live.exists) return failed("absent", null);
-  if (expiryMs !== NO_EXPIRY && expiryMs <= wallMs) return applied(deleted(live), live.value);
-  if (expiryMs === NO_EXPIRY && live.expiryMs === NO_EXPIRY) return failed("no-deadline", live.value);
-  return applied(replaced(live, live.value, expiryMs), live.value);
+  const value = bytesResult(live.value);
+  if (expiryMs !== NO_EXPIRY && expiryMs <= wallMs) return applied(deleted(live), value);
+  if (expiryMs === NO_EXPIRY && live.expiryMs === NO_EXPIRY) return failed("no-deadline", value);
+  return applied(replaced(live, live.value, expiryMs), value);
 }
 
 function evaluateSetRange(operation: Extract<Operation, { kind: "set-range" }>, live: LiveValue): Evaluation {
@@ -200,7 +200,7 @@ function evaluateAddFloat(delta: string, maxBytes: number, live: LiveValue): Eva
   const text = formatLongDouble(sum);
   if (text.length > maxBytes) return failed("too-large", null);
   const bytes = asciiBytes(text);
-  return applied(replaced(live, bytes, live.expiryMs), text.length > SHORT_TEXT ? bytes : text);
+  return applied(replaced(live, bytes, live.expiryMs), bytesResult(bytes));
 }
 
 /** One after the other on what the one before left; together they are one change, or none. */
@@ -220,7 +220,8 @@ function evaluateSteps(operation: Extract<Operation, { kind: "steps" }>, live: L
     }
     if (answers.bytes > operation.maxBytes) return failed("too-large", null);
   }
-  return now === live ? failed("unchanged", answers.encode()) : applied(now, answers.encode());
+  const told = bytesResult(answers.encode());
+  return now === live ? failed("unchanged", told) : applied(now, told);
 }
 
 /** The bytes as a string of one character each, or null when there are more than a number can have. */

@@ -81,8 +81,26 @@ export type Step = Exclude<Operation, { readonly kind: "steps" | "expire-due" }>
 /** More steps in one operation are not taken, from a client or from a peer. */
 export const MAX_STEPS = 1024;
 
-/** What an applied or failed operation answers: nothing, a small integer, decimal digits, or bytes. */
+/**
+ * What an applied or failed operation answers: nothing, a small integer, or bytes. Bytes that the list of requests can
+ * keep (P14) come as a string of one character each, so that the answer survives when another proposes the request.
+ */
 export type Result = null | number | string | Uint8Array;
+
+/** More bytes are not kept in the list of requests. */
+export const MAX_KEPT_BYTES = 32;
+
+export function bytesResult(bytes: Uint8Array): Result {
+  if (bytes.length > MAX_KEPT_BYTES) return bytes;
+  const text = String.fromCharCode(...bytes);
+  return text === "large" ? bytes : text; // in the list that word stands for an answer which was not kept
+}
+
+/** The bytes of a result that is made of bytes; null for others. */
+export function resultBytes(result: Result): Uint8Array | null {
+  if (result instanceof Uint8Array) return result;
+  return typeof result === "string" ? Uint8Array.from(result, (character) => character.charCodeAt(0)) : null;
+}
 
 /** Why a condition failed; nothing was changed. Part of the encoding of entries and messages: append only. */
 export const FAIL_REASONS = [

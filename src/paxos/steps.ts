@@ -4,7 +4,7 @@
  */
 import { ByteReader, ByteWriter } from "../base/cursor.js";
 import type { Evaluation, LiveValue } from "./evaluate.js";
-import { FAIL_REASONS, type FailReason, type Result } from "./operation.js";
+import { FAIL_REASONS, type FailReason, type Result, resultBytes } from "./operation.js";
 
 /** One step's answer. A read shows the value as it was between the steps. */
 export type StepAnswer =
@@ -61,7 +61,9 @@ export class StepAnswers {
 }
 
 /** Null: these are not the answers of `count` steps. They come from a peer perhaps, so nothing is asserted. */
-export function readStepAnswers(bytes: Uint8Array, count: number): StepAnswer[] | null {
+export function readStepAnswers(result: Result, count: number): StepAnswer[] | null {
+  const bytes = resultBytes(result);
+  if (bytes === null) return null;
   const reader = new ByteReader(bytes);
   const answers: StepAnswer[] = [];
   while (answers.length < count && !reader.failed) answers.push(readAnswer(reader));

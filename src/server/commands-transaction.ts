@@ -147,7 +147,7 @@ function renderExec(out: ReplyWriter, { write }: Slot, { parts, steps }: Transac
     return;
   }
   const told = outcome.status === "ok" || outcome.status === "failed" ? outcome.result : null;
-  const answers = told instanceof Uint8Array ? readStepAnswers(told, steps.length) : null;
+  const answers = readStepAnswers(told, steps.length);
   if (answers === null) {
     out.error("UNKNOWN the transaction was decided, but its answers were lost");
     return;

@@ -5,7 +5,7 @@
 import { unreachable } from "../base/assert.js";
 import { isBallot } from "../paxos/ballot.js";
 import type { FailReason, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos/operation.js";
-import { NO_EXPIRY } from "../paxos/operation.js";
+import { NO_EXPIRY, resultBytes } from "../paxos/operation.js";
 import type { PLogView } from "../node/service.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import type { ManyKeys, Renderer, Slot } from "./slot.js";
@@ -97,11 +97,9 @@ export function renderSet(out: ReplyWriter, slot: Slot): void {
 export function renderOldValue(out: ReplyWriter, slot: Slot): void {
   const outcome = writeOutcome(slot);
   if (writeRefused(out, outcome)) return;
-  if ((outcome.status === "ok" || outcome.status === "failed") && outcome.result instanceof Uint8Array) {
-    out.bulk(outcome.result);
-  } else {
-    out.null();
-  }
+  const bytes = outcome.status === "ok" || outcome.status === "failed" ? resultBytes(outcome.result) : null;
+  if (bytes === null) out.null();
+  else out.bulk(bytes);
 }
 
 /** 1 when applied, 0 when the condition did not hold. */
@@ -124,10 +122,8 @@ export function renderNumber(out: ReplyWriter, slot: Slot): void {
 /** The number that the operation answers, as a bulk string. */
 export function renderNumberAsText(out: ReplyWriter, slot: Slot): void {
   const outcome = writeOutcome(slot);
-  if (writeRefused(out, outcome)) return;
   if (outcome.status === "failed") writeFailure(out, outcome.reason);
-  else if (outcome.status === "ok" && outcome.result instanceof Uint8Array) out.bulk(outcome.result);
-  else if (outcome.status === "ok") out.text(String(outcome.result));
+  else renderOldValue(out, slot);
 }
 
 /** VSET: the new version, or null when the version differs. */

@@ -33,6 +33,11 @@ export function plainResult(result: Result): string | number | null {
   return result instanceof Uint8Array ? `bytes:${text(result)}` : result;
 }
 
+/** Short bytes are told as text, so that the list of requests keeps them; the word "large" is not. */
+function bytesText(latin1: string): string {
+  return latin1.length > 32 || latin1 === "large" ? `bytes:${latin1}` : latin1;
+}
+
 /** The result of `operation` as the model writes it. */
 export function resultText(operation: Operation, result: Result): string | number | null {
   const answers = operation.kind === "steps" && result !== null;
@@ -41,7 +46,7 @@ export function resultText(operation: Operation, result: Result): string | numbe
 
 /** What steps answered, in the model's own words. */
 function plainAnswers(result: Result, count: number): string {
-  const answers = result instanceof Uint8Array ? readStepAnswers(result, count) : null;
+  const answers = readStepAnswers(result, count);
   if (answers === null) return "none";
   return answers
     .map((answer) => {
@@ -124,7 +129,7 @@ export function modelEvaluate(operation: Operation, value: ModelValue, wallMs: n
   const there = value.text !== null;
   switch (operation.kind) {
     case "set": {
-      const old = operation.returnOld && there ? `bytes:${value.text ?? ""}` : null;
+      const old = operation.returnOld && there ? bytesText(value.text ?? "") : null;
       const unmet = modelUnmet(operation.condition, value);
       if (unmet !== null) return refuse(unmet, old);
       const keep = operation.expiryMs === -1;
@@ -153,7 +158,7 @@ export function modelEvaluate(operation: Operation, value: ModelValue, wallMs: n
     case "expire-due":
       return refuse("not-due");
     case "remove": {
-      const old = operation.returnOld ? (there ? `bytes:${value.text ?? ""}` : null) : there ? 1 : 0;
+      const old = operation.returnOld ? (there ? bytesText(value.text ?? "") : null) : there ? 1 : 0;
       const unmet = there ? modelUnmet(operation.condition, value) : "absent";
       if (unmet !== null) return refuse(unmet, operation.returnOld ? old : 0);
       return { next: gone, refusal: null, result: old };
@@ -174,8 +179,8 @@ export function modelEvaluate(operation: Operation, value: ModelValue, wallMs: n
     }
     case "touch":
       if (!there) return refuse("absent");
-      if (operation.expiryMs === 0 && value.expiryMs === 0) return refuse("no-deadline", `bytes:${value.text ?? ""}`);
-      return put(value.text ?? "", operation.expiryMs, `bytes:${value.text ?? ""}`);
+      if (operation.expiryMs === 0 && value.expiryMs === 0) return refuse("no-deadline", bytesText(value.text ?? ""));
+      return put(value.text ?? "", operation.expiryMs, bytesText(value.text ?? ""));
     case "set-range": {
       const before = value.text ?? "";
       const part = text(operation.value);
