@@ -37,6 +37,7 @@ function shown(bytes) {
 
 function itemLine(item) {
   const arg = (one) => (Buffer.isBuffer(one) ? shown(one) : `<${JSON.stringify(one.key)}>`);
+  if (item.raw !== undefined) return `(bytes) ${shown(item.raw)}`;
   if (item.waitMs !== undefined) return `(wait ${item.waitMs} ms)`;
   if (item.args === undefined) return `(all of ${item.scan ? "SCAN" : "KEYS"} ${item.pattern ?? item.keys ?? ""})`;
   return `${item.other ? "(other connection) " : ""}${item.args.map(arg).join(" ")}`;

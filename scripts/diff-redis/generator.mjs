@@ -3,6 +3,7 @@
 // both into the same state again (`settles`) is not compared. A key argument
 // is an object, so that an episode can be run again under fresh names. Nothing here knows a server.
 import { Random } from "./random.mjs";
+import { rawRequest } from "./raw-requests.mjs";
 
 const INTEGERS = [
   ..."0 1 -1 2 7 10 -10 100 65536 2147483647 -2147483648 4294967296 9007199254740993".split(" "),
@@ -455,6 +456,11 @@ function different(e) {
   e.say(text("COMMAND"), text("COUNT"));
 }
 
+/** Bytes that are no array of bulk strings, or nearly one: each on a connection of its own. */
+function malformed(e, length) {
+  while (e.items.length < length) e.items.push({ raw: rawRequest(e.random) });
+}
+
 const KINDS = [
   [60, (e) => ordinary(e, 60 + e.random.below(80))],
   [20, (e) => transactions(e, 80)],
@@ -462,6 +468,7 @@ const KINDS = [
   [6, (e) => scanning(e, 60)],
   [4, (e) => silent(e, 40)],
   [2, (e) => different(e)],
+  [3, (e) => malformed(e, 20)],
 ];
 
 /** Episode number `number` of a seed. */

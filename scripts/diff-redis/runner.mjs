@@ -4,6 +4,10 @@ import { explain } from "./rules.mjs";
 import { encode, parse, replyEnd, Wire } from "./wire.mjs";
 
 const REPLY_MS = 20_000;
+/** A request that waits for more bytes is not answered. */
+const RAW_MS = 300;
+/** "(": no reply came. */
+const NO_MORE = 0x28;
 const BATCH = 32;
 /** How long a node may take to learn of a key that the other two hold (see the rule "learned-later"). */
 const LEARNING_TRIES = 40;
@@ -144,8 +148,26 @@ class Judge {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+const LAST = Buffer.from("the last one");
+
+/** Everything that bytes on a connection of their own are answered with, a plain command behind them. */
+async function askRaw(port, bytes) {
+  const wire = new Wire(port);
+  wire.send(bytes);
+  wire.send(encode([Buffer.from("ECHO"), LAST]));
+  const replies = [];
+  for (;;) {
+    const reply = await wire.receive(RAW_MS);
+    replies.push(reply);
+    if (reply.includes(LAST) || reply[0] === NO_MORE) break;
+  }
+  wire.close();
+  return Buffer.concat(replies);
+}
+
 /** What is asked and answered by itself: a whole SCAN, KEYS, or a command on the other connection. */
 function askWhole(side, item) {
+  if (item.raw !== undefined) return askRaw(side.port, item.raw);
   if (item.scan !== undefined) return side.scan(item.scan, item.pattern);
   return item.keys === undefined ? side.askOther(item.args) : side.keys(item.keys);
 }
@@ -180,12 +202,13 @@ async function runOnce({ items, resp }, ports, intended) {
       } else if (item.args === undefined || item.other === true) {
         const ask = (side) => askWhole(side, item);
         let [mine, theirs] = await both(ask);
-        for (let i = 0; item.args === undefined && !mine.equals(theirs) && i < LEARNING_TRIES; i++) {
+        for (let i = 0; (item.scan ?? item.keys) !== undefined && !mine.equals(theirs) && i < LEARNING_TRIES; i++) {
           await pause(LEARNING_MS);
           mine = await ask(sides[0]);
           if (mine.equals(theirs)) judge.count("learned-later");
         }
-        judge.judge(item, item.args === undefined ? [Buffer.from("SCAN")] : sides[0].args(item.args), mine, theirs);
+        const told = item.args === undefined ? [item.raw ?? Buffer.from("SCAN")] : sides[0].args(item.args);
+        judge.judge(item, told, mine, theirs);
         at++;
       } else {
         const batch = [];
