@@ -9,7 +9,7 @@ import { writeFailure, writeRefused } from "./replies.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import type { Renderer, Slot } from "./slot.js";
 import type { Arguments } from "./stored-arguments.js";
-import { CROSSKEY, renderParts, Transaction, TransactionPlan } from "./transaction.js";
+import { CROSSKEY, endTransaction, renderParts, Transaction, TransactionPlan } from "./transaction.js";
 
 const AT_ONCE: ReadonlySet<string> = new Set(["exec", "discard", "multi", "watch", "quit", "reset"]);
 
@@ -34,7 +34,7 @@ export function queue(client: Client, transaction: Transaction, command: Command
     }
     keys.push(key);
   }
-  const error = transaction.add(command, args, keys, client.watch?.key ?? null, client.context.limits.maxValueBytes);
+  const error = transaction.add(client, command, args, keys);
   if (error === null) client.out.simple("QUEUED");
   else client.out.error(error);
 }
@@ -52,8 +52,7 @@ export const discard: Handler = (client) => {
     client.out.error("ERR DISCARD without MULTI");
     return;
   }
-  client.transaction = null;
-  client.watch = null;
+  endTransaction(client);
   client.out.simple("OK");
 };
 
@@ -90,8 +89,7 @@ export const unwatch: Handler = (client) => {
 
 export const reset: Handler = (client) => {
   if (!client.settled()) return;
-  client.transaction = null;
-  client.watch = null;
+  endTransaction(client);
   client.resp3 = false;
   client.replyMode = "on";
   client.name = "";
@@ -108,8 +106,7 @@ export const exec: Handler = (client) => {
   }
   if (!client.settled()) return;
   const held = client.watch;
-  client.transaction = null;
-  client.watch = null;
+  endTransaction(client);
   if (transaction.broken) client.out.error("EXECABORT Transaction discarded because of previous errors.");
   else if (held?.version === null) client.out.nullArray();
   else run(client, transaction, held?.key ?? null, held?.version ?? 0);

@@ -16,7 +16,7 @@ import { RespParser } from "./resp-parser.js";
 import type { Flushable, ServerContext } from "./server-context.js";
 import { noteSlow } from "./slow-log.js";
 import type { Keeping, Renderer, Slot } from "./slot.js";
-import type { Transaction, Watch } from "./transaction.js";
+import { endTransaction, type Transaction, type Watch } from "./transaction.js";
 
 /** open: commands are taken. draining: what was taken is answered. ended: our side is closed. closed: all is over. */
 type Phase = "open" | "draining" | "ended" | "closed";
@@ -343,6 +343,7 @@ export class Connection implements Client, Flushable, PipelineOwner {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
     this.#pipeline.close();
+    endTransaction(this);
     this.context.partialBytes -= this.#partialBytes;
     this.#partialBytes = 0;
     this.#onGone(this);

@@ -8,6 +8,7 @@ import { queue, runsAtOnce } from "./commands-transaction.js";
 import { showMonitors } from "./commands-watching.js";
 import { cString, unknownSubcommand } from "./replies.js";
 import type { Arguments } from "./stored-arguments.js";
+import { endTransaction } from "./transaction.js";
 
 const SHOWN_NAME = 128;
 const SHOWN_ARGUMENTS = 128;
@@ -43,8 +44,7 @@ function mayRun(client: Client, args: Arguments, found: Command): boolean {
   const why = refusal(client, args, found);
   if (why === null) return true;
   if (found.spec.name === "exec") {
-    client.transaction = null;
-    client.watch = null;
+    endTransaction(client);
     client.out.error(`EXECABORT Transaction discarded because of: ${why.replace(/^ERR /, "")}`);
   } else {
     client.out.error(why);

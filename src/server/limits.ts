@@ -17,7 +17,10 @@ export interface ServerLimits {
   readonly maxInFlight: number;
   /** Bytes of values on their way to the node; a write beyond is answered -BUSY. */
   readonly maxInFlightBytes: number;
-  /** Received parts of unfinished commands over all connections; who goes beyond is closed with an error. */
+  /**
+   * Received parts of unfinished commands over all connections; who goes beyond is closed with an error. The same again
+   * for commands that wait for EXEC; one more is refused, and its transaction with it.
+   */
   readonly maxPartialBytes: number;
   /** Replies that wait for a client which does not read: at the first bound nothing more is read from it, at the second it is closed. */
   readonly softOutputBytes: number;

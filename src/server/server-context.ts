@@ -70,6 +70,8 @@ export class ServerContext {
   /** Operations at the node, over all connections, and the bytes of their values. */
   inFlight = 0;
   inFlightBytes = 0;
+  /** Bytes of commands that wait for EXEC. */
+  queuedBytes = 0;
   /** Bytes of commands that are not complete yet. */
   partialBytes = 0;
   /** Rises with every batch of input. */

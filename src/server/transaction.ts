@@ -9,7 +9,7 @@ import { MAX_STEPS, type Operation, type Step, type WriteOutcome } from "../paxo
 import type { StepAnswer } from "../paxos/steps.js";
 import type { Client, ReplyMode } from "./client.js";
 import type { Command } from "./command-table.js";
-import { ReplyWriter } from "./reply-writer.js";
+import type { ReplyWriter } from "./reply-writer.js";
 import type { ServerContext } from "./server-context.js";
 import { ManyKeys, type Renderer, Slot } from "./slot.js";
 import { type Arguments, StoredArguments } from "./stored-arguments.js";
@@ -36,25 +36,49 @@ export class Transaction {
   key: Key | null = null;
   /** A command could not be queued: EXEC will refuse all of them. */
   broken = false;
+  /** What the queued commands hold; counted in the server's total too. */
   #bytes = 0;
 
   /** Queues a copy of the command; the error when it cannot be. `keys` are the command's. */
-  add(command: Command, args: Arguments, keys: readonly Key[], watched: Key | null, mostBytes: number): string | null {
-    const own = this.key ?? watched ?? keys[0] ?? null;
-    const error = keys.some((key) => key !== own) ? CROSSKEY : this.#tooMuch(args, mostBytes) ? TOO_MUCH : null;
+  add(client: Client, command: Command, args: Arguments, keys: readonly Key[]): string | null {
+    const { context } = client;
+    const own = this.key ?? client.watch?.key ?? keys[0] ?? null;
+    const bytes = bytesOf(args);
+    const error = keys.some((key) => key !== own) ? CROSSKEY : this.#fits(context, bytes) ? null : TOO_MUCH;
     if (error !== null) {
       this.broken = true;
       return error;
     }
     if (keys.length > 0) this.key = own;
+    this.#bytes += bytes;
+    context.queuedBytes += bytes;
     this.queued.push({ command, args: new StoredArguments(args) });
     return null;
   }
 
-  #tooMuch(args: Arguments, mostBytes: number): boolean {
-    for (let index = 0; index < args.argc; index++) this.#bytes += args.bytesOf(index) + ARGUMENT_BYTES;
-    return this.#bytes > mostBytes || this.queued.length >= MAX_STEPS;
+  #fits({ limits, queuedBytes }: ServerContext, bytes: number): boolean {
+    if (this.queued.length >= MAX_STEPS || this.#bytes + bytes > limits.maxValueBytes) return false;
+    return queuedBytes + bytes <= limits.maxPartialBytes;
   }
+
+  /** Takes what it held out of the server's total. */
+  release(context: ServerContext): void {
+    context.queuedBytes -= this.#bytes;
+    this.#bytes = 0;
+  }
+}
+
+function bytesOf(args: Arguments): number {
+  let bytes = 0;
+  for (let index = 0; index < args.argc; index++) bytes += args.bytesOf(index) + ARGUMENT_BYTES;
+  return bytes;
+}
+
+/** Ends what MULTI and WATCH began. */
+export function endTransaction(client: Client): void {
+  client.transaction?.release(client.context);
+  client.transaction = null;
+  client.watch = null;
 }
 
 /** How one queued command is answered: with a reply that was ready at once, or from `count` steps from `first` on. */
@@ -72,14 +96,16 @@ interface Part {
 export class TransactionPlan implements Client {
   readonly steps: Step[] = [];
   readonly parts: Part[] = [];
-  readonly out = new ReplyWriter();
+  readonly out: ReplyWriter;
   transaction: Transaction | null = null;
   watch: Watch | null = null;
   command: Command | null = null;
   readonly #client: Client;
 
+  /** To be made when nothing of the connection waits: it writes with the server's scratch writer. */
   constructor(client: Client) {
     this.#client = client;
+    this.out = client.context.scratch;
   }
 
   /** Runs a queued command. */

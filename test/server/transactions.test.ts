@@ -246,6 +246,32 @@ describe("transactions on one key", () => {
     ]);
   });
 
+  it("is refused when those of all connections hold too much, until others end", async () => {
+    const { connect } = await startTestServer({ maxPartialBytes: 1000 });
+    const [first, second] = [connect(), connect()];
+    first.send(["MULTI"], ["SET", "a", "x".repeat(700)]);
+    expect((await first.receiveMany(2)).at(-1)).toEqual(QUEUED);
+    second.send(["MULTI"], ["SET", "b", "x".repeat(700)], ["EXEC"]);
+    expect((await second.receiveMany(3)).slice(1)).toEqual([
+      error("ERR too much is queued in this transaction"),
+      ABORTED,
+    ]);
+    expect(await first.ask("EXEC")).toEqual([OK]);
+    second.send(["MULTI"], ["SET", "b", "x".repeat(700)], ["EXEC"]);
+    expect((await second.receiveMany(3)).at(-1)).toEqual([OK]);
+    first.send(["MULTI"], ["SET", "a", "x".repeat(700)]);
+    await first.receiveMany(2);
+    first.raw("QUIT\r\n");
+    await first.untilEnded();
+    first.close();
+    await expect
+      .poll(async () => {
+        second.send(["MULTI"], ["SET", "b", "x".repeat(700)], ["EXEC"]);
+        return (await second.receiveMany(3)).at(-1);
+      })
+      .toEqual([OK]);
+  });
+
   it("changes nothing when its answers would be too large", async () => {
     const { connect } = await startTestServer();
     const client = connect();
