@@ -125,9 +125,19 @@ export const RULES = [
     name: "limits",
     commands: "all",
     reason:
-      "Keys have at most 16 KiB, values storage.maxValue (16 MiB), what a transaction queues as much; Redis takes 512 MiB.",
+      "Keys have at most 16 KiB, values storage.maxValue (16 MiB), what a transaction queues as much, a command 131,072 " +
+      "arguments; Redis takes 512 MiB and 2^31.",
     applies: () => true,
-    allows: oursSays("ERR key is too long"),
+    allows: (reply) =>
+      oursSays("ERR key is too long")(reply) || oursSays("ERR Protocol error: invalid multibulk length")(reply),
+  },
+  {
+    name: "strict-requests",
+    commands: "all",
+    reason:
+      "A bulk string must end with CRLF; Redis takes any two bytes for its end, and goes on in the middle of something.",
+    applies: () => true,
+    allows: oursSays("ERR Protocol error: expected CRLF after a bulk string"),
   },
   {
     name: "mset",
