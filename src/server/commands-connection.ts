@@ -46,38 +46,36 @@ export const hello: Handler = (client, args) => {
     }
     resp3 = version === "3";
   }
-  const name = helloName(client, args);
-  if (name === null) return;
-  if (name !== undefined) client.name = name;
+  if (!takeWords(client, args)) return;
   client.resp3 = resp3;
   out.resp3 = resp3;
   greeting(client);
 };
 
-/** The name of SETNAME, undefined without one; null: an error was written. Words are taken one after the other. */
-function helloName(client: Client, args: Arguments): string | undefined | null {
-  let name: string | undefined;
+/** AUTH and SETNAME behind the version, one after the other. False: an error was written; what was taken before stays. */
+function takeWords(client: Client, args: Arguments): boolean {
   let index = 2;
   while (index < args.argc) {
     if (args.is(index, "auth") && index + 2 < args.argc) {
       if (args.latin1(index + 1) !== "default") {
         client.out.error(WRONG_PASSWORD);
-        return null;
+        return false;
       }
       index += 3;
     } else if (args.is(index, "setname") && index + 1 < args.argc) {
-      name = args.latin1(index + 1);
+      const name = args.latin1(index + 1);
       if (!isPlain(name)) {
         client.out.error(BAD_NAME);
-        return null;
+        return false;
       }
+      client.name = name;
       index += 2;
     } else {
       client.out.error(`ERR Syntax error in HELLO option '${cString(args.latin1(index))}'`);
-      return null;
+      return false;
     }
   }
-  return name;
+  return true;
 }
 
 function greeting(client: Client): void {
