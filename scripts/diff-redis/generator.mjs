@@ -328,8 +328,8 @@ function randomCommand(e) {
 
 const named = (args) => args[0].toString("latin1").toUpperCase();
 
-/** One argument more or less would stop the servers, or ask for what one of them has not. */
-const NOT_CHANGED = new Set(["SHUTDOWN", "CLUSTER"]);
+/** One argument more or less would stop the servers, close idle connections, or ask for what one of them has not. */
+const NOT_CHANGED = new Set(["SHUTDOWN", "CLUSTER", "CONFIG"]);
 
 /** Now and then too few or too many arguments. */
 function command(e) {
