@@ -81,9 +81,15 @@ export function failureError(reason: FailReason): PlogError | null {
       return new PlogError("OVERFLOW", "the result would not fit 64 bits", "not-applied");
     case "too-large":
       return new PlogError("TOO_LARGE", "the value would become too large", "not-applied");
+    case "not-float":
+    case "not-finite":
+      return new PlogError("INVALID", "the value or the sum is no finite number", "not-applied");
     case "exists":
     case "absent":
     case "version":
+    case "value":
+    case "deadline":
+    case "unchanged":
     case "no-deadline":
     case "not-due":
       return null;

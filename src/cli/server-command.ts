@@ -40,7 +40,7 @@ export async function runServer(options: ServerOptions): Promise<ExitCode> {
     http: server.http === null ? null : formatAddress(server.http),
   };
   process.stdout.write(`${JSON.stringify(ready)}\n`);
-  const reason = await Promise.race([stop.wanted, server.failed]);
+  const reason = await Promise.race([stop.wanted, server.shutdownAsked, server.failed]);
   log.info({ reason: reason instanceof Error ? reason.message : reason }, "stopping");
   await server.close();
   if (reason instanceof Error) throw reason;

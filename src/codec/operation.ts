@@ -6,12 +6,15 @@ import { unreachable } from "../base/assert.js";
 import type { ByteReader, ByteWriter } from "../base/cursor.js";
 import {
   type Condition,
+  EXPIRY_RULES,
   FAIL_REASONS,
   KEEP_EXPIRY,
+  MAX_STEPS,
   NO_EXPIRY,
   type Operation,
   type RefuseCode,
   type Result,
+  type Step,
   type WriteOutcome,
 } from "../paxos/operation.js";
 import {
@@ -33,8 +36,24 @@ const KINDS = [
   "expire",
   "persist",
   "expire-due",
-] as const satisfies readonly Operation["kind"][];
-const CONDITIONS = ["none", "absent", "present", "version"] as const satisfies readonly Condition["kind"][];
+  "remove",
+  "expire-if",
+  "touch",
+  "set-range",
+  "add-float",
+  "steps",
+  "read",
+] as const satisfies readonly (Operation | Step)["kind"][];
+const CONDITIONS = [
+  "none",
+  "absent",
+  "present",
+  "version",
+  "equal",
+  "different",
+  "digest",
+  "other-digest",
+] as const satisfies readonly Condition["kind"][];
 const STATUSES = ["ok", "failed", "not-applied", "unknown"] as const satisfies readonly WriteOutcome["status"][];
 const RESULTS = ["null", "number", "string", "bytes"] as const;
 const REFUSE_CODES = [
@@ -48,10 +67,19 @@ const REFUSE_CODES = [
 
 /** Enough for a sign and the 19 digits of a signed 64-bit integer. */
 const DELTA = /^-?(0|[1-9][0-9]{0,18})$/;
+/** A 64-bit mantissa and a power of two, as base/long-double writes them; "inf" is a sum that fails. */
+const FLOAT_DELTA = /^(?:-?0x[0-9a-f]{1,16}p-?[0-9]{1,5}|inf)$/;
+/** Nobody holds a value of that size; an offset beyond would ask for more memory than there is. */
+const MAX_OFFSET = 2 ** 30;
+const DIGEST = /^[0-9a-f]{16}$/;
 const LARGEST = "9223372036854775807";
 const SMALLEST = "9223372036854775808";
 
 export function writeOperation(out: ByteWriter, operation: Operation): void {
+  writeAny(out, operation);
+}
+
+function writeAny(out: ByteWriter, operation: Operation | Step): void {
   writeChoice(out, KINDS, operation.kind);
   switch (operation.kind) {
     case "set":
@@ -64,26 +92,88 @@ export function writeOperation(out: ByteWriter, operation: Operation): void {
     case "add":
       writeText(out, operation.delta);
       return;
+    case "add-float":
+      out.varint(operation.maxBytes);
+      writeText(out, operation.delta);
+      return;
+    case "set-range":
+      out.varint(operation.offset);
+      out.varint(operation.maxBytes);
+      out.blob(operation.value);
+      return;
     case "append":
       out.varint(operation.maxBytes);
       out.blob(operation.value);
       return;
+    case "expire-if":
+      writeChoice(out, EXPIRY_RULES, operation.rule);
+      writeDeadline(out, operation.expiryMs);
+      return;
     case "expire":
-      // A client may name a deadline before 1970: it has passed, which is an order to delete.
-      writeFlag(out, operation.expiryMs < 0);
-      out.varint(Math.abs(operation.expiryMs));
+    case "touch":
+      writeDeadline(out, operation.expiryMs);
+      return;
+    case "remove":
+      writeFlag(out, operation.returnOld);
+      writeCondition(out, operation.condition);
+      return;
+    case "steps":
+      writeSteps(out, operation);
       return;
     case "delete":
     case "persist":
     case "expire-due":
+    case "read":
       return;
     default:
       unreachable(operation);
   }
 }
 
+/** A client may name a deadline before 1970: it has passed, which is an order to delete. */
+function writeDeadline(out: ByteWriter, expiryMs: number): void {
+  writeFlag(out, expiryMs < 0);
+  out.varint(Math.abs(expiryMs));
+}
+
+function readDeadline(reader: ByteReader): number {
+  const negative = readFlag(reader);
+  const magnitude = reader.varint();
+  if (negative && magnitude === 0) reader.failed = true;
+  return negative ? -magnitude : magnitude;
+}
+
+function writeSteps(out: ByteWriter, operation: Extract<Operation, { kind: "steps" }>): void {
+  writeCondition(out, operation.condition);
+  out.varint(operation.maxBytes);
+  out.varint(operation.steps.length);
+  for (const step of operation.steps) writeAny(out, step);
+}
+
+function readSteps(reader: ByteReader): Operation {
+  const condition = readCondition(reader);
+  const maxBytes = reader.varint();
+  const count = reader.varint();
+  if (count > MAX_STEPS) reader.failed = true;
+  const steps: Step[] = [];
+  while (steps.length < count && !reader.failed) {
+    const step = readAny(reader, readChoice(reader, KINDS));
+    if (step.kind === "steps" || step.kind === "expire-due") reader.failed = true;
+    else steps.push(step);
+  }
+  return { kind: "steps", condition, steps, maxBytes };
+}
+
 export function readOperation(reader: ByteReader): Operation {
   const kind = readChoice(reader, KINDS);
+  if (kind === "steps") return readSteps(reader);
+  const operation = readAny(reader, kind);
+  if (operation.kind !== "read") return operation;
+  reader.failed = true; // a read is a step, never an operation of its own
+  return { kind: "expire-due" };
+}
+
+function readAny(reader: ByteReader, kind: (typeof KINDS)[number]): Operation | Step {
   switch (kind) {
     case "set":
       return readSet(reader);
@@ -92,19 +182,40 @@ export function readOperation(reader: ByteReader): Operation {
       if (!isSigned64(delta)) reader.failed = true;
       return { kind, delta };
     }
+    case "add-float": {
+      const maxBytes = reader.varint();
+      const delta = readText(reader);
+      if (!FLOAT_DELTA.test(delta)) reader.failed = true;
+      return { kind, delta, maxBytes };
+    }
+    case "set-range": {
+      const offset = reader.varint();
+      if (offset > MAX_OFFSET) reader.failed = true;
+      const maxBytes = reader.varint();
+      return { kind, offset, value: readOwnBytes(reader), maxBytes };
+    }
     case "append": {
       const maxBytes = reader.varint();
       return { kind, value: readOwnBytes(reader), maxBytes };
     }
-    case "expire": {
-      const negative = readFlag(reader);
-      const magnitude = reader.varint();
-      if (negative && magnitude === 0) reader.failed = true;
-      return { kind, expiryMs: negative ? -magnitude : magnitude };
+    case "expire-if": {
+      const rule = readChoice(reader, EXPIRY_RULES);
+      return { kind, expiryMs: readDeadline(reader), rule };
     }
+    case "expire":
+    case "touch":
+      return { kind, expiryMs: readDeadline(reader) };
+    case "remove": {
+      const returnOld = readFlag(reader);
+      return { kind, condition: readCondition(reader), returnOld };
+    }
+    case "steps":
+      reader.failed = true; // steps do not nest
+      return { kind: "read" };
     case "delete":
     case "persist":
     case "expire-due":
+    case "read":
       return { kind };
     default:
       return unreachable(kind);
@@ -124,11 +235,31 @@ function readSet(reader: ByteReader): Operation {
 function writeCondition(out: ByteWriter, condition: Condition): void {
   writeChoice(out, CONDITIONS, condition.kind);
   if (condition.kind === "version") out.varint(condition.version);
+  else if ("value" in condition) out.blob(condition.value);
+  else if ("digest" in condition) writeText(out, condition.digest);
 }
 
 function readCondition(reader: ByteReader): Condition {
   const kind = readChoice(reader, CONDITIONS);
-  return kind === "version" ? { kind, version: reader.varint() } : { kind };
+  switch (kind) {
+    case "version":
+      return { kind, version: reader.varint() };
+    case "equal":
+    case "different":
+      return { kind, value: readOwnBytes(reader) };
+    case "digest":
+    case "other-digest": {
+      const digest = readText(reader);
+      if (!DIGEST.test(digest)) reader.failed = true;
+      return { kind, digest };
+    }
+    case "none":
+    case "absent":
+    case "present":
+      return { kind };
+    default:
+      return unreachable(kind);
+  }
 }
 
 /** True for the decimal digits of an integer of 64 bits with sign. */

@@ -4,6 +4,7 @@
  */
 import type { ReplicaId } from "../paxos/ballot.js";
 
+/** 2: a refused submit names itself; operations that carry a condition on the value, a rule for deadlines, or several steps. */
 export const PROTOCOL_VERSION = 2;
 
 /** Said by both sides before anything else. A difference in version, cluster or epoch, or a node that is not the one expected, is refused. */

@@ -11,13 +11,13 @@ import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import type { Message } from "../paxos/message.js";
 import type { Operation, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos/operation.js";
-import { CLASS_LIVE } from "../codec/record.js";
 import type { Store, StoreSink, StoreStatus } from "../storage/store.js";
 import { ClientTable } from "./clients.js";
 import type { Clock, TimerHandle } from "./clock.js";
 import type { Identity } from "./identity.js";
 import { IDENTITY_KEY, IdentityRecord } from "./identity-record.js";
 import { Inspections } from "./inspect.js";
+import { countLiveKeys, scanLiveKeys } from "./key-scan.js";
 import { Links } from "./links.js";
 import { NodeError } from "./node-error.js";
 import { Outbox } from "./outbox.js";
@@ -200,8 +200,6 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     });
   }
 
-  // ---- KeyService
-
   write(key: Key, operation: Operation, sink: ReplySink, tag: number): void {
     this.#counters.writes++;
     const refused = this.#refusal();
@@ -266,7 +264,12 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   countKeys(): number {
-    return this.#parts.store.stats().keysByClass[CLASS_LIVE] ?? 0;
+    return countLiveKeys(this.#parts.store);
+  }
+
+  scanKeys(cursor: bigint, limit: number, visit: (key: Key) => void): bigint {
+    const over = this.#state === "failed" || this.#state === "closed";
+    return over ? 0n : scanLiveKeys(this.#parts.store, cursor, limit, visit);
   }
 
   stats(): NodeStats {
@@ -337,8 +340,6 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     return null;
   }
 
-  // ---- StoreSink
-
   onDurable(token: number, status: StoreStatus): void {
     this.#turns.onDurable(token, status);
     this.#record.onDurable(token, status);
@@ -368,8 +369,6 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#alarm(`${JSON.stringify(key.slice(1))}: ${text}`);
     if (!this.#turns.hasLane(key) && this.#state === "serving") this.read(key, NOBODY, 0);
   }
-
-  // ---- TransportSink
 
   onConnected(peer: ReplicaId, hello: Hello): void {
     this.#parts.events.onPeer(`connected to ${hello.nodeId}, incarnation ${String(hello.incarnation)}`);
@@ -415,8 +414,6 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     if (message.type === "state-reply" && this.#inspections.onReply(from, message)) return;
     this.#turns.enqueueMessage(from, message);
   }
-
-  // ---- life
 
   #outboxOf(replica: ReplicaId): Outbox {
     const outbox = this.#outboxes[replica];

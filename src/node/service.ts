@@ -105,4 +105,9 @@ export interface KeyService {
   stats(): NodeStats;
   /** Live user keys at this replica. */
   countKeys(): number;
+  /**
+   * Visits the live user keys among the next `limit` or so that this replica holds, from `cursor` on (0 = the beginning).
+   * Returns where to go on, 0 at the end. A key that is there all the while is visited exactly once.
+   */
+  scanKeys(cursor: bigint, limit: number, visit: (key: Key) => void): bigint;
 }

@@ -174,7 +174,7 @@ function startTwoPhases(context: Context, lane: Lane, effects: Effects): void {
 
 /** D12: it was never proposed and is not a deletion. What was proposed waits to be decided by others. */
 function needsRoom({ operation: { kind }, last, forwardedTo }: PendingOperation): boolean {
-  return kind !== "delete" && kind !== "expire-due" && last === 0 && forwardedTo === -1;
+  return kind !== "delete" && kind !== "remove" && kind !== "expire-due" && last === 0 && forwardedTo === -1;
 }
 
 function refuseForRoom(context: Context, lane: Lane, effects: Effects): void {

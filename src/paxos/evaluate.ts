@@ -3,8 +3,20 @@
  * from (operation, live value, wall clock) to (new value, result); the caller folds them and builds the entry.
  */
 import { unreachable } from "../base/assert.js";
+import { addLongDoubles, formatLongDouble, parseLongDouble } from "../base/long-double.js";
+import { xxh3 } from "../base/xxh3.js";
 import type { Entry } from "./entry.js";
-import { type Condition, type FailReason, KEEP_EXPIRY, NO_EXPIRY, type Operation, type Result } from "./operation.js";
+import {
+  bytesResult,
+  type Condition,
+  type ExpiryRule,
+  type FailReason,
+  KEEP_EXPIRY,
+  NO_EXPIRY,
+  type Operation,
+  type Result,
+} from "./operation.js";
+import { StepAnswers } from "./steps.js";
 
 /** A key's value in the middle of a fold. */
 export interface LiveValue {
@@ -23,6 +35,8 @@ const MIN_INT64 = -(2n ** 63n);
 const MAX_INT64 = 2n ** 63n - 1n;
 /** Canonical decimal integers only: no plus sign, no leading zeros, no spaces. */
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
+/** A longer value is no number. */
+const MAX_NUMBER_BYTES = 5 * 1024;
 
 /** P25: true when the entry's deadline has passed by this clock and its tombstone is due. */
 export function isExpired(entry: Entry, wallMs: number): boolean {
@@ -48,8 +62,9 @@ export function evaluate(operation: Operation, live: LiveValue, wallMs: number):
     case "append":
       return evaluateAppend(operation.value, operation.maxBytes, live);
     case "expire":
-      if (!live.exists) return failed("absent", 0);
-      return applied(operation.expiryMs <= wallMs ? deleted(live) : replaced(live, live.value, operation.expiryMs), 1);
+      return evaluateExpire(operation.expiryMs, null, live, wallMs);
+    case "expire-if":
+      return evaluateExpire(operation.expiryMs, operation.rule, live, wallMs);
     case "persist":
       if (!live.exists) return failed("absent", 0);
       if (live.expiryMs === NO_EXPIRY) return failed("no-deadline", 0);
@@ -57,6 +72,16 @@ export function evaluate(operation: Operation, live: LiveValue, wallMs: number):
     case "expire-due":
       // The fold buries an expired base by itself; nothing is left to do for the request that asked for it.
       return failed("not-due", null);
+    case "remove":
+      return evaluateRemove(operation.condition, operation.returnOld, live);
+    case "touch":
+      return evaluateTouch(operation.expiryMs, live, wallMs);
+    case "set-range":
+      return evaluateSetRange(operation, live);
+    case "add-float":
+      return evaluateAddFloat(operation.delta, operation.maxBytes, live);
+    case "steps":
+      return evaluateSteps(operation, live, wallMs);
     default:
       return unreachable(operation);
   }
@@ -88,13 +113,25 @@ function unmet(condition: Condition, live: LiveValue): FailReason | null {
       return live.exists ? null : "absent";
     case "version":
       return (live.exists ? live.version : 0) === condition.version ? null : "version";
+    case "equal":
+      return live.exists && sameBytes(live.value, condition.value) ? null : "value";
+    case "different":
+      return live.exists && sameBytes(live.value, condition.value) ? "value" : null;
+    case "digest":
+      return live.exists && xxh3(live.value) === condition.digest ? null : "value";
+    case "other-digest":
+      return live.exists && xxh3(live.value) === condition.digest ? "value" : null;
     default:
       return unreachable(condition);
   }
 }
 
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
+
 function evaluateSet(operation: Extract<Operation, { kind: "set" }>, live: LiveValue, wallMs: number): Evaluation {
-  const old: Result = operation.returnOld && live.exists ? live.value : null;
+  const old: Result = operation.returnOld && live.exists ? bytesResult(live.value) : null;
   const reason = unmet(operation.condition, live);
   if (reason !== null) return failed(reason, old);
   const expiryMs = operation.expiryMs === KEEP_EXPIRY ? live.expiryMs : operation.expiryMs;
@@ -104,9 +141,92 @@ function evaluateSet(operation: Extract<Operation, { kind: "set" }>, live: LiveV
   return applied(replaced(live, operation.value, expiryMs), old);
 }
 
-/** The bytes as an ASCII string, or null when there are more than an integer can have. */
-function asciiOf(value: Uint8Array): string | null {
-  return value.length > 20 ? null : String.fromCharCode(...value);
+function forbids(rule: ExpiryRule, present: number, wanted: number): boolean {
+  const none = present === NO_EXPIRY;
+  switch (rule) {
+    case "without":
+      return !none;
+    case "with":
+      return none;
+    case "later":
+      return none || wanted <= present;
+    case "sooner":
+      return !none && wanted >= present;
+    case "with-sooner":
+      return none || wanted >= present;
+    default:
+      return unreachable(rule);
+  }
+}
+
+function evaluateExpire(expiryMs: number, rule: ExpiryRule | null, live: LiveValue, wallMs: number): Evaluation {
+  if (!live.exists) return failed("absent", 0);
+  if (rule !== null && forbids(rule, live.expiryMs, expiryMs)) return failed("deadline", 0);
+  return applied(expiryMs <= wallMs ? deleted(live) : replaced(live, live.value, expiryMs), 1);
+}
+
+function evaluateRemove(condition: Condition, returnOld: boolean, live: LiveValue): Evaluation {
+  const old = live.exists && returnOld ? bytesResult(live.value) : null;
+  const reason = live.exists ? unmet(condition, live) : "absent";
+  if (reason !== null) return failed(reason, returnOld ? old : 0);
+  return applied(deleted(live), returnOld ? old : 1);
+}
+
+function evaluateTouch(expiryMs: number, live: LiveValue, wallMs: number): Evaluation {
+  if (!live.exists) return failed("absent", null);
+  const value = bytesResult(live.value);
+  if (expiryMs !== NO_EXPIRY && expiryMs <= wallMs) return applied(deleted(live), value);
+  if (expiryMs === NO_EXPIRY && live.expiryMs === NO_EXPIRY) return failed("no-deadline", value);
+  return applied(replaced(live, live.value, expiryMs), value);
+}
+
+function evaluateSetRange(operation: Extract<Operation, { kind: "set-range" }>, live: LiveValue): Evaluation {
+  const { offset, value, maxBytes } = operation;
+  if (value.length === 0) return failed("unchanged", live.value.length);
+  const end = offset + value.length;
+  if (end > maxBytes) return failed("too-large", null);
+  const next = new Uint8Array(Math.max(live.value.length, end));
+  next.set(live.value);
+  next.set(value, offset);
+  return applied(replaced(live, next, live.expiryMs), next.length);
+}
+
+function evaluateAddFloat(delta: string, maxBytes: number, live: LiveValue): Evaluation {
+  const before = live.exists ? parseLongDouble(asciiOf(live.value, MAX_NUMBER_BYTES) ?? "") : parseLongDouble("0");
+  const increment = parseLongDouble(delta);
+  if (before === null || increment === null) return failed("not-float", null);
+  const sum = addLongDoubles(before, increment);
+  if (sum === null) return failed("not-finite", null);
+  const text = formatLongDouble(sum);
+  if (text.length > maxBytes) return failed("too-large", null);
+  const bytes = asciiBytes(text);
+  return applied(replaced(live, bytes, live.expiryMs), bytesResult(bytes));
+}
+
+/** One after the other on what the one before left; together they are one change, or none. */
+function evaluateSteps(operation: Extract<Operation, { kind: "steps" }>, live: LiveValue, wallMs: number): Evaluation {
+  const reason = unmet(operation.condition, live);
+  if (reason !== null) return failed(reason, null);
+  const answers = new StepAnswers();
+  const version = live.version + 1;
+  let now = live;
+  for (const step of operation.steps) {
+    if (step.kind === "read") {
+      answers.addRead(now);
+    } else {
+      const evaluation = evaluate(step, now, wallMs);
+      if (evaluation.applied) now = { ...evaluation.next, version };
+      answers.addWrite(evaluation, now.exists ? now.version : 0);
+    }
+    if (answers.bytes > operation.maxBytes) return failed("too-large", null);
+  }
+  const told = bytesResult(answers.encode());
+  return now === live ? failed("unchanged", told) : applied(now, told);
+}
+
+/** The bytes as a string of one character each, or null when there are more than a number can have. */
+function asciiOf(value: Uint8Array, most = 20): string | null {
+  return value.length > most ? null : String.fromCharCode(...value);
 }
 
 function asciiBytes(text: string): Uint8Array {

@@ -16,7 +16,18 @@ export type Condition =
   | { readonly kind: "absent" }
   | { readonly kind: "present" }
   /** The live value's version; 0 = must not exist. */
-  | { readonly kind: "version"; readonly version: number };
+  | { readonly kind: "version"; readonly version: number }
+  /** The live value is these bytes; for "different" an absent value counts as another one, as it does for "other-digest". */
+  | { readonly kind: "equal" | "different"; readonly value: Uint8Array }
+  /** The same by the value's digest: 16 hexadecimal digits in lower case (XXH3, 64 bits). */
+  | { readonly kind: "digest" | "other-digest"; readonly digest: string };
+
+/**
+ * When a deadline may be set, by the one that is there: there is none, there is one, the new one is later (none counts as
+ * the latest), it is sooner, or there is one and the new one is sooner. Part of the wire format: append only.
+ */
+export const EXPIRY_RULES = ["without", "with", "later", "sooner", "with-sooner"] as const;
+export type ExpiryRule = (typeof EXPIRY_RULES)[number];
 
 /** Expiry of a set: a wall-clock deadline in ms, NO_EXPIRY, or KEEP_EXPIRY. */
 export const NO_EXPIRY = 0;
@@ -42,10 +53,54 @@ export type Operation =
   /** Drops the deadline. Result: 1. */
   | { readonly kind: "persist" }
   /** Internal (P25): tombstone for an entry whose deadline has passed. Result: null. */
-  | { readonly kind: "expire-due" };
+  | { readonly kind: "expire-due" }
+  /** Deletes if the condition holds. Result: with returnOld the old value, or null when absent; else 1 or 0. */
+  | { readonly kind: "remove"; readonly condition: Condition; readonly returnOld: boolean }
+  /** As "expire", if the rule allows it (else failed, reason "deadline"). Result: 1 or 0. */
+  | { readonly kind: "expire-if"; readonly expiryMs: number; readonly rule: ExpiryRule }
+  /** As "expire", or for NO_EXPIRY as "persist". Result: the value, or null when absent. */
+  | { readonly kind: "touch"; readonly expiryMs: number }
+  /** Writes over a part of the value, zeros before it where there was nothing. Result: the new length in bytes. */
+  | { readonly kind: "set-range"; readonly offset: number; readonly value: Uint8Array; readonly maxBytes: number }
+  /** Adds in 80-bit floating point; `delta` as base/long-double writes it. Result: the new value, a string or bytes. */
+  | { readonly kind: "add-float"; readonly delta: string; readonly maxBytes: number }
+  /**
+   * Several operations on one key as a single entry, if the condition holds. Result: bytes, what each step answered (see
+   * steps.ts); more than `maxBytes` of them are refused as "too-large".
+   */
+  | {
+      readonly kind: "steps";
+      readonly condition: Condition;
+      readonly steps: readonly Step[];
+      readonly maxBytes: number;
+    };
 
-/** What an applied or failed operation answers: nothing, a small integer, decimal digits, or bytes. */
+/** A part of "steps"; a read sees what the steps before it did. */
+export type Step = Exclude<Operation, { readonly kind: "steps" | "expire-due" }> | { readonly kind: "read" };
+
+/** More steps in one operation are not taken, from a client or from a peer. */
+export const MAX_STEPS = 1024;
+
+/**
+ * What an applied or failed operation answers: nothing, a small integer, or bytes. Bytes that the list of requests can
+ * keep (P14) come as a string of one character each, so that the answer survives when another proposes the request.
+ */
 export type Result = null | number | string | Uint8Array;
+
+/** More bytes are not kept in the list of requests. */
+export const MAX_KEPT_BYTES = 32;
+
+export function bytesResult(bytes: Uint8Array): Result {
+  if (bytes.length > MAX_KEPT_BYTES) return bytes;
+  const text = String.fromCharCode(...bytes);
+  return text === "large" ? bytes : text; // in the list that word stands for an answer which was not kept
+}
+
+/** The bytes of a result that is made of bytes; null for others. */
+export function resultBytes(result: Result): Uint8Array | null {
+  if (result instanceof Uint8Array) return result;
+  return typeof result === "string" ? Uint8Array.from(result, (character) => character.charCodeAt(0)) : null;
+}
 
 /** Why a condition failed; nothing was changed. Part of the encoding of entries and messages: append only. */
 export const FAIL_REASONS = [
@@ -57,6 +112,11 @@ export const FAIL_REASONS = [
   "not-integer",
   "overflow",
   "too-large",
+  "value",
+  "deadline",
+  "unchanged",
+  "not-float",
+  "not-finite",
 ] as const;
 export type FailReason = (typeof FAIL_REASONS)[number];
 

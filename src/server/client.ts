@@ -5,10 +5,12 @@
  */
 import type { Key } from "../base/key.js";
 import type { Operation } from "../paxos/operation.js";
+import type { Command } from "./command-table.js";
 import type { ReplyWriter } from "./reply-writer.js";
-import type { RespParser } from "./resp-parser.js";
+import type { Arguments } from "./stored-arguments.js";
 import type { ServerContext } from "./server-context.js";
-import type { Renderer } from "./slot.js";
+import type { Keeping, Renderer } from "./slot.js";
+import type { Transaction, Watch } from "./transaction.js";
 
 export type ReplyMode = "on" | "off" | "skip" | "skipping";
 
@@ -20,6 +22,12 @@ export interface Client {
   /** True after HELLO 3. */
   resp3: boolean;
   replyMode: ReplyMode;
+  /** Between MULTI and EXEC or DISCARD. */
+  transaction: Transaction | null;
+  /** The key of WATCH, and what it was like. */
+  watch: Watch | null;
+  /** The command that runs. */
+  command: Command | null;
   name: string;
   libName: string;
   libVersion: string;
@@ -31,10 +39,12 @@ export interface Client {
   readonly pendingInputBytes: number;
   readonly pendingOutputBytes: number;
   readonly pendingReplies: number;
+  /** Since when nothing came. */
+  readonly lastInputMs: number;
 
   read(key: Key, render: Renderer): void;
   write(key: Key, operation: Operation, render: Renderer): void;
-  readMany(keys: readonly Key[], render: Renderer): void;
+  readMany(keys: readonly Key[], render: Renderer, keeping?: Keeping): void;
   /** `operations` one per key. */
   writeMany(keys: readonly Key[], operations: readonly Operation[], render: Renderer): void;
   inspect(key: Key, render: Renderer): void;
@@ -42,6 +52,10 @@ export interface Client {
   settled(): boolean;
   /** The connection ends when everything up to this command was answered. */
   quit(): void;
+  /** The connection ends at once. */
+  destroy(): void;
+  /** Adds bytes that answer no command. False: too much waits already, and they were dropped. */
+  push(bytes: Uint8Array): boolean;
 }
 
-export type Handler = (client: Client, args: RespParser) => void;
+export type Handler = (client: Client, args: Arguments) => void;

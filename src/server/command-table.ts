@@ -4,18 +4,31 @@
  */
 import { assert } from "../base/assert.js";
 import type { Handler } from "./client.js";
-import { hashName, type RespParser } from "./resp-parser.js";
+import { hashName } from "./resp-parser.js";
+import type { Arguments } from "./stored-arguments.js";
 
 export type CommandFlag =
-  | "readonly"
   | "write"
+  | "readonly"
   | "denyoom"
   | "admin"
-  | "fast"
+  | "noscript"
   | "loading"
   | "stale"
-  | "noscript"
-  | "movablekeys";
+  | "skip_slowlog"
+  | "fast"
+  | "no_auth"
+  | "no_multi"
+  | "allow_busy";
+
+export interface KeyPlaces {
+  readonly first: number;
+  /** -1 = to the end. */
+  readonly last: number;
+  readonly step: number;
+  /** What is done with the keys, as COMMAND INFO says it: "RW", "access" and so on. */
+  readonly access: readonly string[];
+}
 
 export interface CommandSpec {
   /** Lower case; a subcommand's is "client|setname". */
@@ -23,9 +36,12 @@ export interface CommandSpec {
   /** As Redis counts: with the name itself; negative = at least that many. */
   readonly arity: number;
   readonly flags: readonly CommandFlag[];
-  /** First key, last key (-1 = to the end), step; zeros without keys. */
-  readonly keys: readonly [number, number, number];
-  readonly group: "connection" | "generic" | "string" | "server" | "cluster";
+  readonly keys: KeyPlaces | null;
+  readonly group: "connection" | "generic" | "string" | "server" | "cluster" | "transactions";
+  /** ACL categories beyond those that follow from flags and group. */
+  readonly categories: readonly string[];
+  /** Hints for proxies and cluster clients, as COMMAND INFO gives them. */
+  readonly tips: readonly string[];
   readonly since: string;
   readonly summary: string;
   /** Null: the command is only the name of its subcommands. */
@@ -38,19 +54,43 @@ export class Command {
   readonly spec: CommandSpec;
   /** May run before the data is there. */
   readonly whileLoading: boolean;
+  /** Between MULTI and EXEC it is refused. */
+  readonly outsideMulti: boolean;
   readonly subcommands: CommandIndex | null;
   calls = 0;
+  /** Refused before it ran; answered with an error. */
+  rejected = 0;
+  failed = 0;
+  totalUs = 0;
 
   constructor(spec: CommandSpec) {
     this.spec = spec;
     this.whileLoading = spec.flags.includes("loading");
+    this.outsideMulti = spec.flags.includes("no_multi");
     this.subcommands = spec.subcommands.length > 0 ? new CommandIndex(spec.subcommands) : null;
+  }
+
+  resetCounts(): void {
+    this.calls = 0;
+    this.rejected = 0;
+    this.failed = 0;
+    this.totalUs = 0;
   }
 
   /** True when `argc` arguments, the name included, are what it takes. */
   takes(argc: number): boolean {
     const { arity } = this.spec;
     return arity >= 0 ? argc === arity : argc >= -arity;
+  }
+
+  /** Where the keys stand among `argc` arguments. */
+  keyIndexes(argc: number): number[] {
+    const { keys } = this.spec;
+    const indexes: number[] = [];
+    if (keys === null) return indexes;
+    const last = keys.last < 0 ? argc + keys.last : keys.last;
+    for (let index = keys.first; index <= last; index += keys.step) indexes.push(index);
+    return indexes;
   }
 }
 
@@ -68,7 +108,7 @@ class CommandIndex {
     }
   }
 
-  find(args: RespParser, index: number): Command | null {
+  find(args: Arguments, index: number): Command | null {
     const command = this.#byHash.get(args.nameHash(index));
     return command !== undefined && args.is(index, lastWord(command.spec.name)) ? command : null;
   }
@@ -94,7 +134,7 @@ export class CommandTable {
   }
 
   /** The command that argument `index` names, or null. */
-  find(args: RespParser, index: number): Command | null {
+  find(args: Arguments, index: number): Command | null {
     return this.#index.find(args, index);
   }
 

@@ -2,17 +2,19 @@
 import { digitsAt } from "./arguments.js";
 import type { Client, Handler } from "./client.js";
 import { REDIS_VERSION } from "./version.js";
-import { NOT_INTEGER, SYNTAX_ERROR } from "./replies.js";
-import type { RespParser } from "./resp-parser.js";
+import { cString, NOT_INTEGER, SYNTAX_ERROR, wrongArity } from "./replies.js";
+import type { Arguments } from "./stored-arguments.js";
 
 const NO_PASSWORD =
   "ERR AUTH <password> called without any password configured for the default user. " +
   "Are you sure your configuration is correct?";
+const WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
+const BEYOND_INT = "ERR value is out of range, value must between -2147483648 and 2147483647";
 const BAD_NAME = "ERR Client names cannot contain spaces, newlines or special characters.";
 const CLUSTER_OFF = "ERR This instance has cluster support disabled";
 
 export const ping: Handler = (client, args) => {
-  if (args.argc > 2) client.out.error("ERR wrong number of arguments for 'ping' command");
+  if (args.argc > 2) wrongArity(client.out, "ping");
   else if (args.argc === 2) client.out.bulk(args.bytes(1));
   else client.out.simple("PONG");
 };
@@ -21,8 +23,12 @@ export const echo: Handler = (client, args) => {
   client.out.bulk(args.bytes(1));
 };
 
+/** There is one user, "default", who needs no password; as in Redis the password alone is then taken for a mistake. */
 export const auth: Handler = (client, args) => {
-  client.out.error(args.argc > 3 ? SYNTAX_ERROR : NO_PASSWORD);
+  if (args.argc > 3) client.out.error(SYNTAX_ERROR);
+  else if (args.argc === 2) client.out.error(NO_PASSWORD);
+  else if (args.latin1(1) !== "default") client.out.error(WRONG_PASSWORD);
+  else client.out.simple("OK");
 };
 
 export const hello: Handler = (client, args) => {
@@ -40,33 +46,36 @@ export const hello: Handler = (client, args) => {
     }
     resp3 = version === "3";
   }
-  const name = helloName(client, args);
-  if (name === null) return;
-  if (name !== undefined) client.name = name;
+  if (!takeWords(client, args)) return;
   client.resp3 = resp3;
   out.resp3 = resp3;
   greeting(client);
 };
 
-/** The name of SETNAME, undefined without one; null: an error was written. */
-function helloName(client: Client, args: RespParser): string | undefined | null {
-  let name: string | undefined;
-  for (let index = 2; index < args.argc; index++) {
+/** AUTH and SETNAME behind the version, one after the other. False: an error was written; what was taken before stays. */
+function takeWords(client: Client, args: Arguments): boolean {
+  let index = 2;
+  while (index < args.argc) {
     if (args.is(index, "auth") && index + 2 < args.argc) {
-      client.out.error(NO_PASSWORD);
-      return null;
-    }
-    if (!args.is(index, "setname") || index + 1 >= args.argc) {
-      client.out.error(`ERR Syntax error in HELLO option '${args.latin1(index)}'`);
-      return null;
-    }
-    name = args.latin1(++index);
-    if (!isPlain(name)) {
-      client.out.error(BAD_NAME);
-      return null;
+      if (args.latin1(index + 1) !== "default") {
+        client.out.error(WRONG_PASSWORD);
+        return false;
+      }
+      index += 3;
+    } else if (args.is(index, "setname") && index + 1 < args.argc) {
+      const name = args.latin1(index + 1);
+      if (!isPlain(name)) {
+        client.out.error(BAD_NAME);
+        return false;
+      }
+      client.name = name;
+      index += 2;
+    } else {
+      client.out.error(`ERR Syntax error in HELLO option '${cString(args.latin1(index))}'`);
+      return false;
     }
   }
-  return name;
+  return true;
 }
 
 function greeting(client: Client): void {
@@ -96,6 +105,7 @@ function isPlain(text: string): boolean {
 export const select: Handler = (client, args) => {
   const digits = digitsAt(args, 1);
   if (digits === null) client.out.error(NOT_INTEGER);
+  else if (Number(digits) !== (Number(digits) | 0)) client.out.error(BEYOND_INT);
   else if (digits !== "0") client.out.error("ERR DB index is out of range");
   else client.out.simple("OK");
 };
@@ -103,14 +113,6 @@ export const select: Handler = (client, args) => {
 export const quit: Handler = (client) => {
   client.out.simple("OK");
   client.quit();
-};
-
-export const reset: Handler = (client) => {
-  client.resp3 = false;
-  client.replyMode = "on";
-  client.name = "";
-  client.out.resp3 = false;
-  client.out.simple("RESET");
 };
 
 export const clusterDisabled: Handler = (client) => {
@@ -140,7 +142,7 @@ export const clientSetInfo: Handler = (client, args) => {
   const value = args.latin1(3);
   const isName = args.is(2, "lib-name");
   if (!isName && !args.is(2, "lib-ver")) {
-    client.out.error(`ERR Unrecognized option '${args.latin1(2)}'`);
+    client.out.error(`ERR Unrecognized option '${cString(args.latin1(2))}'`);
     return;
   }
   if (!isPlain(value)) {
@@ -151,23 +153,6 @@ export const clientSetInfo: Handler = (client, args) => {
   if (isName) client.libName = value;
   else client.libVersion = value;
   client.out.simple("OK");
-};
-
-function describe(client: Client): string {
-  const ageSeconds = Math.floor((Date.now() - client.connectedAtMs) / 1000);
-  return (
-    `id=${String(client.id)} addr=${client.remoteAddress} laddr=${client.localAddress} fd=-1 name=${client.name} ` +
-    `age=${String(ageSeconds)} idle=0 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 ` +
-    `qbuf=${String(client.pendingInputBytes)} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 ` +
-    `oll=${String(client.pendingReplies)} omem=${String(client.pendingOutputBytes)} tot-mem=0 events=r ` +
-    `cmd=${client.lastCommand} user=default redir=-1 resp=${client.resp3 ? "3" : "2"} ` +
-    `lib-name=${client.libName} lib-ver=${client.libVersion}\n`
-  );
-}
-
-/** CLIENT INFO, and CLIENT LIST, which tells of the own connection only. */
-export const clientInfo: Handler = (client) => {
-  client.out.verbatim(describe(client));
 };
 
 /** Nothing is ever evicted and no access times are kept: both switches are taken and change nothing. */

@@ -1,8 +1,10 @@
 /** COMMAND and its subcommands: what clients ask to learn which commands there are and where their keys stand. */
 import type { Client, Handler } from "./client.js";
-import type { Command } from "./command-table.js";
+import type { Command, CommandSpec, KeyPlaces } from "./command-table.js";
+import { globMatches } from "./glob.js";
+import { SYNTAX_ERROR } from "./replies.js";
 import type { ReplyWriter } from "./reply-writer.js";
-import type { RespParser } from "./resp-parser.js";
+import type { Arguments } from "./stored-arguments.js";
 
 export const commandAll: Handler = (client) => {
   const { all } = client.context.commands;
@@ -14,11 +16,27 @@ export const commandCount: Handler = (client) => {
   client.out.integer(client.context.commands.all.length);
 };
 
-export const commandList: Handler = (client) => {
-  const { all } = client.context.commands;
-  client.out.set(all.length);
-  for (const command of all) client.out.text(command.spec.name);
+/** COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]. */
+export const commandList: Handler = (client, args) => {
+  const filter = listFilter(args);
+  if (filter === null) {
+    client.out.error(SYNTAX_ERROR);
+    return;
+  }
+  const everything = client.context.commands.all.flatMap((command) => [command, ...(command.subcommands?.all ?? [])]);
+  const listed = args.argc === 2 ? client.context.commands.all : everything.filter(({ spec }) => filter(spec));
+  client.out.set(listed.length);
+  for (const { spec } of listed) client.out.text(spec.name);
 };
+
+function listFilter(args: Arguments): ((spec: CommandSpec) => boolean) | null {
+  if (args.argc === 2) return () => true;
+  if (args.argc !== 5 || !args.is(2, "filterby")) return null;
+  const value = args.latin1(4).toLowerCase();
+  if (args.is(3, "module")) return () => false;
+  if (args.is(3, "aclcat")) return (spec) => categoriesOf(spec).includes(`@${value}`);
+  return args.is(3, "pattern") ? (spec) => globMatches(value, spec.name) : null;
+}
 
 export const commandInfo: Handler = (client, args) => {
   if (args.argc === 2) {
@@ -28,7 +46,7 @@ export const commandInfo: Handler = (client, args) => {
   client.out.array(args.argc - 2);
   for (let index = 2; index < args.argc; index++) {
     const command = client.context.commands.byName(args.latin1(index).toLowerCase());
-    if (command === null) client.out.nullArray();
+    if (command === null) client.out.null();
     else describe(client.out, command);
   }
 };
@@ -47,76 +65,92 @@ export const commandDocs: Handler = (client, args) => {
   documentation(client.out, named);
 };
 
-export const commandGetKeys: Handler = (client, args) => {
+/** COMMAND GETKEYS: the command whose keys are asked for; null: an error was written. */
+function commandWithKeys(client: Client, args: Arguments): readonly [Command, readonly number[]] | null {
   const { out } = client;
-  const command = client.context.commands.find(args, 2);
-  if (command === null) {
-    out.error("ERR Invalid command specified");
-    return;
-  }
-  if (!command.takes(args.argc - 2)) {
-    out.error("ERR Invalid number of arguments specified for command");
-    return;
-  }
-  if (command.spec.keys[0] === 0) {
-    out.error("ERR The command has no key arguments");
-    return;
-  }
-  writeKeys(client, args, command);
-};
-
-function writeKeys(client: Client, args: RespParser, command: Command): void {
-  const [first, last, step] = command.spec.keys;
-  const offset = 2;
-  const end = last < 0 ? args.argc + last : offset + last;
-  const places: number[] = [];
-  for (let index = offset + first; index <= end; index += step) places.push(index);
-  client.out.array(places.length);
-  for (const place of places) client.out.bulk(args.bytes(place));
+  const found = client.context.commands.find(args, 2);
+  const within = found?.subcommands ?? null;
+  const command = within === null || args.argc < 4 ? found : within.find(args, 3);
+  if (command === null) out.error("ERR Invalid command specified");
+  else if (command.spec.keys === null) out.error("ERR The command has no key arguments");
+  else if (!command.takes(args.argc - 2)) out.error("ERR Invalid number of arguments specified for command");
+  else return [command, command.keyIndexes(args.argc - 2).map((index) => index + 2)];
+  return null;
 }
 
-/** The ten fields of Redis 7; categories and key specifications only as far as clients use them. */
+export const commandGetKeys: Handler = (client, args) => {
+  const found = commandWithKeys(client, args);
+  if (found === null) return;
+  client.out.array(found[1].length);
+  for (const index of found[1]) client.out.bulk(args.bytes(index));
+};
+
+export const commandGetKeysAndFlags: Handler = (client, args) => {
+  const found = commandWithKeys(client, args);
+  if (found === null) return;
+  const [{ spec }, indexes] = found;
+  const { out } = client;
+  out.array(indexes.length);
+  for (const index of indexes) {
+    out.array(2);
+    out.bulk(args.bytes(index));
+    words(out, spec.keys?.access ?? []);
+  }
+};
+
+/** A set of status replies. */
+function words(out: ReplyWriter, all: readonly string[]): void {
+  out.set(all.length);
+  for (const word of all) out.simple(word);
+}
+
+/** The ten fields of Redis 7. */
 function describe(out: ReplyWriter, command: Command): void {
   const { spec } = command;
+  const { keys } = spec;
   out.array(10);
   out.text(spec.name);
   out.integer(spec.arity);
-  out.set(spec.flags.length);
-  for (const flag of spec.flags) out.simple(flag);
-  for (const place of spec.keys) out.integer(place);
-  const categories = categoriesOf(command);
-  out.set(categories.length);
-  for (const category of categories) out.simple(category);
-  out.array(0);
-  if (spec.keys[0] === 0) out.array(0);
-  else keySpecification(out, command);
+  words(out, spec.flags);
+  out.integer(keys?.first ?? 0);
+  out.integer(keys?.last ?? 0);
+  out.integer(keys?.step ?? 0);
+  words(out, categoriesOf(spec));
+  out.set(spec.tips.length);
+  for (const tip of spec.tips) out.text(tip);
+  if (keys === null) out.set(0);
+  else keySpecification(out, keys);
   const subcommands = command.subcommands?.all ?? [];
-  out.array(subcommands.length);
+  out.set(subcommands.length);
   for (const subcommand of subcommands) describe(out, subcommand);
 }
 
-function categoriesOf(command: Command): readonly string[] {
-  const { flags, group } = command.spec;
-  const categories = [];
-  if (flags.includes("readonly")) categories.push("@read");
-  if (flags.includes("write")) categories.push("@write");
-  if (flags.includes("admin")) categories.push("@admin", "@dangerous");
-  if (group === "string") categories.push("@string");
-  if (group === "generic") categories.push("@keyspace");
-  if (group === "connection") categories.push("@connection");
-  categories.push(flags.includes("fast") ? "@fast" : "@slow");
-  return categories;
+/** In the order in which Redis names them. */
+const CATEGORIES = [
+  ...["@keyspace", "@read", "@write", "@string", "@admin", "@fast", "@slow", "@dangerous"],
+  ...["@connection", "@transaction"],
+];
+
+function categoriesOf(spec: CommandSpec): readonly string[] {
+  const { flags, group, categories, handler } = spec;
+  const held = new Set(categories);
+  if (flags.includes("readonly")) held.add("@read");
+  if (flags.includes("write")) held.add("@write");
+  if (flags.includes("admin")) held.add("@admin").add("@dangerous");
+  if (group === "string") held.add("@string");
+  if (group === "generic") held.add("@keyspace");
+  if (group === "transactions") held.add("@transaction");
+  if (group === "connection" && handler !== null) held.add("@connection");
+  held.add(flags.includes("fast") ? "@fast" : "@slow");
+  return CATEGORIES.filter((category) => held.has(category));
 }
 
 /** One specification: keys from `first` to `last` by `step`. */
-function keySpecification(out: ReplyWriter, command: Command): void {
-  const [first, last, step] = command.spec.keys;
-  const access = command.spec.flags.includes("readonly") ? "RO" : "RW";
-  out.array(1);
+function keySpecification(out: ReplyWriter, { first, last, step, access }: KeyPlaces): void {
+  out.set(1);
   out.map(3);
   out.text("flags");
-  out.set(1);
-  out.simple(access);
+  words(out, access);
   out.text("begin_search");
   out.map(2);
   out.text("type");
@@ -137,6 +171,16 @@ function keySpecification(out: ReplyWriter, command: Command): void {
   out.integer(step);
   out.text("limit");
   out.integer(0);
+}
+
+/** The HELP of a container. */
+export function help(container: string): Handler {
+  return ({ context, out }) => {
+    const all = context.commands.byName(container)?.subcommands?.all ?? [];
+    out.array(all.length + 1);
+    out.simple(`${container.toUpperCase()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`);
+    for (const { spec } of all) out.simple(`${spec.name.slice(container.length + 1).toUpperCase()}: ${spec.summary}`);
+  };
 }
 
 function documentation(out: ReplyWriter, commands: readonly Command[]): void {

@@ -5,7 +5,7 @@
 import { NO_EXPIRY } from "../paxos/operation.js";
 import { integerAt, keyAt, valueFits } from "./arguments.js";
 import type { Handler } from "./client.js";
-import { setOperation } from "./commands-string.js";
+import { setOperation } from "./commands-set.js";
 import { NOT_INTEGER, renderPlog, renderVersion, renderVersioned } from "./replies.js";
 
 export const vget: Handler = (client, args) => {

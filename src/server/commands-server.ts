@@ -1,9 +1,7 @@
-/** Commands about the server: INFO, CONFIG, DBSIZE, TIME. The configuration is read at start and cannot be changed here. */
-import { isLoopback } from "../cluster/units.js";
+/** Commands about the server as a whole: INFO, TIME, SHUTDOWN, and DEBUG, which is off. */
 import type { Handler } from "./client.js";
-import { globMatches } from "./glob.js";
 import { infoText } from "./info.js";
-import type { ServerContext } from "./server-context.js";
+import { SYNTAX_ERROR } from "./replies.js";
 
 export const info: Handler = (client, args) => {
   const sections: string[] = [];
@@ -11,57 +9,30 @@ export const info: Handler = (client, args) => {
   client.out.verbatim(infoText(client.context, sections));
 };
 
-export const dbsize: Handler = (client) => {
-  // Counted after what this connection wrote before.
-  if (client.settled()) client.out.integer(client.context.service?.countKeys() ?? 0);
-};
-
 export const time: Handler = (client) => {
-  const nowMs = Date.now();
-  const nowUs = Math.floor((performance.timeOrigin + performance.now()) * 1000) % 1_000_000;
+  const nowUs = Math.floor((performance.timeOrigin + performance.now()) * 1000);
   client.out.array(2);
-  client.out.text(String(Math.floor(nowMs / 1000)));
-  client.out.text(String(nowUs));
+  client.out.text(String(Math.floor(nowUs / 1_000_000)));
+  client.out.text(String(nowUs % 1_000_000));
 };
 
-/** What CONFIG GET answers: what clients and tools ask for, as far as it has a meaning here. */
-function parameters(context: ServerContext): readonly (readonly [name: string, value: string])[] {
-  const { config, limits } = context;
-  return [
-    ["appendfsync", config.storage.durability === "flush" ? "always" : "no"],
-    ["appendonly", "yes"],
-    ["bind", config.listen.host],
-    ["cluster-enabled", "no"],
-    ["databases", "1"],
-    ["maxclients", String(limits.maxClients)],
-    ["maxmemory", "0"],
-    ["maxmemory-policy", "noeviction"],
-    ["port", String(context.port)],
-    ["proto-max-bulk-len", String(limits.maxValueBytes)],
-    ["protected-mode", isLoopback(config.listen.host) ? "yes" : "no"],
-    ["save", ""],
-    ["tcp-keepalive", "300"],
-    ["timeout", String(Math.floor(limits.idleMs / 1000))],
-  ];
-}
+const SHUTDOWN_WORDS = ["nosave", "save", "now", "force"];
 
-export const configGet: Handler = (client, args) => {
-  const patterns: string[] = [];
-  for (let index = 2; index < args.argc; index++) patterns.push(args.latin1(index).toLowerCase());
-  const found = parameters(client.context).filter(([name]) => patterns.some((pattern) => globMatches(pattern, name)));
-  client.out.map(found.length);
-  for (const [name, value] of found) {
-    client.out.text(name);
-    client.out.text(value);
+/** Everything is durable anyway, so that the ways to shut down are one. There is no reply: the connection ends. */
+export const shutdown: Handler = (client, args) => {
+  if (args.argc === 2 && args.is(1, "abort")) {
+    client.out.error("ERR No shutdown in progress.");
+    return;
   }
+  for (let index = 1; index < args.argc; index++) {
+    if (SHUTDOWN_WORDS.some((word) => args.is(index, word))) continue;
+    client.out.error(SYNTAX_ERROR);
+    return;
+  }
+  client.context.shutdown();
+  client.quit();
 };
 
-export const configSet: Handler = (client, args) => {
-  const name = args.latin1(2).toLowerCase();
-  const known = parameters(client.context).some(([parameter]) => parameter === name);
-  if (known && args.argc % 2 === 0) {
-    client.out.error(`ERR CONFIG SET failed (possibly related to argument '${name}') - can't set immutable config`);
-  } else {
-    client.out.error(`ERR Unknown option or number of arguments for CONFIG SET - '${args.latin1(2)}'`);
-  }
+export const debug: Handler = (client) => {
+  client.out.error("ERR DEBUG command not allowed.");
 };

@@ -8,12 +8,15 @@ import type { Socket } from "node:net";
 import type { Key } from "../base/key.js";
 import type { Operation } from "../paxos/operation.js";
 import type { Client, ReplyMode } from "./client.js";
+import type { Command } from "./command-table.js";
 import { dispatch } from "./dispatch.js";
 import { Pipeline, type PipelineOwner } from "./pipeline.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import { RespParser } from "./resp-parser.js";
 import type { Flushable, ServerContext } from "./server-context.js";
-import type { Renderer } from "./slot.js";
+import { noteSlow } from "./slow-log.js";
+import type { Keeping, Renderer, Slot } from "./slot.js";
+import { endTransaction, type Transaction, type Watch } from "./transaction.js";
 
 /** open: commands are taken. draining: what was taken is answered. ended: our side is closed. closed: all is over. */
 type Phase = "open" | "draining" | "ended" | "closed";
@@ -24,6 +27,8 @@ export class Connection implements Client, Flushable, PipelineOwner {
   readonly connectedAtMs = Date.now();
   resp3 = false;
   replyMode: ReplyMode = "on";
+  transaction: Transaction | null = null;
+  watch: Watch | null = null;
   name = "";
   libName = "";
   libVersion = "";
@@ -87,7 +92,19 @@ export class Connection implements Client, Flushable, PipelineOwner {
     return this.#pipeline.waiting;
   }
 
+  get lastInputMs(): number {
+    return this.#lastInputMs;
+  }
+
   // ---- what commands may do
+
+  get command(): Command | null {
+    return this.#pipeline.command;
+  }
+
+  set command(command: Command | null) {
+    this.#pipeline.command = command;
+  }
 
   get out(): ReplyWriter {
     return this.#pipeline.out;
@@ -101,8 +118,8 @@ export class Connection implements Client, Flushable, PipelineOwner {
     this.#pipeline.write(key, operation, render);
   }
 
-  readMany(keys: readonly Key[], render: Renderer): void {
-    this.#pipeline.readMany(keys, render);
+  readMany(keys: readonly Key[], render: Renderer, keeping: Keeping = "values"): void {
+    this.#pipeline.readMany(keys, render, keeping);
   }
 
   writeMany(keys: readonly Key[], operations: readonly Operation[], render: Renderer): void {
@@ -119,6 +136,14 @@ export class Connection implements Client, Flushable, PipelineOwner {
 
   quit(): void {
     this.#phase = "draining";
+  }
+
+  push(bytes: Uint8Array): boolean {
+    const { softOutputBytes } = this.context.limits;
+    if (this.#phase !== "open" || this.#pipeline.full || this.pendingOutputBytes > softOutputBytes) return false;
+    this.#pipeline.appendReady(bytes);
+    this.#schedule();
+    return true;
   }
 
   // ---- input
@@ -173,6 +198,7 @@ export class Connection implements Client, Flushable, PipelineOwner {
     pipeline.silent = silent;
     pipeline.issued = false;
     pipeline.stalled = false;
+    const { errors } = out;
     const command = dispatch(this, this.#parser);
     if (pipeline.stalled) return;
     this.#commands++;
@@ -180,6 +206,7 @@ export class Connection implements Client, Flushable, PipelineOwner {
     if (command !== null) {
       command.calls++;
       this.lastCommand = command.spec.name;
+      if (out.errors > errors) command.failed++;
     }
     if (this.replyMode === "skipping") this.replyMode = "on";
     else if (this.replyMode === "skip") this.replyMode = "skipping";
@@ -224,6 +251,10 @@ export class Connection implements Client, Flushable, PipelineOwner {
   }
 
   // ---- output
+
+  onSlow(slot: Slot, command: Command, durationUs: number): void {
+    noteSlow(this, slot, command, durationUs);
+  }
 
   onReady(): void {
     if (this.pendingOutputBytes > this.context.limits.maxOutputBytes) {
@@ -304,13 +335,15 @@ export class Connection implements Client, Flushable, PipelineOwner {
     const quietMs = nowMs - this.#lastInputMs;
     if (this.#commands === 0 && quietMs > limits.handshakeMs) return true;
     if (this.#parser.midway && quietMs > limits.partialCommandMs) return true;
-    return limits.idleMs > 0 && quietMs > limits.idleMs;
+    const { idleSeconds } = this.context.settings;
+    return idleSeconds > 0 && quietMs > idleSeconds * 1000 && !this.context.monitors.has(this);
   }
 
   #gone(): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
     this.#pipeline.close();
+    endTransaction(this);
     this.context.partialBytes -= this.#partialBytes;
     this.#partialBytes = 0;
     this.#onGone(this);

@@ -4,54 +4,78 @@
  */
 import type { Client } from "./client.js";
 import type { Command } from "./command-table.js";
-import type { RespParser } from "./resp-parser.js";
+import { queue, runsAtOnce } from "./commands-transaction.js";
+import { showMonitors } from "./commands-watching.js";
+import { cString, unknownSubcommand } from "./replies.js";
+import type { Arguments } from "./stored-arguments.js";
+import { endTransaction } from "./transaction.js";
 
 const SHOWN_NAME = 128;
 const SHOWN_ARGUMENTS = 128;
 
-/** Runs the command in `args`; returns which it was, null when it was refused before it could run. */
-export function dispatch(client: Client, args: RespParser): Command | null {
-  const { commands, service } = client.context;
-  const command = commands.find(args, 0);
-  if (command === null) {
-    unknownCommand(client, args);
+/** Runs the command in `args`, or queues it; returns which it was, null when it was refused before that. */
+export function dispatch(client: Client, args: Arguments): Command | null {
+  const { monitors } = client.context;
+  const found = lookUp(client, args);
+  if (found === null || !mayRun(client, args, found)) {
+    if (client.transaction !== null) client.transaction.broken = true;
+    if (found !== null) found.rejected++;
     return null;
   }
-  const found = withSubcommand(client, args, command);
-  if (found === null) return null;
-  const { spec } = found;
-  if (!found.takes(args.argc)) {
-    client.out.error(`ERR wrong number of arguments for '${spec.name}' command`);
-  } else if (args.oversized > 0) {
-    const limit = String(client.context.limits.maxValueBytes);
-    client.out.error(
-      `ERR argument or command of ${String(args.oversized)} bytes is too large (values may have ${limit})`,
-    );
-  } else if (service === null && !found.whileLoading) {
-    client.out.error("LOADING the node is recovering its data");
-  } else {
-    spec.handler?.(client, args);
-    return found;
+  client.command = found;
+  if (client.transaction !== null && !runsAtOnce(found)) {
+    queue(client, client.transaction, found, args);
+    return null;
   }
+  if (monitors.size > 0) showMonitors(client, args, found);
+  found.spec.handler?.(client, args);
+  return found;
+}
+
+function lookUp(client: Client, args: Arguments): Command | null {
+  const command = client.context.commands.find(args, 0);
+  if (command !== null) return withSubcommand(client, args, command);
+  unknownCommand(client, args);
   return null;
 }
 
+/** False: refused. */
+function mayRun(client: Client, args: Arguments, found: Command): boolean {
+  const why = refusal(client, args, found);
+  if (why === null) return true;
+  if (found.spec.name === "exec") {
+    endTransaction(client);
+    client.out.error(`EXECABORT Transaction discarded because of: ${why.replace(/^ERR /, "")}`);
+  } else {
+    client.out.error(why);
+  }
+  return false;
+}
+
+function refusal({ context }: Client, args: Arguments, found: Command): string | null {
+  if (!found.takes(args.argc)) return `ERR wrong number of arguments for '${found.spec.name}' command`;
+  if (args.oversized > 0) {
+    const limit = String(context.limits.maxValueBytes);
+    return `ERR argument or command of ${String(args.oversized)} bytes is too large (values may have ${limit})`;
+  }
+  return context.service === null && !found.whileLoading ? "LOADING the node is recovering its data" : null;
+}
+
 /** The subcommand where there is one; null: refused. */
-function withSubcommand(client: Client, args: RespParser, command: Command): Command | null {
+function withSubcommand(client: Client, args: Arguments, command: Command): Command | null {
   if (command.subcommands === null || args.argc < 2) return command;
   const found = command.subcommands.find(args, 1);
   if (found !== null) return found;
-  const name = args.latin1(1).slice(0, SHOWN_NAME);
-  client.out.error(`ERR unknown subcommand '${name}'. Try ${command.spec.name.toUpperCase()} HELP.`);
+  unknownSubcommand(client.out, command.spec.name, args.latin1(1));
   return null;
 }
 
 /** Words that a browser would send: an attempt to talk to this port from a web page, as Redis sees it. */
-function fromBrowser(args: RespParser): boolean {
+function fromBrowser(args: Arguments): boolean {
   return args.is(0, "post") || args.is(0, "host:");
 }
 
-function unknownCommand(client: Client, args: RespParser): void {
+function unknownCommand(client: Client, args: Arguments): void {
   if (fromBrowser(args)) {
     client.out.error("ERR Protocol error: this is no HTTP port");
     client.quit();
@@ -59,14 +83,8 @@ function unknownCommand(client: Client, args: RespParser): void {
   }
   let shown = "";
   for (let index = 1; index < args.argc && shown.length < SHOWN_ARGUMENTS; index++) {
-    shown += `'${upToNul(args.latin1(index)).slice(0, SHOWN_ARGUMENTS - shown.length)}' `;
+    shown += `'${cString(args.latin1(index)).slice(0, SHOWN_ARGUMENTS - shown.length)}' `;
   }
-  const name = upToNul(args.latin1(0)).slice(0, SHOWN_NAME);
+  const name = cString(args.latin1(0)).slice(0, SHOWN_NAME);
   client.out.error(`ERR unknown command '${name}', with args beginning with: ${shown}`);
-}
-
-/** Redis prints arguments as C strings. */
-function upToNul(text: string): string {
-  const end = text.indexOf("\0");
-  return end < 0 ? text : text.slice(0, end);
 }

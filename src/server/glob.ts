@@ -44,10 +44,12 @@ function matchClass(pattern: string, start: number, code: number): number {
   if (negated) at++;
   let matched = false;
   while (at < pattern.length && pattern[at] !== "]") {
-    if (pattern[at] === "\\" && at + 1 < pattern.length) at++;
+    // What a backslash makes literal begins no range.
+    const literal = pattern[at] === "\\" && at + 1 < pattern.length;
+    if (literal) at++;
     const low = pattern.charCodeAt(at);
     let high = low;
-    if (pattern[at + 1] === "-" && at + 2 < pattern.length) {
+    if (!literal && pattern[at + 1] === "-" && at + 2 < pattern.length) {
       high = pattern.charCodeAt(at + 2);
       at += 2;
     }

@@ -5,10 +5,10 @@
  * commands; no operation costs a promise or a closure; every bound is in limits.ts.
  *
  * What a client can rely on: `-UNKNOWN` says that the outcome of a write is not known; every other error says that it
- * was not applied and never will be. MSET and DEL are not atomic across keys.
+ * was not applied and never will be. MSET and DEL are not atomic across keys; MULTI to EXEC is, on one key.
  *
- * Left out so far: AUTH, TLS and therefore addresses beyond loopback (the configuration refuses them), the cluster
- * commands, MULTI, SCAN, the console.
+ * Left out so far: passwords, TLS and therefore addresses beyond loopback (the configuration refuses them), the cluster
+ * commands, the console. docs/commands.md is made from the list of commands.
  */
 import type { Logger } from "pino";
 import type { ServerConfig } from "../cluster/index.js";

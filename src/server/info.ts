@@ -2,7 +2,7 @@
  * INFO: the fields that clients and exporters read, with true values or left out, and one section of our own with
  * everything the node tells about itself.
  */
-import { arch, platform, release } from "node:os";
+import { arch, platform, release, totalmem } from "node:os";
 import type { NodeStats } from "../node/service.js";
 import type { ServerContext } from "./server-context.js";
 import { PLOGDB_VERSION, REDIS_VERSION } from "./version.js";
@@ -20,6 +20,7 @@ const SECTIONS: readonly Section[] = [
   ["CPU", cpuFields],
   ["Modules", () => []],
   ["Commandstats", commandFields],
+  ["Errorstats", errorFields],
   ["Cluster", () => [["cluster_enabled", 0]]],
   ["Keyspace", keyspaceFields],
   ["Plogdb", plogdbFields],
@@ -55,22 +56,26 @@ function serverFields(context: ServerContext): Fields {
     ["plogdb_version", PLOGDB_VERSION],
     ["os", `${platform()} ${release()} ${arch()}`],
     ["arch_bits", 64],
+    ["multiplexing_api", "libuv"],
     ["process_id", process.pid],
     ["run_id", (stats?.storageId ?? "").padStart(40, "0")],
     ["tcp_port", context.port],
     ["server_time_usec", Date.now() * 1000],
     ["uptime_in_seconds", uptime],
     ["uptime_in_days", Math.floor(uptime / 86_400)],
+    ["executable", process.execPath],
   ];
 }
 
 function clientFields(context: ServerContext): Fields {
   return [
-    ["connected_clients", context.clients],
+    ["connected_clients", context.clients.size],
+    ["cluster_connections", 0],
     ["maxclients", context.limits.maxClients],
     ["blocked_clients", 0],
     ["pubsub_clients", 0],
     ["tracking_clients", 0],
+    ["monitor_clients", context.monitors.size],
   ];
 }
 
@@ -88,11 +93,14 @@ function humanBytes(bytes: number): string {
 function memoryFields(): Fields {
   const { rss, heapUsed, external } = process.memoryUsage();
   const used = heapUsed + external;
+  const total = totalmem();
   return [
     ["used_memory", used],
     ["used_memory_human", humanBytes(used)],
     ["used_memory_rss", rss],
     ["used_memory_rss_human", humanBytes(rss)],
+    ["total_system_memory", total],
+    ["total_system_memory_human", humanBytes(total)],
     ["maxmemory", 0],
     ["maxmemory_human", "0B"],
     ["maxmemory_policy", "noeviction"],
@@ -106,20 +114,30 @@ function persistenceFields(context: ServerContext): Fields {
     ["async_loading", 0],
     ["rdb_changes_since_last_save", 0],
     ["rdb_bgsave_in_progress", 0],
+    ["rdb_last_save_time", Math.floor(context.startedAtMs / 1000)],
     ["rdb_last_bgsave_status", "ok"],
+    ["rdb_last_bgsave_time_sec", -1],
+    ["rdb_current_bgsave_time_sec", -1],
     ["aof_enabled", 1],
     ["aof_rewrite_in_progress", 0],
+    ["aof_rewrite_scheduled", 0],
+    ["aof_last_rewrite_time_sec", -1],
+    ["aof_current_rewrite_time_sec", -1],
+    ["aof_last_bgrewrite_status", "ok"],
     ["aof_last_write_status", context.service?.stats().state === "failed" ? "err" : "ok"],
   ];
 }
 
 function statsFields(context: ServerContext): Fields {
-  const { counters } = context;
+  const { counters, rates } = context;
   return [
     ["total_connections_received", counters.connections],
     ["total_commands_processed", counters.commands],
+    ["instantaneous_ops_per_sec", rates.commandsPerSecond],
     ["total_net_input_bytes", counters.inputBytes],
     ["total_net_output_bytes", counters.outputBytes],
+    ["instantaneous_input_kbps", (rates.inputBytesPerSecond / 1024).toFixed(2)],
+    ["instantaneous_output_kbps", (rates.outputBytesPerSecond / 1024).toFixed(2)],
     ["rejected_connections", counters.rejectedConnections],
     ["client_output_buffer_limit_disconnections", counters.outputOverruns],
     ["evicted_keys", 0],
@@ -140,6 +158,7 @@ function replicationFields(context: ServerContext): Fields {
     ["master_failover_state", "no-failover"],
     ["master_replid", (stats?.storageId ?? "").padStart(40, "0")],
     ["master_repl_offset", 0],
+    ["master_replid2", "0".repeat(40)],
     ["second_repl_offset", -1],
     ["repl_backlog_active", 0],
   ];
@@ -156,8 +175,21 @@ function cpuFields(): Fields {
 function commandFields(context: ServerContext): Fields {
   return context.commands.all
     .flatMap((command) => [command, ...(command.subcommands?.all ?? [])])
-    .filter((command) => command.calls > 0)
-    .map((command) => [`cmdstat_${command.spec.name}`, `calls=${String(command.calls)}`]);
+    .filter((command) => command.calls > 0 || command.rejected > 0)
+    .map(({ spec, calls, totalUs, rejected, failed }) => [
+      `cmdstat_${spec.name}`,
+      `calls=${String(calls)},usec=${String(Math.round(totalUs))},usec_per_call=${(totalUs / Math.max(1, calls)).toFixed(2)},` +
+        `rejected_calls=${String(rejected)},failed_calls=${String(failed)}`,
+    ]);
+}
+
+/** Error replies by their first word. */
+function errorFields(context: ServerContext): Fields {
+  const sums = new Map<string, number>();
+  for (const { errorCodes } of [context.out, context.scratch]) {
+    for (const [code, count] of errorCodes) sums.set(code, (sums.get(code) ?? 0) + count);
+  }
+  return [...sums].map(([code, count]) => [`errorstat_${code}`, `count=${String(count)}`]);
 }
 
 /** Keys with a deadline are not counted apart. */

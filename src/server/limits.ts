@@ -17,7 +17,10 @@ export interface ServerLimits {
   readonly maxInFlight: number;
   /** Bytes of values on their way to the node; a write beyond is answered -BUSY. */
   readonly maxInFlightBytes: number;
-  /** Received parts of unfinished commands over all connections; who goes beyond is closed with an error. */
+  /**
+   * Received parts of unfinished commands over all connections; who goes beyond is closed with an error. The same again
+   * for commands that wait for EXEC; one more is refused, and its transaction with it.
+   */
   readonly maxPartialBytes: number;
   /** Replies that wait for a client which does not read: at the first bound nothing more is read from it, at the second it is closed. */
   readonly softOutputBytes: number;
@@ -26,7 +29,7 @@ export interface ServerLimits {
   readonly handshakeMs: number;
   readonly partialCommandMs: number;
   readonly stalledOutputMs: number;
-  /** A connection without any command is closed after this; 0 = never, as Redis. */
+  /** A connection without any command is closed after this, as Redis; 0 = never. CONFIG SET timeout changes it. */
   readonly idleMs: number;
   /** After the server's end of a connection is closed, the client's is waited for that long. */
   readonly lingerMs: number;

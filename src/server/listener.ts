@@ -56,6 +56,7 @@ export class RespListener {
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     this.#sweeper = setInterval(() => {
       const nowMs = Date.now();
+      this.#context.rates.look(this.#context.counters, nowMs);
       for (const connection of this.#connections) connection.sweep(nowMs, lingerMs);
     }, periodMs);
     this.#sweeper.unref();
@@ -73,11 +74,12 @@ export class RespListener {
     }
     const connection = new Connection(this.#nextId++, socket, context, (gone) => {
       this.#connections.delete(gone);
-      context.clients = this.#connections.size;
+      context.clients.delete(gone);
+      context.monitors.delete(gone);
       if (this.#connections.size === 0) this.#onEmpty?.();
     });
     this.#connections.add(connection);
-    context.clients = this.#connections.size;
+    context.clients.add(connection);
   }
 
   /** No new connections and commands; what was taken is answered, then everything is closed. */

@@ -52,7 +52,7 @@ function serverMetrics(page: Page, context: ServerContext): void {
   const { counters, commands } = context;
   page.head("plogdb_build_info", "gauge", "Version of the program.");
   page.labelled("plogdb_build_info", { version: PLOGDB_VERSION, node: process.version }, 1);
-  page.one("plogdb_clients", "gauge", "Open client connections.", context.clients);
+  page.one("plogdb_clients", "gauge", "Open client connections.", context.clients.size);
   const counts: readonly (readonly [string, unknown])[] = Object.entries(counters);
   for (const [name, value] of counts) {
     if (typeof value !== "number") continue;

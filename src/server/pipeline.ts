@@ -7,9 +7,10 @@
 import type { Key } from "../base/key.js";
 import type { KeyService, PLogView, ReplySink } from "../node/service.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
+import type { Command } from "./command-table.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import type { ServerContext } from "./server-context.js";
-import { ManyKeys, MAX_SLOTS, partOfTag, type Renderer, Slot, slotOfTag, tagOf } from "./slot.js";
+import { type Keeping, ManyKeys, MAX_SLOTS, partOfTag, type Renderer, Slot, slotOfTag, tagOf } from "./slot.js";
 
 const BUSY = "BUSY too many requests are under way, try again later";
 
@@ -19,6 +20,8 @@ const FORGETTING = 0.95;
 /** What the connection does when it can go on: flush soon. */
 export interface PipelineOwner {
   onReady(): void;
+  /** A reply took long. */
+  onSlow(slot: Slot, command: Command, durationUs: number): void;
 }
 
 export class Pipeline implements ReplySink {
@@ -33,6 +36,7 @@ export class Pipeline implements ReplySink {
   out: ReplyWriter;
   resp3 = false;
   silent = false;
+  command: Command | null = null;
   turn = 0;
   arrivedUs = 0;
   readonly #context: ServerContext;
@@ -122,17 +126,18 @@ export class Pipeline implements ReplySink {
     return latest !== undefined && (!latest.isWrite || latest.many !== null);
   }
 
-  readMany(keys: readonly Key[], render: Renderer): void {
-    this.#issueMany(keys, null, 0, render);
+  readMany(keys: readonly Key[], render: Renderer, keeping: Keeping): void {
+    this.#issueMany(new ManyKeys(keys, null, keeping), 0, render);
   }
 
   writeMany(keys: readonly Key[], operations: readonly Operation[], render: Renderer): void {
     let bytes = 0;
     for (const operation of operations) bytes += valueBytes(operation);
-    this.#issueMany(keys, operations, bytes, render);
+    this.#issueMany(new ManyKeys(keys, operations), bytes, render);
   }
 
-  #issueMany(keys: readonly Key[], operations: readonly Operation[] | null, bytes: number, render: Renderer): void {
+  #issueMany(many: ManyKeys, bytes: number, render: Renderer): void {
+    const { keys, operations } = many;
     if (this.#admit(bytes) === null) return;
     if (!this.empty) {
       for (const key of keys) {
@@ -144,10 +149,12 @@ export class Pipeline implements ReplySink {
     const slot = this.#append(render);
     slot.isWrite = operations !== null;
     slot.inputBytes = bytes;
-    slot.many = new ManyKeys(keys, operations);
+    slot.many = many;
     for (const key of keys) this.#latest.set(key, slot);
     this.#context.inFlightBytes += bytes;
-    this.#issueParts(slot, slot.many);
+    this.#issueParts(slot, many);
+    // Without a key nothing will come back that could finish it.
+    if (keys.length === 0) this.#finish(slot);
   }
 
   #issueParts(slot: Slot, many: ManyKeys): void {
@@ -220,6 +227,7 @@ export class Pipeline implements ReplySink {
       slot.render = render;
       this.issued = true;
     }
+    slot.command = render === null ? null : this.command;
     slot.resp3 = this.resp3;
     slot.silent = this.silent;
     slot.turn = this.turn;
@@ -264,9 +272,10 @@ export class Pipeline implements ReplySink {
     if (outcome.status === "ok") {
       if (outcome.found) context.counters.readHits++;
       else context.counters.readMisses++;
-      this.#hold(first, outcome.value.length);
+      if (first.many === null) this.#hold(first, outcome.value.length);
     }
     if (first.many !== null) {
+      this.#hold(first, first.many.heldBytes(outcome));
       first.many.takeRead(partOfTag(tag), outcome);
       this.#continueMany(first, first.many);
       return;
@@ -305,6 +314,22 @@ export class Pipeline implements ReplySink {
 
   // ---- output
 
+  #renderOne(out: ReplyWriter, slot: Slot, durationUs: number): void {
+    const context = this.#context;
+    (slot.isWrite ? context.writeLatency : context.readLatency).record(durationUs);
+    // A reply that is not wanted is written all the same, and forgotten: writing it may have a meaning (WATCH).
+    const target = slot.silent ? context.scratch : out;
+    target.resp3 = slot.resp3;
+    const { errors } = target;
+    slot.render(target, slot);
+    if (slot.silent) target.discard();
+    const { command } = slot;
+    if (command === null) return;
+    command.totalUs += durationUs;
+    if (target.errors > errors) command.failed++;
+    if (durationUs >= context.settings.slowerThanUs) this.#owner.onSlow(slot, command, durationUs);
+  }
+
   /** Writes what is finished at the front of the line, up to `bound` bytes in `out`. */
   render(out: ReplyWriter, bound: number): void {
     const context = this.#context;
@@ -317,9 +342,7 @@ export class Pipeline implements ReplySink {
       if (slot.ready !== null) {
         out.raw(slot.ready);
       } else {
-        (slot.isWrite ? context.writeLatency : context.readLatency).record(nowUs - slot.sinceUs);
-        out.resp3 = slot.resp3;
-        if (!slot.silent) slot.render(out, slot);
+        this.#renderOne(out, slot, nowUs - slot.sinceUs);
       }
       slot.clear();
       slot.next = this.#free;
@@ -330,5 +353,14 @@ export class Pipeline implements ReplySink {
 
 /** Bytes of the value that an operation carries. */
 function valueBytes(operation: Operation): number {
-  return operation.kind === "set" || operation.kind === "append" ? operation.value.length : 0;
+  switch (operation.kind) {
+    case "set":
+    case "append":
+    case "set-range":
+      return operation.value.length;
+    case "steps":
+      return operation.steps.reduce((sum, step) => sum + (step.kind === "read" ? 0 : valueBytes(step)), 0);
+    default:
+      return 0;
+  }
 }

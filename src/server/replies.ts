@@ -5,15 +5,36 @@
 import { unreachable } from "../base/assert.js";
 import { isBallot } from "../paxos/ballot.js";
 import type { FailReason, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos/operation.js";
-import { NO_EXPIRY } from "../paxos/operation.js";
+import { NO_EXPIRY, resultBytes } from "../paxos/operation.js";
 import type { PLogView } from "../node/service.js";
 import type { ReplyWriter } from "./reply-writer.js";
-import type { Slot } from "./slot.js";
+import type { ManyKeys, Renderer, Slot } from "./slot.js";
 
 type ReadOk = Extract<ReadOutcome, { status: "ok" }>;
 
 export const NOT_INTEGER = "ERR value is not an integer or out of range";
+export const NOT_FLOAT = "ERR value is not a valid float";
 export const SYNTAX_ERROR = "ERR syntax error";
+
+export function wrongArity(out: ReplyWriter, command: string): void {
+  out.error(`ERR wrong number of arguments for '${command}' command`);
+}
+
+/** Redis prints arguments as C strings. */
+export function cString(text: string): string {
+  const end = text.indexOf("\0");
+  return end < 0 ? text : text.slice(0, end);
+}
+
+/** Of a subcommand that counts its arguments itself. */
+export function subcommandSyntax(out: ReplyWriter, container: string, word: string): void {
+  const shown = cString(word).slice(0, 128);
+  out.error(`ERR unknown subcommand or wrong number of arguments for '${shown}'. Try ${container.toUpperCase()} HELP.`);
+}
+
+export function unknownSubcommand(out: ReplyWriter, container: string, word: string): void {
+  out.error(`ERR unknown subcommand '${cString(word).slice(0, 128)}'. Try ${container.toUpperCase()} HELP.`);
+}
 
 /** Prefixes are stable: clients act on them. FAILED (the disk gave up) has none of its own. */
 function refusal(code: RefuseCode, message: string): string {
@@ -39,9 +60,18 @@ export function writeFailure(out: ReplyWriter, reason: FailReason): void {
     case "too-large":
       out.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
       return;
+    case "not-float":
+      out.error(NOT_FLOAT);
+      return;
+    case "not-finite":
+      out.error("ERR increment would produce NaN or Infinity");
+      return;
     case "exists":
     case "absent":
     case "version":
+    case "value":
+    case "deadline":
+    case "unchanged":
     case "no-deadline":
     case "not-due":
       out.null();
@@ -67,11 +97,9 @@ export function renderSet(out: ReplyWriter, slot: Slot): void {
 export function renderOldValue(out: ReplyWriter, slot: Slot): void {
   const outcome = writeOutcome(slot);
   if (writeRefused(out, outcome)) return;
-  if ((outcome.status === "ok" || outcome.status === "failed") && outcome.result instanceof Uint8Array) {
-    out.bulk(outcome.result);
-  } else {
-    out.null();
-  }
+  const bytes = outcome.status === "ok" || outcome.status === "failed" ? resultBytes(outcome.result) : null;
+  if (bytes === null) out.null();
+  else out.bulk(bytes);
 }
 
 /** 1 when applied, 0 when the condition did not hold. */
@@ -84,10 +112,18 @@ export function renderApplied(out: ReplyWriter, slot: Slot): void {
 export function renderNumber(out: ReplyWriter, slot: Slot): void {
   const outcome = writeOutcome(slot);
   if (writeRefused(out, outcome)) return;
-  if (outcome.status === "failed") writeFailure(out, outcome.reason);
-  else if (outcome.status === "ok" && typeof outcome.result === "number") out.integer(outcome.result);
+  const { status } = outcome;
+  if (status === "failed" && outcome.reason !== "unchanged") writeFailure(out, outcome.reason);
+  else if ((status === "ok" || status === "failed") && typeof outcome.result === "number") out.integer(outcome.result);
   else if (outcome.status === "ok" && typeof outcome.result === "string") out.integerDigits(outcome.result);
   else out.integer(0);
+}
+
+/** The number that the operation answers, as a bulk string. */
+export function renderNumberAsText(out: ReplyWriter, slot: Slot): void {
+  const outcome = writeOutcome(slot);
+  if (outcome.status === "failed") writeFailure(out, outcome.reason);
+  else renderOldValue(out, slot);
 }
 
 /** VSET: the new version, or null when the version differs. */
@@ -133,6 +169,14 @@ function readOk(out: ReplyWriter, slot: Slot): ReadOk | null {
   if (outcome !== null) out.error(refusal(outcome.code, outcome.message));
   else out.error("ERR the answer was lost");
   return null;
+}
+
+/** A renderer of an answer that is there. */
+export function renderRead(write: (out: ReplyWriter, read: ReadOk) => void): Renderer {
+  return (out, slot) => {
+    const read = readOk(out, slot);
+    if (read !== null) write(out, read);
+  };
 }
 
 export function renderValue(out: ReplyWriter, slot: Slot): void {
@@ -193,8 +237,9 @@ export function renderVersioned(out: ReplyWriter, slot: Slot): void {
   out.bulk(read.value);
 }
 
-function manyRefused(out: ReplyWriter, slot: Slot): boolean {
-  const refused = slot.many?.refusedRead ?? null;
+/** True: one of the reads was refused, and the error is written. */
+export function readRefusalOfMany(out: ReplyWriter, many: ManyKeys): boolean {
+  const refused = many.refusedRead;
   if (refused?.status !== "refused") return false;
   out.error(refusal(refused.code, refused.message));
   return true;
@@ -202,7 +247,7 @@ function manyRefused(out: ReplyWriter, slot: Slot): boolean {
 
 /** MGET. */
 export function renderManyValues(out: ReplyWriter, slot: Slot): void {
-  if (slot.many === null || manyRefused(out, slot)) return;
+  if (slot.many === null || readRefusalOfMany(out, slot.many)) return;
   out.array(slot.many.reads.length);
   for (const read of slot.many.reads) {
     if (read?.status === "ok" && read.found) out.bulk(read.value);
@@ -212,7 +257,7 @@ export function renderManyValues(out: ReplyWriter, slot: Slot): void {
 
 /** EXISTS: a key that is named twice counts twice. */
 export function renderManyFound(out: ReplyWriter, slot: Slot): void {
-  if (slot.many === null || manyRefused(out, slot)) return;
+  if (slot.many === null || readRefusalOfMany(out, slot.many)) return;
   let found = 0;
   for (const read of slot.many.reads) if (read?.status === "ok" && read.found) found++;
   out.integer(found);

@@ -26,11 +26,17 @@ const CR = 0x0d;
 const LF = 0x0a;
 const DIGIT_ZERO = 0x30;
 
+function oneLine(text: string): string {
+  return text.replaceAll(/^[\r\n]+|[\r\n]+$/g, "").replaceAll(/[\r\n]/g, " ");
+}
+
 export class ReplyWriter {
   /** Which of the two protocols null, maps, sets and verbatim strings are written in. */
   resp3 = false;
   /** Error replies written so far. */
   errors = 0;
+  /** The same by the code that they begin with: a closed list of our own words. */
+  readonly errorCodes = new Map<string, number>();
   #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   /** Where the bytes not yet handed over begin, and end. */
   #from = 0;
@@ -49,10 +55,13 @@ export class ReplyWriter {
     this.#line(0x2b, text);
   }
 
-  /** `text` begins with its code, such as "ERR ..."; line breaks become spaces. */
+  /** `text` begins with its code, such as "ERR ..."; line breaks at its ends are dropped, others become spaces. */
   error(text: string): void {
     this.errors++;
-    this.#line(0x2d, /[\r\n]/.test(text) ? text.replaceAll(/[\r\n]/g, " ") : text);
+    const end = text.indexOf(" ");
+    const code = end < 0 ? text : text.slice(0, end);
+    this.errorCodes.set(code, (this.errorCodes.get(code) ?? 0) + 1);
+    this.#line(0x2d, /[\r\n]/.test(text) ? oneLine(text) : text);
   }
 
   integer(value: number): void {

@@ -6,6 +6,7 @@
  */
 import { ChunkQueue } from "./chunk-queue.js";
 import { splitInline } from "./inline.js";
+import type { Arguments } from "./stored-arguments.js";
 
 export interface ParserLimits {
   /** Most arguments of one command, its name included. */
@@ -36,7 +37,7 @@ const KEEP_ARGUMENTS = 1024;
 /** Places in the three arrays and, at worst, a chunk object of its own. */
 const ARGUMENT_OVERHEAD_BYTES = 128;
 
-export class RespParser {
+export class RespParser implements Arguments {
   /** Number of arguments of the present command, its name included. */
   argc = 0;
   /** Length of the first argument (or of all together) that broke a limit; 0 = none did. The command must be refused. */
@@ -155,7 +156,7 @@ export class RespParser {
     const queue = this.#queue;
     if (!queue.ensure(1)) return "more";
     const first = queue.front[queue.at] ?? 0;
-    if (first !== DOLLAR) return this.#fail(`expected '$', got '${printable(first)}'`);
+    if (first !== DOLLAR) return this.#fail(`expected '$', got '${String.fromCharCode(first)}'`);
     const end = queue.lineEnd(MAX_HEADER_BYTES);
     if (end < 0) return queue.length < MAX_HEADER_BYTES ? "more" : this.#fail("too big bulk count string");
     const bytes = parseHeader(queue.front, queue.at + 1, end);
@@ -264,16 +265,12 @@ function lowerCase(byte: number): number {
   return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
 }
 
-function printable(byte: number): string {
-  return byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : "?";
-}
-
-/** The strict integer of a header line: digits from `at`, CRLF before `end`; a minus sign only as in -1. */
+/** The strict integer of a header line: digits from `at`, CRLF before `end`; all below zero is told as -1. */
 function parseHeader(line: Buffer, at: number, end: number): number {
   const stop = end - 2;
   if (stop <= at || line[stop] !== CR) return BAD_NUMBER;
   const first = line[at] ?? 0;
-  if (first === 0x2d) return stop === at + 2 && line[at + 1] === 0x31 ? -1 : BAD_NUMBER;
+  if (first === 0x2d) return line[at + 1] !== 0x30 && parseHeader(line, at + 1, end) > 0 ? -1 : BAD_NUMBER;
   if (first === 0x30 && stop > at + 1) return BAD_NUMBER;
   if (stop - at > 10) return BAD_NUMBER;
   let value = 0;

@@ -4,10 +4,15 @@
  */
 import type { ServerConfig } from "../cluster/index.js";
 import type { KeyService } from "../node/service.js";
+import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
 import { Histogram } from "./histogram.js";
+import { LatencyEvents } from "./latency-events.js";
 import type { ServerLimits } from "./limits.js";
+import { Rates } from "./rates.js";
 import { ReplyWriter } from "./reply-writer.js";
+import { Settings } from "./settings.js";
+import { SlowLog } from "./slow-log.js";
 
 /** A connection as the server's own rounds see it. */
 export interface Flushable {
@@ -28,6 +33,12 @@ export class ServerCounters {
   protocolErrors = 0;
   outputOverruns = 0;
   timedOut = 0;
+  monitorLinesDropped = 0;
+
+  /** CONFIG RESETSTAT. */
+  reset(): void {
+    Object.assign(this, new ServerCounters());
+  }
 }
 
 export class ServerContext {
@@ -37,6 +48,16 @@ export class ServerContext {
   readonly counters = new ServerCounters();
   readonly readLatency = new Histogram();
   readonly writeLatency = new Histogram();
+  readonly settings: Settings;
+  readonly rates = new Rates();
+  readonly slowLog = new SlowLog();
+  readonly latencyEvents = new LatencyEvents();
+  /** Every open connection, in the order they came. */
+  readonly clients = new Set<Client>();
+  /** Of these, the ones that said MONITOR. */
+  readonly monitors = new Set<Client>();
+  /** What SHUTDOWN asks for; the server puts it here. */
+  shutdown: () => void = () => undefined;
   /** For the connection whose turn it is. */
   readonly out = new ReplyWriter();
   /** For replies that have to wait for earlier ones. */
@@ -49,9 +70,10 @@ export class ServerContext {
   /** Operations at the node, over all connections, and the bytes of their values. */
   inFlight = 0;
   inFlightBytes = 0;
+  /** Bytes of commands that wait for EXEC. */
+  queuedBytes = 0;
   /** Bytes of commands that are not complete yet. */
   partialBytes = 0;
-  clients = 0;
   /** Rises with every batch of input. */
   turn = 0;
   #dirty: Flushable[] = [];
@@ -62,6 +84,7 @@ export class ServerContext {
     this.config = config;
     this.limits = limits;
     this.commands = commands;
+    this.settings = new Settings(limits);
   }
 
   /** Microseconds on a clock that never jumps. */

@@ -29,6 +29,8 @@ export interface RunningServer {
   readonly facts: ReplicaFacts;
   /** Resolves, perhaps never, with why the node had to stop by itself: its disk failed, or turned out to have forgotten. */
   readonly failed: Promise<OpenError>;
+  /** Resolves, perhaps never, when a client said SHUTDOWN; who opened the server is to close it. */
+  readonly shutdownAsked: Promise<string>;
   /** Answers what is pending, closes ports and replica. May be called twice. */
   close(): Promise<void>;
 }
@@ -40,6 +42,11 @@ export async function startServer(
   limits: ServerLimits = limitsFrom(config),
 ): Promise<RunningServer> {
   const context = new ServerContext(config, limits, new CommandTable(COMMANDS));
+  const shutdownAsked = new Promise<string>((resolve) => {
+    context.shutdown = () => {
+      resolve("a client said SHUTDOWN");
+    };
+  });
   const resp = new RespListener(context, log);
   const http = config.http === null ? null : new HttpListener(context);
   const client = await resp.listen(config.listen);
@@ -66,6 +73,7 @@ export async function startServer(
     http: httpAddress,
     facts: replica.facts,
     failed: replica.failed,
+    shutdownAsked,
     close: () => (closing ??= close()),
   };
 }

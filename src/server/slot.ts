@@ -5,6 +5,7 @@
 import type { Key } from "../base/key.js";
 import type { PLogView } from "../node/service.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
+import type { Command } from "./command-table.js";
 import type { ReplyWriter } from "./reply-writer.js";
 
 /** Slots of one connection: the bound of what it may have under way. A power of two, because tags are cut with a mask. */
@@ -22,6 +23,8 @@ export class Slot {
   /** CLIENT REPLY OFF or SKIP: nothing is written. */
   silent = false;
   done = false;
+  /** Whose reply this is, for counting; null for what no command asked for. */
+  command: Command | null = null;
   /** The key of a single operation. */
   key: Key | null = null;
   isWrite = false;
@@ -52,6 +55,7 @@ export class Slot {
     this.render = renderNothing;
     this.silent = false;
     this.done = false;
+    this.command = null;
     this.key = null;
     this.isWrite = false;
     this.follower = null;
@@ -85,6 +89,13 @@ export function partOfTag(tag: number): number {
 
 /** How many keys of one command are under way at once; the others follow as these come back. */
 const WINDOW = 256;
+/** The same where only it matters whether a key exists, and its value need not be kept. */
+const SCAN_WINDOW = 16;
+
+/** What of the answers to reads is kept: all of it, or that the key was found. */
+export type Keeping = "values" | "existence";
+
+const FOUND_NO_VALUE = new Uint8Array(0);
 
 /** A command on several keys: independent operations, one reply. Not atomic across keys. */
 export class ManyKeys {
@@ -103,9 +114,13 @@ export class ManyKeys {
   refused: WriteOutcome | null = null;
   unknown: WriteOutcome | null = null;
   refusedRead: ReadOutcome | null = null;
+  readonly #keeping: Keeping;
+  readonly #window: number;
 
-  constructor(keys: readonly Key[], operations: readonly Operation[] | null) {
+  constructor(keys: readonly Key[], operations: readonly Operation[] | null, keeping: Keeping = "values") {
     this.keys = keys;
+    this.#keeping = keeping;
+    this.#window = keeping === "values" ? WINDOW : SCAN_WINDOW;
     this.operations = operations;
     this.reads = operations === null ? keys.map(() => null) : [];
   }
@@ -113,11 +128,16 @@ export class ManyKeys {
   /** After a refusal or an unknown outcome no further part is begun. */
   get mayIssue(): boolean {
     const stopped = this.refused !== null || this.unknown !== null || this.refusedRead !== null;
-    return !stopped && this.issued < this.keys.length && this.issued - this.finished < WINDOW;
+    return !stopped && this.issued < this.keys.length && this.issued - this.finished < this.#window;
   }
 
   get complete(): boolean {
     return this.issued === this.finished && !this.mayIssue;
+  }
+
+  /** What keeping the answer takes. */
+  heldBytes(outcome: ReadOutcome): number {
+    return outcome.status === "ok" && this.#keeping === "values" ? outcome.value.length : 0;
   }
 
   takeWrite(outcome: WriteOutcome): void {
@@ -140,7 +160,8 @@ export class ManyKeys {
 
   takeRead(part: number, outcome: ReadOutcome): void {
     this.finished++;
-    this.reads[part] = outcome;
+    const bare = this.#keeping === "existence" && outcome.status === "ok";
+    this.reads[part] = bare ? { ...outcome, value: FOUND_NO_VALUE } : outcome;
     if (outcome.status === "refused") this.refusedRead ??= outcome;
   }
 }

@@ -97,6 +97,10 @@ export class LastingService implements KeyService {
     return this.#cluster.node(this.#replica)?.countKeys() ?? 0;
   }
 
+  scanKeys(cursor: bigint, limit: number, visit: (key: Key) => void): bigint {
+    return this.#cluster.node(this.#replica)?.scanKeys(cursor, limit, visit) ?? 0n;
+  }
+
   /** The process behind the address died. */
   lose(): void {
     for (const call of [...this.#underWay]) call.lost();

@@ -2,27 +2,42 @@
  * How a store in memory is gone over: a cursor over the keys that were there when it began, and digests made anew at every
  * question (D20). Both mean what the native ones mean; the order of keys and the numbers are this store's own.
  */
-import { hashBytes } from "../base/hash.js";
+import { hashBytes, hashKey } from "../base/hash.js";
 import type { Key } from "../base/key.js";
 import type { MemoryDisk } from "./memory-disk.js";
 import { type Cursor, DIGEST_BUCKETS } from "./store.js";
 
 export class MemoryCursor implements Cursor {
-  readonly #keys: readonly Key[];
+  readonly #keys: readonly (readonly [hash: bigint, key: Key])[];
   #next = 0;
 
-  constructor(keys: readonly Key[]) {
-    this.#keys = keys;
+  constructor(keys: readonly Key[], from: bigint) {
+    this.#keys = keys
+      .map((key) => [BigInt(hashKey(key)), key] as const)
+      .filter(([hash]) => hash >= from)
+      .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   }
 
   get done(): boolean {
     return this.#next >= this.#keys.length;
   }
 
+  get position(): bigint {
+    return this.#keys[this.#next]?.[0] ?? this.#past;
+  }
+
+  /** Behind the last key that was there. */
+  get #past(): bigint {
+    return (this.#keys.at(-1)?.[0] ?? 0n) + 1n;
+  }
+
+  /** Keys of one hash are taken together: no position lies between them. */
   take(limit: number): readonly Key[] {
     const from = this.#next;
-    this.#next = Math.min(this.#keys.length, from + limit);
-    return this.#keys.slice(from, this.#next);
+    let end = Math.min(this.#keys.length, from + limit);
+    while (end > from && end < this.#keys.length && this.#keys[end]?.[0] === this.#keys[end - 1]?.[0]) end++;
+    this.#next = end;
+    return this.#keys.slice(from, end).map(([, key]) => key);
   }
 }
 

@@ -415,8 +415,8 @@ export class MemoryStore implements Store {
     return this.#disk.usedBytes + ORDINARY_BYTES > this.#normalCapacity();
   }
 
-  beginIteration(): Cursor {
-    return new MemoryCursor([...this.#disk.keys.keys()]);
+  beginIteration(from = 0n): Cursor {
+    return new MemoryCursor([...this.#disk.keys.keys()], from);
   }
 
   iterate(cursor: Cursor, limit: number, visit: KeyVisitor): void {

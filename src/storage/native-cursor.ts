@@ -10,6 +10,15 @@ import { type Cursor, HEADER_BYTES, type KeyVisitor } from "./store.js";
 export class NativeCursor implements Cursor {
   readonly #position = new ArrayBuffer(LAYOUT.cursorBytes);
   readonly #words = new Uint32Array(this.#position);
+  readonly #place = new BigUint64Array(this.#position, 0, 1);
+
+  constructor(from: bigint) {
+    this.#place[0] = from;
+  }
+
+  get position(): bigint {
+    return this.#place[0] ?? 0n;
+  }
 
   get done(): boolean {
     return this.#words[LAYOUT.cursorDone >>> 2] === 1;

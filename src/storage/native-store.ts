@@ -320,8 +320,8 @@ export class NativeStore implements Store, HandleOwner {
     return this.#phase === "open" && this.#handle.isShort();
   }
 
-  beginIteration(): Cursor {
-    return new NativeCursor();
+  beginIteration(from = 0n): Cursor {
+    return new NativeCursor(from);
   }
 
   iterate(cursor: Cursor, limit: number, visit: KeyVisitor): void {

@@ -195,6 +195,8 @@ export type KeyVisitor = (key: Key, position: number, header: Uint8Array) => voi
 /** Where an iteration stands; good for the store that made it, while that is open. */
 export interface Cursor {
   readonly done: boolean;
+  /** A number from 0 that stands for this place, to be given to `beginIteration` while the store is open. */
+  readonly position: bigint;
 }
 
 export interface Store {
@@ -246,8 +248,8 @@ export interface Store {
    */
   isShort(): boolean;
 
-  /** A cursor at the beginning, for `iterate`. */
-  beginIteration(): Cursor;
+  /** A cursor at the beginning, or at a position that a cursor had, for `iterate`. */
+  beginIteration(from?: bigint): Cursor;
 
   /**
    * Calls `visit` for the newest record of some keys, about `limit` of them (at least 1), and moves the cursor on. Every

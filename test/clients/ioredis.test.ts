@@ -66,6 +66,43 @@ describe("ioredis", () => {
     await expect(redis.call("NOPE", "x")).rejects.toThrow("ERR unknown command 'NOPE', with args beginning with: 'x'");
   });
 
+  it("does transactions on one key, and watches", async () => {
+    const redis = await connect();
+    expect(await redis.multi().set("a", "1").incr("a").get("a").exec()).toEqual([
+      [null, "OK"],
+      [null, 2],
+      [null, "2"],
+    ]);
+    await redis.watch("a");
+    await redis.set("a", "5");
+    expect(await redis.multi().incr("a").exec()).toBeNull();
+    await expect(redis.multi().set("a", "1").set("b", "1").exec()).rejects.toThrow("EXECABORT");
+    expect(await redis.mget("a", "b")).toEqual(["5", null]);
+  });
+
+  it("scans by its stream", async () => {
+    const redis = await connect();
+    const names = Array.from({ length: 300 }, (_, i) => `k${String(i)}`);
+    await redis.mset(Object.fromEntries([...names.map((name) => [name, "v"]), ["other", "v"]]));
+    const seen: string[] = [];
+    for await (const keys of redis.scanStream({ match: "k*", count: 20 })) seen.push(...(keys as string[]));
+    expect(seen.toSorted()).toEqual(names.toSorted());
+    expect(await redis.keys("oth*")).toEqual(["other"]);
+  });
+
+  it("sets, compares and counts in every way of a string", async () => {
+    const redis = await connect();
+    expect(await redis.setrange("r", 2, "xy")).toBe(4);
+    expect(await redis.getrange("r", 2, -1)).toBe("xy");
+    expect(await redis.incrbyfloat("f", 0.5)).toBe("0.5");
+    expect(await redis.getex("f", "EX", 100)).toBe("0.5");
+    expect(await redis.expire("f", 50, "GT")).toBe(0);
+    expect(await redis.getdel("f")).toBe("0.5");
+    expect(await redis.call("SET", "r", "new", "IFEQ", "\0\0xy")).toBe("OK");
+    expect(await redis.call("DELEX", "r", "IFNE", "new")).toBe(0);
+    expect(await redis.call("DIGEST", "r")).toMatch(/^[0-9a-f]{16}$/);
+  });
+
   it("calls the commands that Redis does not have", async () => {
     const redis = await connect();
     expect(await redis.call("VSET", "v", "one", "0")).toBe(1);

@@ -49,6 +49,30 @@ describe.each([2, 3] as const)("node-redis with RESP%i", (protocol) => {
     expect(bytes.equals((await buffers.get("big")) ?? Buffer.alloc(0))).toBe(true);
   });
 
+  it("does transactions on one key, and watches", async () => {
+    const client = await connect(protocol);
+    expect(await client.multi().set("a", "1").incrBy("a", 4).get("a").exec()).toEqual(["OK", 5, "5"]);
+    await client.watch("a");
+    await client.set("a", "9");
+    await expect(client.multi().incr("a").exec()).rejects.toThrow(/watched keys/i);
+    expect(await client.get("a")).toBe("9");
+  });
+
+  it("scans, measures and compares", async () => {
+    const client = await connect(protocol);
+    await client.mSet(Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${String(i)}`, "v"])));
+    const seen: string[] = [];
+    for await (const keys of client.scanIterator({ MATCH: "k*", COUNT: 10 })) seen.push(...keys);
+    expect(new Set(seen).size).toBe(100);
+    expect(seen).toHaveLength(100);
+    expect(await client.set("a", "1", { condition: "NX", expiration: { type: "PX", value: 100_000 } })).toBe("OK");
+    expect(await client.incrByFloat("a", 0.5)).toBe("1.5");
+    expect(await client.getEx("a", { type: "PERSIST" } as never)).toBe("1.5");
+    expect(await client.ttl("a")).toBe(-1);
+    expect(await client.getDel("a")).toBe("1.5");
+    expect((await client.clientList()).map((one) => one.name)).toEqual(["test"]);
+  });
+
   it("knows every command that the server lists", async () => {
     const client = await connect(protocol);
     const listed = await client.command();

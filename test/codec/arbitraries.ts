@@ -5,7 +5,15 @@ import type { ControlMessage } from "../../src/codec/control.js";
 import { type Ballot, isBallot, NO_BALLOT } from "../../src/paxos/ballot.js";
 import { type Entry, makeEntry } from "../../src/paxos/entry.js";
 import type { Message } from "../../src/paxos/message.js";
-import type { Condition, Operation, RequestId, WriteOutcome } from "../../src/paxos/operation.js";
+import {
+  type Condition,
+  EXPIRY_RULES,
+  FAIL_REASONS,
+  type Operation,
+  type RequestId,
+  type Step,
+  type WriteOutcome,
+} from "../../src/paxos/operation.js";
 
 export const REPLICAS = 3;
 
@@ -44,7 +52,7 @@ export function entryAt(at: number): fc.Arbitrary<Entry> {
         fc.record({
           id: requestId,
           index: upTo(at),
-          refusal: fc.constantFrom(null, "exists" as const, "too-large" as const),
+          refusal: fc.constantFrom(null, "exists" as const, "too-large" as const, "not-finite" as const),
           result: fc.oneof(fc.constant(null), wide, fc.string({ maxLength: 8 }), fc.constant("large" as const)),
           version: wide,
         }),
@@ -62,12 +70,22 @@ function optionalEntryAt(at: number): fc.Arbitrary<Entry | null> {
   return at < 1 ? fc.constant(null) : fc.option(entryAt(at));
 }
 
+const digest = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((n) => n.toString(16).padStart(16, "0"));
 const condition: fc.Arbitrary<Condition> = fc.oneof(
   fc.constantFrom({ kind: "none" } as const, { kind: "absent" } as const, { kind: "present" } as const),
   fc.record({ kind: fc.constant("version" as const), version: wide }),
+  fc.record({ kind: fc.constantFrom("equal" as const, "different" as const), value: bytes }),
+  fc.record({ kind: fc.constantFrom("digest" as const, "other-digest" as const), digest }),
 );
 
-const operation: fc.Arbitrary<Operation> = fc.oneof(
+const deadline = fc.maxSafeInteger().map((n) => n + 0);
+const floatDelta = fc.oneof(
+  fc.constantFrom("inf", "0x0p-16445"),
+  fc
+    .record({ minus: fc.boolean(), mantissa: fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }), power: fc.nat(16_000) })
+    .map(({ minus, mantissa, power }) => `${minus ? "-" : ""}0x${mantissa.toString(16)}p-${String(power + 1)}`),
+);
+const single = fc.oneof(
   fc.record({
     kind: fc.constant("set" as const),
     value: bytes,
@@ -80,8 +98,27 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     delta: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String),
   }),
   fc.record({ kind: fc.constant("append" as const), value: bytes, maxBytes: wide }),
-  fc.record({ kind: fc.constant("expire" as const), expiryMs: fc.maxSafeInteger().map((n) => n + 0) }),
-  fc.constantFrom({ kind: "delete" } as const, { kind: "persist" } as const, { kind: "expire-due" } as const),
+  fc.record({ kind: fc.constantFrom("expire" as const, "touch" as const), expiryMs: deadline }),
+  fc.record({ kind: fc.constant("expire-if" as const), expiryMs: deadline, rule: fc.constantFrom(...EXPIRY_RULES) }),
+  fc.record({ kind: fc.constant("remove" as const), condition, returnOld: fc.boolean() }),
+  fc.record({ kind: fc.constant("set-range" as const), offset: fc.nat(2 ** 30), value: bytes, maxBytes: wide }),
+  fc.record({ kind: fc.constant("add-float" as const), delta: floatDelta, maxBytes: wide }),
+  fc.constantFrom({ kind: "delete" } as const, { kind: "persist" } as const),
+);
+const step: fc.Arbitrary<Step> = fc.oneof(single, fc.constant({ kind: "read" } as const));
+
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  { weight: 4, arbitrary: single },
+  { weight: 1, arbitrary: fc.constant({ kind: "expire-due" } as const) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("steps" as const),
+      condition,
+      steps: fc.array(step, { maxLength: 5 }),
+      maxBytes: wide,
+    }),
+  },
 );
 
 const result = fc.oneof(fc.constant(null), wide, text, bytes);
@@ -89,7 +126,7 @@ const outcome: fc.Arbitrary<WriteOutcome> = fc.oneof(
   fc.record({ status: fc.constant("ok" as const), index, version: wide, result }),
   fc.record({
     status: fc.constant("failed" as const),
-    reason: fc.constantFrom("exists" as const, "not-due" as const, "overflow" as const, "too-large" as const),
+    reason: fc.constantFrom(...FAIL_REASONS),
     version: wide,
     result,
   }),

@@ -11,6 +11,7 @@ import { rawKey, userKey } from "../../src/base/key.js";
 import { type Ballot, NO_BALLOT, ordinaryBallot, zeroBallot } from "../../src/paxos/ballot.js";
 import { type Entry, makeEntry } from "../../src/paxos/entry.js";
 import type { Message } from "../../src/paxos/message.js";
+import { MAX_STEPS, type Operation } from "../../src/paxos/operation.js";
 import { anyControl, anyMessage, CONTROLS, MESSAGES, REPLICAS } from "./arbitraries.js";
 
 interface Heard {
@@ -272,18 +273,41 @@ describe("a message is refused when", () => {
     });
   }
 
+  const forwardOf = (operation: Operation): Message => ({
+    type: "forward",
+    key: KEY,
+    request: { replica: 0, incarnation: 1, counter: 1 },
+    operation,
+    since: 0,
+    remainingTicks: 1,
+    targetIncarnation: 1,
+    sequence: 1,
+  });
+
+  it("an operation is none that could be evaluated", () => {
+    const value = new Uint8Array(3);
+    const steps = { kind: "steps", condition: { kind: "none" }, maxBytes: 9 } as const;
+    const bad: readonly unknown[] = [
+      { kind: "read" },
+      { ...steps, steps: [{ ...steps, steps: [] }] },
+      { ...steps, steps: [{ kind: "expire-due" }] },
+      { ...steps, steps: Array.from({ length: MAX_STEPS + 1 }, () => ({ kind: "delete" })) },
+      { kind: "set-range", offset: 2 ** 30 + 1, value, maxBytes: 2 ** 40 },
+      { kind: "add-float", delta: "0.5", maxBytes: 9 },
+      { kind: "add-float", delta: "0x1p99999999", maxBytes: 9 },
+      { kind: "remove", condition: { kind: "digest", digest: "78AF5F94892F3950" }, returnOld: false },
+      { kind: "remove", condition: { kind: "other-digest", digest: "abc" }, returnOld: false },
+    ];
+    for (const operation of bad) {
+      const message = forwardOf(operation as Operation);
+      expect(hear(frameOf([message])).messages, JSON.stringify(operation)).toEqual([]);
+    }
+    const good: Operation = { ...steps, steps: Array.from({ length: MAX_STEPS }, () => ({ kind: "delete" })) };
+    expect(hear(frameOf([forwardOf(good)])).messages).toEqual([forwardOf(good)]);
+  });
+
   it("an increment is no integer of 64 bits", () => {
-    const request = { replica: 0, incarnation: 1, counter: 1 };
-    const forward = (delta: string): Message => ({
-      type: "forward",
-      key: KEY,
-      request,
-      operation: { kind: "add", delta },
-      since: 0,
-      remainingTicks: 1,
-      targetIncarnation: 1,
-      sequence: 1,
-    });
+    const forward = (delta: string): Message => forwardOf({ kind: "add", delta });
     for (const delta of [
       "9223372036854775808",
       "-9223372036854775809",

@@ -6,7 +6,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeFrame, FRAME_DATA, FRAME_HELLO, FRAME_WELCOME } from "../../src/net/framing.js";
 import { encodeGreeting } from "../../src/net/handshake.js";
-import type { Hello } from "../../src/net/transport.js";
+import { type Hello, PROTOCOL_VERSION } from "../../src/net/transport.js";
 import { Bench, helloOf, type RawPeer, type Running } from "./harness.js";
 
 let bench: Bench;
@@ -197,7 +197,7 @@ describe("a node is refused, and both sides say why, when", () => {
   const cases: readonly (readonly [string, Partial<Hello>, string])[] = [
     ["it is of another cluster", { clusterId: "other" }, 'cluster "other" against "test"'],
     ["it is of another epoch", { epoch: 7 }, "configuration epoch 7 against 1"],
-    ["it speaks another version", { protocolVersion: 1 }, "protocol version 1 against 2"],
+    ["it speaks a former version", { protocolVersion: 1 }, `protocol version 1 against ${PROTOCOL_VERSION}`],
     ["its name is not the one configured", { nodeId: "stranger" }, 'node "stranger" as replica 1: not a node'],
   ];
   for (const [claim, hello, reason] of cases) {

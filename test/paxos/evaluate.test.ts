@@ -1,11 +1,13 @@
 /** Claims about what operations mean, and that folding equals doing them one by one (P15, P23, P25). */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { exactText, parseLongDouble } from "../../src/base/long-double.js";
+import { xxh3 } from "../../src/base/xxh3.js";
 import { evaluate, isExpired, type LiveValue } from "../../src/paxos/evaluate.js";
-import type { Condition, Operation } from "../../src/paxos/operation.js";
+import { type Condition, EXPIRY_RULES, type Operation, type Step } from "../../src/paxos/operation.js";
 import { set, Story } from "../../src/sim/soup/story.js";
 import { entryAt } from "./unit.js";
-import { bytes, modelEvaluate, plainResult, text } from "../../src/sim/soup/value-model.js";
+import { bytes, modelEvaluate, resultText, text } from "../../src/sim/soup/value-model.js";
 
 const WALL = 1000;
 const absent: LiveValue = { exists: false, value: new Uint8Array(0), version: 3, expiryMs: 0 };
@@ -20,15 +22,25 @@ const conditional = (condition: Condition): Operation => set("n", { condition })
 const condition: fc.Arbitrary<Condition> = fc.oneof(
   fc.constantFrom<Condition>({ kind: "none" }, { kind: "absent" }, { kind: "present" }),
   fc.record({ kind: fc.constant("version" as const), version: fc.nat(5) }),
+  fc.record({
+    kind: fc.constantFrom("equal" as const, "different" as const),
+    value: fc.constantFrom("", "7", "x").map(bytes),
+  }),
+  fc.record({
+    kind: fc.constantFrom("digest" as const, "other-digest" as const),
+    digest: fc.constantFrom("", "7", "x").map((value) => xxh3(bytes(value))),
+  }),
 );
 const small = fc
   .oneof(
     fc.constantFrom("", "0", "7", "-1", "9223372036854775807", "-9223372036854775808", "x"),
     fc.string({ maxLength: 3 }),
   )
-  .map((value) => value.replace(/[^ -~]/g, "?"));
+  .map((value) => value.replace(/[^ -~]|[.a-z]/gi, "?"));
 const expiryMs = fc.constantFrom(0, 1, WALL - 1, WALL, WALL + 1, 5000);
-const operation: fc.Arbitrary<Operation> = fc.oneof(
+/** Whole numbers: their sums are exact, and the model can do them. */
+const floatDelta = fc.integer({ min: -8, max: 8 }).map((n) => exactText(parseLongDouble(String(n)) ?? "infinite"));
+const single = fc.oneof(
   fc.record({
     kind: fc.constant("set" as const),
     value: small.map(bytes),
@@ -36,13 +48,41 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     condition,
     returnOld: fc.boolean(),
   }),
-  fc.constantFrom<Operation>({ kind: "delete" }, { kind: "persist" }, { kind: "expire-due" }),
+  fc.constantFrom({ kind: "delete" } as const, { kind: "persist" } as const),
   fc.record({
     kind: fc.constant("add" as const),
     delta: fc.constantFrom("0", "1", "-1", "9223372036854775807", "-9223372036854775808"),
   }),
   fc.record({ kind: fc.constant("append" as const), value: small.map(bytes), maxBytes: fc.nat(6) }),
   fc.record({ kind: fc.constant("expire" as const), expiryMs: expiryMs.filter((ms) => ms > 0) }),
+  fc.record({
+    kind: fc.constant("expire-if" as const),
+    expiryMs: expiryMs.filter((ms) => ms > 0),
+    rule: fc.constantFrom(...EXPIRY_RULES),
+  }),
+  fc.record({ kind: fc.constant("touch" as const), expiryMs }),
+  fc.record({ kind: fc.constant("remove" as const), condition, returnOld: fc.boolean() }),
+  fc.record({
+    kind: fc.constant("set-range" as const),
+    offset: fc.nat(4),
+    value: small.map(bytes),
+    maxBytes: fc.nat(8),
+  }),
+  fc.record({ kind: fc.constant("add-float" as const), delta: floatDelta, maxBytes: fc.constant(99) }),
+);
+const step: fc.Arbitrary<Step> = fc.oneof(single, fc.constant({ kind: "read" } as const));
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  { weight: 8, arbitrary: single },
+  { weight: 1, arbitrary: fc.constant({ kind: "expire-due" } as const) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("steps" as const),
+      condition,
+      steps: fc.array(step, { maxLength: 5 }),
+      maxBytes: fc.constant(9999),
+    }),
+  },
 );
 const value: fc.Arbitrary<LiveValue> = fc.oneof(
   fc.constant(absent),
@@ -53,6 +93,11 @@ const value: fc.Arbitrary<LiveValue> = fc.oneof(
     expiryMs: fc.constantFrom(0, 2000, 9000),
   }),
 );
+
+/** With a deadline that is ahead by the clock of stories. */
+function later<T extends Operation | Step>(one: T): T {
+  return "expiryMs" in one && one.expiryMs > 0 ? { ...one, expiryMs: one.expiryMs + 1_000_000 } : one;
+}
 
 describe("evaluating operations", () => {
   it("agrees with the model written a second time", () => {
@@ -65,7 +110,7 @@ describe("evaluating operations", () => {
         );
         const real = evaluate(what, before, WALL);
         expect(real.applied ? null : real.reason).toBe(model.refusal);
-        expect(plainResult(real.result)).toBe(model.result);
+        expect(resultText(what, real.result)).toBe(model.result);
         const next = real.applied ? real.next : before;
         expect({ text: next.exists ? text(next.value) : null, version: next.version, expiryMs: next.expiryMs }).toEqual(
           model.next,
@@ -145,9 +190,7 @@ describe("evaluating operations", () => {
           story.ask(0, set("1"));
           story.ask(
             0,
-            ...operations.map((one) =>
-              "expiryMs" in one && one.expiryMs > 0 ? { ...one, expiryMs: one.expiryMs + 1_000_000 } : one,
-            ),
+            ...operations.map((one) => (one.kind === "steps" ? { ...one, steps: one.steps.map(later) } : later(one))),
           );
           story.run();
           expect(story.answers.size).toBe(operations.length + 1);

@@ -230,7 +230,7 @@ const SESSIONS: readonly (readonly [claim: string, steps: readonly Step[]])[] = 
       ["COMMAND GETKEYS MSET a 1 b 2", [bulk("a"), bulk("b")]],
       ["COMMAND GETKEYS PING", error("ERR The command has no key arguments")],
       ["COMMAND GETKEYS nope", error("ERR Invalid command specified")],
-      ["COMMAND INFO nope", [{ nullArray: true }]],
+      ["COMMAND INFO nope", [null]],
       ["COMMAND DOCS nope", []],
     ],
   ],

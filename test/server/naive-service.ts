@@ -126,6 +126,13 @@ export class NaiveService implements KeyService {
     return count;
   }
 
+  scanKeys(cursor: bigint, limit: number, visit: (key: Key) => void): bigint {
+    const keys = [...this.#values].filter(([, { exists }]) => exists).map(([key]) => key);
+    const from = Number(cursor);
+    for (const key of keys.slice(from, from + limit)) visit(key);
+    return from + limit < keys.length ? BigInt(from + limit) : 0n;
+  }
+
   /** Lets everything that was held back go. */
   release(): void {
     this.held = false;

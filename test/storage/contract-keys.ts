@@ -136,6 +136,28 @@ export function keysContract(scene: () => Scene): void {
       expect(seen.filter((key) => key.startsWith("ustays")).length).toBe(500);
     });
 
+    it("goes on from a position, and keeps nothing in between", async () => {
+      const session = await scene().start();
+      const { store, sink } = session;
+      const keys = Array.from({ length: 500 }, (_, i) => userKey(`key:${String(i)}`));
+      for (const key of keys) store.put(key, 7, 6, header(1), bytes(20, 1));
+      await sink.ended(store.submit());
+      const seen: Key[] = [];
+      let position = 0n;
+      for (let step = 0; ; step++) {
+        const cursor = store.beginIteration(position);
+        expect(cursor.position).toBeLessThanOrEqual(2n ** 64n - 1n);
+        store.iterate(cursor, 7, (key) => seen.push(key));
+        if (cursor.done) break;
+        expect(cursor.position).toBeGreaterThan(position);
+        position = cursor.position;
+        if (step > 10_000) throw new Error("the iteration does not end");
+      }
+      expect(seen.length).toBe(500);
+      expect(new Set(seen)).toEqual(new Set(keys));
+      store.iterate(store.beginIteration(2n ** 64n - 1n), 7, () => undefined); // the end, or behind it
+    });
+
     it("ends at once in an empty store", async () => {
       const session = await scene().start();
       expect(iterated(session.store, 10)).toEqual([]);

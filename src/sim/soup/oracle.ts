@@ -14,7 +14,7 @@ import { countVotes, majorityOf } from "../../paxos/quorum.js";
 import type { Input } from "../../paxos/replica.js";
 import type { HistoryOperation, Told } from "../history.js";
 import type { Batch } from "./disk.js";
-import { type ModelResult, type ModelValue, modelAt, modelEvaluate, plainResult, text } from "./value-model.js";
+import { type ModelResult, type ModelValue, modelAt, modelEvaluate, resultText, text } from "./value-model.js";
 import type { Observer, Replica } from "./world.js";
 
 export class Violation extends Error {
@@ -255,9 +255,9 @@ export class Oracle implements Observer {
     const clocks = new Set<number>([0]);
     if (base.expiryMs > 0) clocks.add(base.expiryMs);
     for (const { id } of own) {
-      const operation = this.#byRequest.get(requestName(id))?.operation;
-      if (operation !== undefined && operation !== null && "expiryMs" in operation && operation.expiryMs > 0) {
-        clocks.add(operation.expiryMs);
+      const operation = this.#byRequest.get(requestName(id))?.operation ?? null;
+      for (const part of operation?.kind === "steps" ? operation.steps : [operation]) {
+        if (part !== null && "expiryMs" in part && part.expiryMs > 0) clocks.add(part.expiryMs);
       }
     }
     const explained = new Map<string, ModelResult[]>();
@@ -271,7 +271,7 @@ export class Oracle implements Observer {
         const result = modelEvaluate(operation, value, clock);
         value = result.next;
         fits &&= result.refusal === request.refusal;
-        if (request.result !== "large") fits &&= plainResult(request.result) === result.result;
+        if (request.result !== "large") fits &&= resultText(operation, request.result) === result.result;
         const version = result.refusal === null || value.text !== null ? value.version : 0;
         fits &&= version === request.version;
         results.set(requestName(request.id), result);
@@ -318,7 +318,9 @@ export class Oracle implements Observer {
           this.#fail(
             `WRITE BEHIND AN ACKNOWLEDGED ONE: index ${String(outcome.index)}, ${String(told.low)} was acknowledged before it began`,
           );
-        const same = results?.some((one) => one.result === plainResult(outcome.result)) ?? false;
+        const { operation } = told;
+        const said = operation === null ? null : resultText(operation, outcome.result);
+        const same = results?.some((one) => one.result === said) ?? false;
         if (!same) this.#fail(`request ${name} is answered with a wrong result`);
         if (outcome.version !== result.next.version) this.#fail(`request ${name} is answered with a wrong version`);
         facts.acked = Math.max(facts.acked, outcome.index);

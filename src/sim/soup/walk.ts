@@ -21,6 +21,8 @@ export interface WalkOptions {
   readonly trace?: boolean;
   /** Off: the oracle does not look at messages that leave too early (for variants that do just that). */
   readonly checksLeaving?: boolean;
+  /** What clients ask for instead of the usual mixture, where not only plain sets are asked for; null = a read. */
+  readonly operation?: (random: Random, wallMs: number) => Operation | null;
 }
 
 export interface WalkResult {
@@ -310,6 +312,7 @@ class Walk {
       return random.chance(0.4) ? null : { kind: "set", value, expiryMs: 0, condition: plain, returnOld: false };
     }
     const wall = 1_000_000 + this.world.tick;
+    if (this.options.operation !== undefined) return this.options.operation(random, wall);
     switch (random.below(14)) {
       case 0:
       case 1:
