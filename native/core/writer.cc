@@ -17,7 +17,10 @@ namespace {
 constexpr uint64_t kHoldFlushes = 4;
 constexpr uint64_t kMinHoldUs = 2'000;
 constexpr uint64_t kMaxHoldUs = 50'000;
-constexpr uint64_t kMinRideBytes = 64 << 10;
+// Copies that ride with few records of callers, by the time that a flush takes anyway: a put waits for their composition.
+constexpr uint64_t kRideBytesPerFlushUs = 50;
+constexpr uint64_t kMinRideBytes = 16 << 10;
+constexpr uint64_t kMaxMinRideBytes = 64 << 10;
 constexpr uint32_t kMaxRunsWithoutCopies = 16;
 
 }  // namespace
@@ -148,7 +151,8 @@ bool VolumeWriter::CopiesMayGo() const {
 VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
   PLOGDB_ASSERT(run->units.empty(), "D6");
   const std::lock_guard<std::mutex> lock(mutex_);
-  Size size{EmptyRunBytes(directory_.size()), 0, 0};
+  const uint64_t empty_bytes = EmptyRunBytes(directory_.size());
+  Size size{empty_bytes, 0, 0};
   const bool fits = TakeFrom(&queue_, kMaxRunBytes, &size, run);
   if (run->units.empty() && !fits) return Taken::kNeedsRoom;
   const bool callers = !run->units.empty();
@@ -162,7 +166,8 @@ VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
   if (!callers && !CopiesMayGo()) return Taken::kHeld;
   // As many as a nearly full store needs for what its callers write, no more unless these wait for what merge frees.
   const bool urgent = urgent_.load(std::memory_order_relaxed);
-  const uint64_t ride = std::clamp(4 * size.stream, kMinRideBytes, kRideBytes);
+  const uint64_t least = std::clamp(kRideBytesPerFlushUs * stats_.flush_us, kMinRideBytes, kMaxMinRideBytes);
+  const uint64_t ride = std::clamp(4 * (size.stream - empty_bytes), least, kRideBytes);
   uint64_t most = callers && !urgent ? size.stream + ride : std::max(size.stream, kMergeRunBytes);
   // A large one must come some day, too.
   if (++runs_without_copies_ > kMaxRunsWithoutCopies) most = std::max(most, size.stream + copies_.front().record_bytes);
