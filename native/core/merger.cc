@@ -10,8 +10,8 @@
 namespace plogdb {
 namespace {
 
-constexpr uint64_t kUnitBytes = 16 << 10;  // copies handed to the writer in one piece
-constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
+constexpr uint64_t kUnitBytes = 8 << 10;  // copies handed to the writer in one piece
+constexpr uint64_t kChunkBytes = 256 << 10;
 // On a disk that seeks, reading more at once costs callers less in all: they wait for fewer seeks.
 constexpr uint64_t kSeekingChunkBytes = uint64_t{8} << 20;
 constexpr uint64_t kSeekingFlushUs = 2'000;

@@ -145,13 +145,7 @@ void StoreImpl::OnFail(void* context, const std::string& why) {
 }
 
 void StoreImpl::Kick(Volume* volume) {
-  if (options_.stepped) return;
-  bool notify = false;
-  {
-    const std::lock_guard<std::mutex> lock(volume->mutex);
-    notify = !std::exchange(volume->kicked, true);
-  }
-  if (notify) volume->wake.notify_one();
+  if (!options_.stepped) volume->bell.Ring();
 }
 
 void StoreImpl::DriveWriter(Volume* volume) {
@@ -159,16 +153,13 @@ void StoreImpl::DriveWriter(Volume* volume) {
     uint64_t due = UINT64_MAX;
     while (volume->writer->Step(&due)) {
     }
-    std::unique_lock<std::mutex> lock(volume->mutex);
-    const auto awaited = [volume] { return volume->kicked || volume->stop; };
+    if (volume->stop) return;  // what came since, Finish does
     if (due == UINT64_MAX) {
-      volume->wake.wait(lock, awaited);
-    } else {
-      const uint64_t now = shared_.now_us(shared_.now_context);
-      if (due > now) volume->wake.wait_for(lock, std::chrono::microseconds(due - now), awaited);
+      volume->bell.Wait(UINT64_MAX);
+      continue;
     }
-    if (volume->stop && !volume->kicked) return;
-    volume->kicked = false;
+    const uint64_t now = shared_.now_us(shared_.now_context);
+    if (due > now) volume->bell.Wait(due - now);
   }
 }
 
@@ -287,11 +278,8 @@ void StoreImpl::Close() {
   for (const auto& volume : volumes_) {
     if (volume->writer == nullptr) continue;
     if (volume->thread.joinable()) {
-      {
-        const std::lock_guard<std::mutex> lock(volume->mutex);
-        volume->stop = true;
-      }
-      volume->wake.notify_one();
+      volume->stop = true;
+      volume->bell.Ring();
       volume->thread.join();
     }
     volume->writer->Finish();

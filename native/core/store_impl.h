@@ -4,7 +4,6 @@
 #define PLOGDB_CORE_STORE_IMPL_H_
 
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -15,6 +14,7 @@
 #include "batch_unit.h"
 #include "completion_queue.h"
 #include "direct_device.h"
+#include "doorbell.h"
 #include "keeper.h"
 #include "reader.h"
 #include "recovery.h"
@@ -62,11 +62,9 @@ class StoreImpl : public Store {
     VolumeIdentity identity;
     Geometry geometry;
     std::unique_ptr<ExtentMap> extents;
+    Doorbell bell;  // of the thread; the writer's lane rings it too
     std::unique_ptr<VolumeWriter> writer;
-    std::mutex mutex;  // guards kicked and stop
-    std::condition_variable wake;
-    bool kicked = false;
-    bool stop = false;
+    std::atomic<bool> stop{false};  // sequentially consistent: set before the last ring
     std::thread thread;
   };
   // A batch cut into units.

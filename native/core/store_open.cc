@@ -264,7 +264,7 @@ Status StoreImpl::OpenVolumes(OpenReport* report) {
   reader_->Start(options_.reader_threads);
   for (const auto& volume : volumes_) {
     Volume* driven = volume.get();
-    driven->writer->UseLane();
+    driven->writer->UseLane(&driven->bell);
     driven->thread = std::thread([this, driven] { DriveWriter(driven); });
   }
   keeper_->Start();

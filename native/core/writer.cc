@@ -1,5 +1,6 @@
 // The writer's steps: compose; write; flush, apply and report. What a run holds is decided in writer_resolve.cc; how it
-// lies in memory, in run_builder.cc; what a durable run changes, in writer_apply.cc.
+// lies in memory, in run_builder.cc; what a durable run changes, in writer_apply.cc; what is written between runs, in
+// writer_upkeep.cc.
 #include "writer.h"
 
 #include <algorithm>
@@ -16,7 +17,10 @@ namespace {
 constexpr uint64_t kHoldFlushes = 4;
 constexpr uint64_t kMinHoldUs = 2'000;
 constexpr uint64_t kMaxHoldUs = 50'000;
-constexpr uint64_t kMinRideBytes = 64 << 10;
+// Copies that ride with few records of callers, by the time that a flush takes anyway: a put waits for their composition.
+constexpr uint64_t kRideBytesPerFlushUs = 50;
+constexpr uint64_t kMinRideBytes = 16 << 10;
+constexpr uint64_t kMaxMinRideBytes = 64 << 10;
 constexpr uint32_t kMaxRunsWithoutCopies = 16;
 
 }  // namespace
@@ -68,7 +72,9 @@ void VolumeWriter::Finish() {
       return !queue_.empty();
     }();
     if (!queued && !has_ahead_ && phase_ != Phase::kWritten && phase_ != Phase::kOnLane) break;
-    if (!Step(&due)) break;
+    if (Step(&due)) continue;
+    if (phase_ != Phase::kOnLane) break;
+    lane_->Wait();
   }
   while (phase_ == Phase::kIdle && WriteSummary()) {
   }
@@ -145,7 +151,8 @@ bool VolumeWriter::CopiesMayGo() const {
 VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
   PLOGDB_ASSERT(run->units.empty(), "D6");
   const std::lock_guard<std::mutex> lock(mutex_);
-  Size size{EmptyRunBytes(directory_.size()), 0, 0};
+  const uint64_t empty_bytes = EmptyRunBytes(directory_.size());
+  Size size{empty_bytes, 0, 0};
   const bool fits = TakeFrom(&queue_, kMaxRunBytes, &size, run);
   if (run->units.empty() && !fits) return Taken::kNeedsRoom;
   const bool callers = !run->units.empty();
@@ -159,7 +166,8 @@ VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
   if (!callers && !CopiesMayGo()) return Taken::kHeld;
   // As many as a nearly full store needs for what its callers write, no more unless these wait for what merge frees.
   const bool urgent = urgent_.load(std::memory_order_relaxed);
-  const uint64_t ride = std::clamp(4 * size.stream, kMinRideBytes, kRideBytes);
+  const uint64_t least = std::clamp(kRideBytesPerFlushUs * stats_.flush_us, kMinRideBytes, kMaxMinRideBytes);
+  const uint64_t ride = std::clamp(4 * (size.stream - empty_bytes), least, kRideBytes);
   uint64_t most = callers && !urgent ? size.stream + ride : std::max(size.stream, kMergeRunBytes);
   // A large one must come some day, too.
   if (++runs_without_copies_ > kMaxRunsWithoutCopies) most = std::max(most, size.stream + copies_.front().record_bytes);
@@ -170,9 +178,9 @@ VolumeWriter::Taken VolumeWriter::TakeUnits(Run* run) {
   return copies_fit ? Taken::kNothing : Taken::kNeedsRoom;
 }
 
-bool VolumeWriter::FullRunWaits() const {
+bool VolumeWriter::Waits(uint64_t bytes) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return queued_bytes_ >= kMaxRunBytes;
+  return queued_bytes_ >= bytes;
 }
 
 // The next extent was announced by a durable run, so that recovery takes whatever it holds for dead (D17).
@@ -234,7 +242,6 @@ void VolumeWriter::Compose(RunKind kind, Run* run) {
   const uint32_t blocks = BlocksForStream(stream);
   PLOGDB_ASSERT(blocks <= Room(), "D3");
   composed_summary_bytes_ += run->summary_bytes;
-  run->started_us = Now();
   run->copied_records = 0;
   run->copied_bytes = 0;
   RunTicket ticket = shared_->sequencer->Begin(volume_, blocks, run->lsns);
@@ -267,15 +274,28 @@ void VolumeWriter::Compose(RunKind kind, Run* run) {
 }
 
 void VolumeWriter::Write(Run* run) {
-  if (lane_ != nullptr && run->bytes.size() >= kLaneBytes && FullRunWaits()) {
-    lane_->Post(run->offset, run->bytes, shared_->durability == Durability::kFlush);
-    phase_ = Phase::kOnLane;
-    return;
-  }
+  const bool large = run->found.kind == RunKind::kData && run->bytes.size() >= kLaneBytes;
+  if (lane_ != nullptr && large) return Post(run);
+  run->started_us = Now();
   const Status status = device_->Write(run->offset, run->bytes);
   if (!status.ok()) return Fail(status);
   phase_ = Phase::kWritten;
   if (CanaryOn(Canary::kCompleteBeforeFlush)) EndUnits(run, StatusCode::kOk);
+}
+
+void VolumeWriter::Post(Run* run) {
+  run->started_us = Now();
+  lane_->Post(run->offset, run->bytes, shared_->durability == Durability::kFlush);
+  phase_ = Phase::kOnLane;
+}
+
+// The disk goes on at once with the run that was composed meanwhile, unless something else must be written between them.
+bool VolumeWriter::PostAhead() {
+  if (phase_ != Phase::kOnLane || !has_ahead_ || ahead_->records == 0 || summaries_.waiting() || ZeroFillWanted()) return false;
+  has_ahead_ = false;
+  std::swap(run_, ahead_);
+  Post(run_);
+  return true;
 }
 
 // D5, D6: memory and callers learn of a run when it is durable, not before.
@@ -283,7 +303,7 @@ void VolumeWriter::FinishRun() {
   Run* run = run_;
   Status status;
   if (phase_ == Phase::kOnLane) {
-    status = lane_->Wait();
+    status = lane_->TakeResult();
   } else if (shared_->durability == Durability::kFlush) {
     status = device_->Flush();
     if (!status.ok() && CanaryOn(Canary::kFlushRetried)) status = device_->Flush();
@@ -291,6 +311,7 @@ void VolumeWriter::FinishRun() {
   if (!status.ok()) return Fail(status);
   if (run->found.announced == announced_ || CanaryOn(Canary::kAnnouncementSkipped)) announced_durable_ = announced_ != kNoExtent;
   const uint64_t now = Now();
+  const bool posted = PostAhead();
   last_run_us_ = now;
   mark_wanted_ = run->records > 0;
   const uint32_t extent = geometry_.extent_of(run->found.mark.block);
@@ -307,9 +328,9 @@ void VolumeWriter::FinishRun() {
   // What is composed already was promised, and is subtracted when it is durable.
   extents_->SetRoom(run->room_after - std::min(run->room_after, summaries_.blocks()), run->directory_bytes_after);
   shared_->sequencer->Durable(volume_, run->found.mark);
-  phase_ = Phase::kIdle;
+  if (!posted) phase_ = Phase::kIdle;
   EndUnits(run, StatusCode::kOk);
-  WriteSummariesInStep();
+  if (phase_ == Phase::kIdle) WriteSummariesInStep(*run);
   if (phase_ == Phase::kIdle) ZeroFill(false);
   const bool room = run->first_of_life || std::exchange(room_changed_, false);
   if (shared_->after_run != nullptr) shared_->after_run(shared_->after_run_context, room);
@@ -350,9 +371,9 @@ bool VolumeWriter::StartUnits(Run* run) {
   return true;
 }
 
-// While one run is on its way the next one is composed, if it would be no larger later.
-bool VolumeWriter::ComposeAhead() {
-  if (run_->found.kind == RunKind::kSeal || extent_ == kNoExtent || !FullRunWaits()) return false;
+// While one run is on its way the next one is composed, if enough waits for it.
+bool VolumeWriter::ComposeAhead(uint64_t worth_bytes) {
+  if (has_ahead_ || run_->found.kind == RunKind::kSeal || extent_ == kNoExtent || !Waits(worth_bytes)) return false;
   if (TakeUnits(ahead_) != Taken::kUnits) return false;
   has_ahead_ = true;
   ResolveOps(ahead_);
@@ -363,8 +384,11 @@ bool VolumeWriter::ComposeAhead() {
 bool VolumeWriter::Step(uint64_t* due_us) {
   *due_us = UINT64_MAX;
   if (phase_ == Phase::kFailed) return false;
+  // As large as half of the one before: where a flush is dear, runs stay large.
+  if (phase_ == Phase::kOnLane && ComposeAhead(std::max<uint64_t>(kNextRunBytes, run_->bytes.size() / 2))) return true;
+  if (phase_ == Phase::kOnLane && lane_->busy()) return false;
   if (phase_ != Phase::kIdle) {
-    if (!has_ahead_ && ComposeAhead()) return true;
+    if (phase_ == Phase::kWritten && ComposeAhead(kMaxRunBytes)) return true;
     FinishRun();
     return true;
   }
@@ -396,70 +420,6 @@ bool VolumeWriter::Step(uint64_t* due_us) {
   }
   const Status status = OpenNextExtent();
   if (!status.ok()) Fail(status);
-  return true;
-}
-
-// D17: what was acknowledged is covered by a mark soon after the store goes quiet.
-bool VolumeWriter::Idle(uint64_t* due_us) {
-  if (mark_wanted_) {
-    const uint64_t due = last_run_us_ + kIdleMarkUs;
-    if (Now() >= due) {
-      WriteEmptyRun();
-      return true;
-    }
-    *due_us = due;
-  }
-  return WriteSummary() || (phase_ == Phase::kIdle && ZeroFill(true));
-}
-
-// D17: a part of what waits. False when nothing does.
-bool VolumeWriter::WriteSummary() {
-  if (!summaries_.waiting()) return false;
-  uint64_t bytes = 0;
-  const Status status = summaries_.Step(&bytes);
-  if (!status.ok()) {
-    Fail(status);
-    return false;
-  }
-  const std::lock_guard<std::mutex> lock(mutex_);
-  stats_.summary_bytes += bytes;
-  return true;
-}
-
-// Twice the bytes of the runs, so that callers wait for few parts, and all is done long before the next seal.
-void VolumeWriter::WriteSummariesInStep() {
-  summary_allowance_ = summaries_.waiting() ? summary_allowance_ + 2 * uint64_t{run_->found.mark.blocks} * kBlockBytes : 0;
-  for (; summaries_.waiting() && summary_allowance_ >= kSummaryStepBytes; summary_allowance_ -= kSummaryStepBytes) {
-    if (!WriteSummary()) return;
-  }
-}
-
-// D1: ahead of use, at leisure when idle, else in step with what is written.
-bool VolumeWriter::ZeroFill(bool idle) {
-  const bool wanted = device_->wants_zero_fill() && announced_ != kNoExtent && announced_durable_ &&
-                      untouched_[announced_] && fill_offset_ < geometry_.extent_bytes;
-  if (!wanted) return false;
-  const uint64_t used = extent_ == kNoExtent ? 0 : geometry_.extent_bytes - uint64_t{Room()} * kBlockBytes;
-  if (!idle && fill_offset_ > 2 * used) return false;
-  const uint64_t bytes = std::min(kZeroFillBytes, geometry_.extent_bytes - fill_offset_);
-  if (zeros_.data() == nullptr) {
-    zeros_.Reserve(kZeroFillBytes);
-    std::memset(zeros_.data(), 0, kZeroFillBytes);
-  }
-  // Block 0 of the extent may be a superblock.
-  const uint64_t skip = fill_offset_ == 0 ? kBlockBytes : 0;
-  const uint64_t offset = uint64_t{announced_} * geometry_.extent_bytes + fill_offset_;
-  const Status status = device_->Write(offset + skip, zeros_.first(bytes - skip));
-  if (!status.ok()) {
-    Fail(status);
-    return false;
-  }
-  fill_offset_ += bytes;
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    stats_.zero_filled_bytes += bytes - skip;
-  }
-  if (fill_offset_ == geometry_.extent_bytes) untouched_[announced_] = false;
   return true;
 }
 

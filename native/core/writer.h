@@ -1,7 +1,7 @@
 // One volume's writer: gathers what is queued into one run, writes it, flushes it, and only then changes memory and
 // reports (D5, D6). Records that merge copies forward ride in the same runs, behind the callers' own (D11). A state
 // machine of small steps, driven by a thread or by the caller (D22). One run is on its way at a time; a second one is
-// composed meanwhile when more waits than fits in one. It knows nothing of other volumes but the shared sequencer.
+// composed meanwhile when enough waits. It knows nothing of other volumes but the shared sequencer.
 #ifndef PLOGDB_CORE_WRITER_H_
 #define PLOGDB_CORE_WRITER_H_
 
@@ -17,6 +17,7 @@
 #include "batch_unit.h"
 #include "block_device.h"
 #include "completion_queue.h"
+#include "doorbell.h"
 #include "extent_map.h"
 #include "io_lane.h"
 #include "key_index.h"
@@ -33,6 +34,7 @@ inline constexpr uint64_t kZeroFillBytes = 256 << 10;        // one step of the 
 inline constexpr uint64_t kRideBytes = 256 << 10;            // of merge's copies in a run with callers' records
 inline constexpr uint64_t kMergeRunBytes = uint64_t{1} << 20;  // of merge's copies in a run of their own
 inline constexpr uint64_t kLaneBytes = uint64_t{1} << 20;    // runs of at least this are worth another thread
+inline constexpr uint64_t kNextRunBytes = uint64_t{1} << 20;   // and this is worth a run while one is on the lane
 
 // Where a volume's writing goes on; found by recovery.
 struct WriterStart {
@@ -91,8 +93,9 @@ class VolumeWriter {
   VolumeWriter(const WriterShared* shared, uint32_t volume, BlockDevice* device, const Geometry& geometry,
                ExtentMap* extents, WriterStart start);
 
-  // From now on large runs are written by a thread of their own, so that the next one is composed meanwhile.
-  void UseLane() { lane_ = std::make_unique<IoLane>(device_); }
+  // From now on large runs are written by a thread of their own, so that the next one is composed meanwhile. `bell` wakes
+  // the thread that drives the writer.
+  void UseLane(Doorbell* bell) { lane_ = std::make_unique<IoLane>(device_, bell); }
 
   // False when the store has failed: the unit was not taken.
   bool Enqueue(BatchUnit unit);
@@ -109,7 +112,8 @@ class VolumeWriter {
   // Writes the run that covers what recovery found, and flushes it. A store without any room does without.
   Status WriteOpeningRun();
 
-  // One step. False when there is nothing to do before *due_us (UINT64_MAX: before something is enqueued).
+  // One step. False when there is nothing to do before *due_us (UINT64_MAX: before something is enqueued, or the lane's
+  // run ended).
   bool Step(uint64_t* due_us);
 
   // Does all that is queued, and covers it with a mark, so that a clean end leaves nothing doubtful.
@@ -162,8 +166,9 @@ class VolumeWriter {
   Taken TakeUnits(Run* run);
   bool TakeFrom(std::deque<BatchUnit>* queue, uint64_t max_bytes, Size* size, Run* run);
   bool CopiesMayGo() const;
-  bool FullRunWaits() const;
-  bool ComposeAhead();
+  bool Waits(uint64_t bytes) const;
+  bool ComposeAhead(uint64_t worth_bytes);
+  bool PostAhead();
   bool StartUnits(Run* run);
 
   // writer_resolve.cc: what of each operation reaches the disk.
@@ -175,6 +180,7 @@ class VolumeWriter {
   Status OpenNextExtent();
   void Compose(RunKind kind, Run* run);
   void Write(Run* run);
+  void Post(Run* run);
   void WriteEmptyRun();
   void AppendRecords(uint64_t first_lsn, Run* run);
   void FinishRun();
@@ -186,9 +192,10 @@ class VolumeWriter {
   void Released(RecordPlace place, uint64_t bytes);
   void EndUnits(Run* run, StatusCode status);
   bool Idle(uint64_t* due_us);
+  bool ZeroFillWanted() const;
   bool ZeroFill(bool idle);
   bool WriteSummary();
-  void WriteSummariesInStep();
+  void WriteSummariesInStep(const Run& run);
   void Fail(const Status& status);
 
   const WriterShared* const shared_;
