@@ -14,6 +14,7 @@
 #include "fixture.h"
 #include "format.h"
 #include "harness.h"
+#include "sim_device.h"
 
 namespace plogdb::test {
 namespace {
@@ -173,6 +174,62 @@ CASE("threads: closing with work under way ends every batch, done or closed") {
     store->Load(AsBytes("key"), &loaded);
     if (submitted > 0) CHECK(loaded.slots > 0);
   }
+}
+
+// Runs of a MiB and more are written by the volume's lane, and the next one is posted before the last one is told of.
+CASE("threads: large runs, one posted behind the other, end in order and are all there after a new opening (D5, D6)") {
+  constexpr uint64_t kKeys = 40;
+  constexpr uint64_t kRounds = 4;
+  constexpr size_t kValue = 600 << 10;
+  SimDeviceFactory factory;
+  StoreOptions options;
+  options.volumes = {{"disk0", uint64_t{512} << 20}};  // extents of 8 MiB
+  options.node_id = "n";
+  options.device_factory = &factory;
+  Caller caller;
+  options.wake = Caller::Wake;
+  options.wake_context = &caller;
+  std::unique_ptr<Store> store;
+  OpenReport report;
+  REQUIRE(Store::Open(options, &store, &report).ok());
+  static const std::vector<uint8_t> header(kHeaderBytes, 0);
+  uint64_t token = 0;
+  for (uint64_t round = 0; round < kRounds; ++round) {
+    for (uint64_t i = 0; i < kKeys; ++i) {
+      const std::string key = "key" + std::to_string(i);
+      const std::string value = MakeValue(round * kKeys + i, kValue + 4096 * (i % 7));
+      const BatchOp op{OpKind::kPut, AsBytes(key), round, round, header, AsBytes(value)};
+      REQUIRE(store->SubmitBatch({&op, 1}, ++token).ok());
+    }
+  }
+  caller.WaitFor(store.get(), token);
+  for (uint64_t i = 0; i < token; ++i) {
+    REQUIRE(caller.completions[i].token == i + 1 && caller.completions[i].status == StatusCode::kOk);
+  }
+  // Half of them more, and the end comes while they are on their way.
+  for (uint64_t i = 0; i < kKeys / 2; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    const std::string value = MakeValue(kRounds * kKeys + i, kValue);
+    const BatchOp op{OpKind::kPut, AsBytes(key), kRounds, kRounds, header, AsBytes(value)};
+    REQUIRE(store->SubmitBatch({&op, 1}, ++token).ok());
+  }
+  store->Close();
+  store.reset();
+  REQUIRE(Store::Open(options, &store, &report).ok());
+  CHECK(report.corrupt_keys == 0 && report.unknown_losses == 0 && report.recovered_keys == kKeys);
+  caller.completions.clear();
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    const uint64_t round = i < kKeys / 2 ? kRounds : kRounds - 1;
+    REQUIRE(store->Read(AsBytes("key" + std::to_string(i)), round, i).ok());
+  }
+  caller.WaitFor(store.get(), kKeys);
+  for (const Completion& read : caller.completions) {
+    const uint64_t i = read.token;
+    const uint64_t round = i < kKeys / 2 ? kRounds : kRounds - 1;
+    const size_t bytes = i < kKeys / 2 ? kValue : kValue + 4096 * (i % 7);
+    CHECK(read.status == StatusCode::kOk && AsText(read.value.bytes()) == MakeValue(round * kKeys + i, bytes));
+  }
+  store->Close();
 }
 
 CASE("threads: an idle store writes its mark by itself (D17)") {
