@@ -113,6 +113,7 @@ describe("imports", () => {
       "src/index.ts",
       "src/storage/index.ts",
       "src/sim/index.ts",
+      "src/sim/cluster-canaries.ts",
       "src/api/simulation.ts",
       "src/cli/main.ts",
     ]);
