@@ -288,10 +288,20 @@ bool ExtentMap::CouldFit(const SpaceNeed& need) const {
   return CanReclaimLocked() && need.blocks < usable;
 }
 
+// In sealed extents: what merge could win.
+uint64_t ExtentMap::DeadBytesLocked() const {
+  uint64_t dead = 0;
+  for (const Extent& extent : extents_) {
+    if (extent.state != ExtentState::kSealed || extent.pinned) continue;
+    dead += static_cast<uint64_t>(Gain(extent) * static_cast<double>(geometry_.extent_bytes));
+  }
+  return dead;
+}
+
 uint32_t ExtentMap::Deficit() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  // While callers may have to wait merge goes on, whatever is free: a small volume's reserve alone is not room for them.
-  const uint32_t least = IsShortLocked() ? 1 : 0;
+  // While callers may have to wait merge goes on, whatever is free, as long as an extent can be won.
+  const uint32_t least = IsShortLocked() && DeadBytesLocked() >= geometry_.extent_bytes ? 1 : 0;
   return std::max(least, free_ < wanted_free_ ? wanted_free_ - free_ : 0);
 }
 

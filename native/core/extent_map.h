@@ -146,6 +146,7 @@ class ExtentMap {
   bool FitsAhead(uint32_t unit_blocks, uint64_t bytes) const;
   bool FitsManyAhead() const;
   bool IsShortLocked() const;
+  uint64_t DeadBytesLocked() const;
   double Share(uint64_t records, uint64_t bytes) const;
   double LiveShare(const Extent& extent) const { return Share(extent.live_records, extent.live_bytes); }
   double Gain(const Extent& extent) const;

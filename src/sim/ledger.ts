@@ -7,7 +7,7 @@
 import type { Key } from "../base/key.js";
 import { type AppliedRequest, type Entry, GENESIS, requestsOf } from "../paxos/entry.js";
 import type { ReplicaId } from "../paxos/ballot.js";
-import { KEEP_EXPIRY, type Operation, type ReadOutcome, type WriteOutcome } from "../paxos/operation.js";
+import { KEEP_EXPIRY, type Operation, type ReadOutcome, resultBytes, type WriteOutcome } from "../paxos/operation.js";
 import type { KeyFacts, Oracle, Report } from "./oracle.js";
 
 /** One operation of one client, from its call to its answer. */
@@ -301,7 +301,7 @@ function isAnswerTo(operation: Operation, before: Value, after: Value, outcome: 
   switch (operation.kind) {
     case "set":
       if (!operation.returnOld || !before.exists) return result === null;
-      return result instanceof Uint8Array && decoder.decode(result) === before.text;
+      return decoder.decode(resultBytes(result) ?? undefined) === before.text;
     case "add":
       return result === after.text;
     case "append":

@@ -30,7 +30,7 @@ describe("a search", () => {
   }
 
   it("comes to an end where a scope does, and to the same one each time", () => {
-    const [once, again] = [runScope("proposer-again", 100_000, "", 100), runScope("proposer-again", 100_000, "", 1000)];
+    const [once, again] = [runScope("duel", 100_000, "", 100), runScope("duel", 100_000, "", 1000)];
     expect(once.exhausted).toBe(true);
     expect(again.states).toBe(once.states);
     expect(again.depth).toBe(once.depth);
