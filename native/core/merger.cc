@@ -258,7 +258,7 @@ bool Merger::Step(uint64_t now_us, bool allowed, bool waiting, uint64_t* due_us)
     if (writer_->copies_waiting() == 0) Abandon();
     return source_.extent == kNoExtent;
   }
-  const bool urgent = waiting || extents_->Level() == SpaceLevel::kHard;
+  const bool urgent = waiting || extents_->IsShort() || extents_->Level() == SpaceLevel::kHard;
   writer_->SetUrgent(urgent);
   if (!allowed && !urgent) return false;
   if (source_.extent == kNoExtent && !Begin(now_us, urgent, waiting, due_us)) return false;

@@ -332,7 +332,9 @@ void VolumeWriter::FinishRun() {
   EndUnits(run, StatusCode::kOk);
   if (phase_ == Phase::kIdle) WriteSummariesInStep(*run);
   if (phase_ == Phase::kIdle) ZeroFill(false);
-  const bool room = run->first_of_life || std::exchange(room_changed_, false);
+  // A short store may have become so by this run, with nobody waiting who would wake merge.
+  const bool changed = std::exchange(room_changed_, false);
+  const bool room = run->first_of_life || changed || extents_->IsShort();
   if (shared_->after_run != nullptr) shared_->after_run(shared_->after_run_context, room);
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -230,6 +231,40 @@ CASE("threads: large runs, one posted behind the other, end in order and are all
     CHECK(read.status == StatusCode::kOk && AsText(read.value.bytes()) == MakeValue(round * kKeys + i, bytes));
   }
   store->Close();
+}
+
+// Found by reading: nobody woke merge of a store that had become short while nobody waited for room.
+CASE("threads: a store that is short makes room though nobody waits for it, after overwrites and after deletions (D11)") {
+  for (const uint64_t mib : {uint64_t{8}, uint64_t{16}, uint64_t{128}}) {
+    SimDeviceFactory factory;
+    StoreOptions options;
+    options.volumes = {{"disk0", mib << 20}};
+    options.node_id = "n";
+    options.device_factory = &factory;
+    Caller caller;
+    options.wake = Caller::Wake;
+    options.wake_context = &caller;
+    std::unique_ptr<Store> store;
+    OpenReport report;
+    REQUIRE(Store::Open(options, &store, &report).ok());
+    static const std::vector<uint8_t> header(kHeaderBytes, 0);
+    const uint64_t keys = mib * (mib == 8 ? 4 : 8);  // live: a third; of the least volume a sixth
+    uint64_t token = 0;
+    const auto becomes_roomy = [&store] {
+      for (int i = 0; i < 1'000 && store->IsShort(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      return !store->IsShort();
+    };
+    for (uint64_t i = 0; i < keys * 6; ++i) {
+      REQUIRE(becomes_roomy());
+      const std::string key = "key" + std::to_string(i * 7 % keys);
+      const std::string value = MakeValue(i, 40'000);
+      const BatchOp op{OpKind::kPut, AsBytes(key), i, i, header, AsBytes(value)};
+      REQUIRE(store->SubmitBatch({&op, 1}, ++token).ok());
+      caller.WaitFor(store.get(), token);
+      REQUIRE(caller.completions[token - 1].status == StatusCode::kOk);
+    }
+    store->Close();
+  }
 }
 
 CASE("threads: an idle store writes its mark by itself (D17)") {
