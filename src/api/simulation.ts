@@ -152,6 +152,14 @@ export class Simulation {
 
   /** Starts the cluster, then lives the scenario. */
   async live<T>(scenario: (simulation: Simulation) => Promise<T>, limitMs: number): Promise<SimulationReport<T>> {
+    try {
+      return await this.#live(scenario, limitMs);
+    } finally {
+      this.#cluster.end();
+    }
+  }
+
+  async #live<T>(scenario: (simulation: Simulation) => Promise<T>, limitMs: number): Promise<SimulationReport<T>> {
     this.#cluster.startAll();
     if (!this.#cluster.runUntilServing(START_MS)) throw new Error("the simulated cluster did not start");
     for (const service of this.#services) service.stats(); // remembered from now on
@@ -199,6 +207,8 @@ function everyPromise(): Promise<void> {
 }
 
 const MAX_VALUE_BYTES = 1 << 20;
+/** A year. */
+const MOST_MS = 365 * 86_400_000;
 
 function runningOf(service: LastingService) {
   return { service, failed: new Promise<never>(() => undefined), close: () => Promise.resolve() };
@@ -216,7 +226,8 @@ export function simulate<T>(
   return new Simulation(options).live(scenario, options.limitMs ?? LIMIT_MS);
 }
 
-function checkOptions({ seed, faults, replicas, networkUs, diskUs, faultEveryMs }: SimulationOptions): void {
+function checkOptions(options: SimulationOptions): void {
+  const { seed, faults, replicas, networkUs, diskUs, faultEveryMs } = options;
   const refuse = (why: string): never => {
     throw new RangeError(`simulate: ${why}`);
   };
@@ -230,6 +241,13 @@ function checkOptions({ seed, faults, replicas, networkUs, diskUs, faultEveryMs 
   }
   for (const [least, most] of [networkUs ?? [1, 1], diskUs ?? [1, 1]]) {
     if (!(least > 0 && least <= most && most <= 60_000_000)) refuse("a time goes from least to most, in microseconds");
+  }
+  for (const name of ["requestMs", "limitMs", "clockSkewMs"] as const) {
+    const value = options[name];
+    const least = name === "clockSkewMs" ? 0 : 1;
+    if (value !== undefined && !(value >= least && value <= MOST_MS)) {
+      refuse(`${name} goes from ${least} to ${MOST_MS}, in milliseconds`);
+    }
   }
   if (faultEveryMs !== undefined && !(faultEveryMs >= 1)) refuse("faultEveryMs is at least 1");
 }

@@ -198,6 +198,7 @@ export class TurnLoop {
     context.tick = clock.tick();
     context.wallMs = clock.wallMs();
     context.turn++;
+    noteRoom(context, this.#host.store); // merge may have taken what was there after the last batch
     this.#watermark = this.#host.store.watermark();
     this.#wheel.advance(context.tick, (slot) => this.#inputs.push({ key: slot.lane.key, input: TICK }));
     for (let round = 0; round < MAX_ROUNDS && this.#inputs.length > 0; round++) this.#stepAll();

@@ -128,9 +128,7 @@ function endLateRound(context: Context, lane: Lane): void {
 function startNext(context: Context, lane: Lane, effects: Effects): void {
   const index = lane.plog.chosen.index + 1;
   const settle = lane.settleIndex === index;
-  if (context.diskFull && context.roomReturns && lane.operations.some(needsRoom)) {
-    lane.retryTick = Math.max(lane.retryTick, context.tick + context.patienceTicks);
-  } else if (context.diskFull) refuseForRoom(context, lane, effects);
+  if (context.diskFull && !context.roomReturns) refuseForRoom(context, lane, effects);
   if (lane.operations.length === 0 && !settle) return;
   if (context.tick < lane.retryTick) return;
   if (!mayVote(context, lane)) {
@@ -139,6 +137,10 @@ function startNext(context: Context, lane: Lane, effects: Effects): void {
   }
   if (settle) {
     startTwoPhases(context, lane, effects);
+    return;
+  }
+  if (context.diskFull && lane.operations.some(needsRoom)) {
+    lane.retryTick = context.tick + context.patienceTicks; // merge makes room: they wait, and what came behind them too
     return;
   }
   const leader = leaderOf(lane.key, lane.plog.chosen, context.replicas);

@@ -8,7 +8,8 @@ import type { NodeError } from "../node/node-error.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { MemoryFaults } from "../storage/memory-store.js";
 import type { StoreOpenError } from "../storage/open-error.js";
-import type { ClusterDisk, SimulatedCluster } from "./cluster.js";
+import { type ClusterDisk, nameOf, type SimulatedCluster } from "./cluster.js";
+import type { Report } from "./oracle.js";
 import type { DiskFaultKind } from "./disk.js";
 import type { FaultKind } from "./fault-kinds.js";
 import type { Plan } from "./plan.js";
@@ -19,6 +20,7 @@ export interface DiskArena {
   readonly plan: Plan;
   readonly random: Random;
   readonly later: (us: number, run: () => void) => void;
+  readonly report: Report;
   /** Keys of this replica may come up broken or older from now on. */
   allowLoss(replica: ReplicaId): void;
   start(replica: ReplicaId): boolean;
@@ -59,6 +61,8 @@ export class DiskStrikes {
   readonly #errors = new Set<ReplicaId>();
   readonly #losses = new Set<ReplicaId>();
   readonly #copies = new Map<ReplicaId, ClusterDisk>();
+  /** Watermarks of the copies. */
+  readonly #copyHolds = new Map<ReplicaId, number>();
   /** Disks that are gone: they have hits to be counted. */
   readonly #retired: ClusterDisk[] = [];
 
@@ -264,13 +268,15 @@ export class DiskStrikes {
     if (this.#arena.isLost(victim) || disk === undefined || !cluster.isUp(victim)) return;
     if (copy === undefined) {
       this.#copies.set(victim, disk.copy());
+      this.#copyHolds.set(victim, this.#watermarkOf(victim));
       this.#arena.later(50_000 + this.#arena.random.below(400_000), () => {
         if (this.#copies.has(victim)) this.#restoreCopy(victim);
       });
       return;
     }
     this.#arena.alone((done) => {
-      // Everybody is up and connected for a while before: then every peer has heard of more than the copy holds (P29).
+      // Everybody is up and connected for a while before: then every peer has heard of what the disk holds now (P29).
+      const isOlder = this.#watermarkOf(victim) > (this.#copyHolds.get(victim) ?? 0);
       this.#arena.later(WAIT_US, () => {
         this.#mayLose(victim);
         cluster.kill(victim);
@@ -279,9 +285,18 @@ export class DiskStrikes {
         this.#copies.delete(victim);
         cluster.hits.hit("old-copy");
         this.#arena.start(victim);
-        this.#awaitVerdict(victim, done);
+        this.#awaitVerdict(victim, () => {
+          const serves = cluster.node(victim) !== null;
+          if (isOlder && serves)
+            this.#arena.report("strangers", `${nameOf(victim)} serves from an old copy of its disk`);
+          done();
+        });
       });
     });
+  }
+
+  #watermarkOf(victim: ReplicaId): number {
+    return this.#arena.cluster.store(victim)?.watermark() ?? 0;
   }
 
   #retire(victim: ReplicaId): void {

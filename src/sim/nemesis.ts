@@ -82,6 +82,7 @@ export class Nemesis implements Arena {
       plan,
       random,
       allowLoss,
+      report,
       later: (us, run) => {
         this.later(us, run);
       },

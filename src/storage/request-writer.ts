@@ -14,6 +14,8 @@ const INITIAL_BYTES = 64 << 10;
  * quarter of it: one large batch does not hold memory for ever, and a stream of them does not pay for growing each time.
  */
 const SMALL_REQUESTS = 64;
+/** A larger buffer goes with the first request that does not need it. */
+const HUGE_BYTES = 64 << 20;
 /** A request must have its bound: this much is gathered at most between two submits. */
 const MAX_REQUEST_BYTES = 1 << 30;
 
@@ -30,7 +32,8 @@ export class RequestWriter {
     const isSmall = this.buffer.byteLength > INITIAL_BYTES && this.length <= this.buffer.byteLength / 4;
     this.#smallRequests = isSmall ? this.#smallRequests + 1 : 0;
     this.length = 0;
-    if (this.#smallRequests < SMALL_REQUESTS) return;
+    const isHuge = isSmall && this.buffer.byteLength > HUGE_BYTES;
+    if (this.#smallRequests < SMALL_REQUESTS && !isHuge) return;
     this.#smallRequests = 0;
     this.#replace(new ArrayBuffer(INITIAL_BYTES));
   }

@@ -139,6 +139,9 @@ describe("a simulation", () => {
     [{ faults: ["flood" as "kill"] }, /no fault "flood"/],
     [{ networkUs: [10, 5] as const }, /least to most/],
     [{ faultEveryMs: 0 }, /faultEveryMs/],
+    [{ limitMs: Number.NaN }, /limitMs/],
+    [{ requestMs: 0 }, /requestMs/],
+    [{ clockSkewMs: -1 }, /clockSkewMs/],
   ])("refuses %j", (options, why) => {
     expect(() => simulate(options, () => Promise.resolve())).toThrow(why);
   });
