@@ -5,7 +5,6 @@
 import type { Client } from "./client.js";
 import type { Command } from "./command-table.js";
 import { queue, runsAtOnce } from "./commands-transaction.js";
-import { showMonitors } from "./commands-watching.js";
 import { cString, unknownSubcommand } from "./replies.js";
 import type { Arguments } from "./stored-arguments.js";
 import { endTransaction } from "./transaction.js";
@@ -15,7 +14,6 @@ const SHOWN_ARGUMENTS = 128;
 
 /** Runs the command in `args`, or queues it; returns which it was, null when it was refused before that. */
 export function dispatch(client: Client, args: Arguments): Command | null {
-  const { monitors } = client.context;
   const found = lookUp(client, args);
   if (found === null || !mayRun(client, args, found)) {
     if (client.transaction !== null) client.transaction.broken = true;
@@ -27,7 +25,6 @@ export function dispatch(client: Client, args: Arguments): Command | null {
     queue(client, client.transaction, found, args);
     return null;
   }
-  if (monitors.size > 0) showMonitors(client, args, found);
   found.spec.handler?.(client, args);
   return found;
 }

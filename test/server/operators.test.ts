@@ -61,6 +61,21 @@ describe("MONITOR", () => {
     expect(await client.ask("PING")).toEqual({ simple: "PONG" });
   });
 
+  it("shows its own connection's commands, those that wait for earlier replies once", async () => {
+    const { connect, service } = await startTestServer();
+    const client = connect();
+    expect(await client.ask("MONITOR")).toEqual(OK);
+    service.held = true;
+    client.send(["SET", "k", "v"], ["DBSIZE"], ["GET", "k"], ["PING"]);
+    await expect.poll(() => service.pending).toBe(1);
+    service.release();
+    const replies = (await client.receiveMany(8)).map((reply) => JSON.stringify(reply));
+    const lines = replies.filter((reply) => reply.includes("[0 127.0.0.1:"));
+    expect(lines.map((line) => /\] \\"(\w+)/.exec(line)?.[1])).toEqual(["SET", "DBSIZE", "GET", "PING"]);
+    const others = replies.filter((reply) => !lines.includes(reply));
+    expect(others).toEqual([OK, 1, { bulk: "v" }, { simple: "PONG" }].map((reply) => JSON.stringify(reply)));
+  });
+
   it("is refused to more than eight at once", async () => {
     const { connect } = await startTestServer();
     const all = Array.from({ length: 9 }, connect);
