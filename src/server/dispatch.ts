@@ -5,6 +5,7 @@
 import type { Client } from "./client.js";
 import type { Command } from "./command-table.js";
 import { queue, runsAtOnce } from "./commands-transaction.js";
+import { LOADING } from "./pipeline.js";
 import { cString, unknownSubcommand } from "./replies.js";
 import type { Arguments } from "./stored-arguments.js";
 import { endTransaction } from "./transaction.js";
@@ -55,7 +56,7 @@ function refusal({ context }: Client, args: Arguments, found: Command): string |
     const limit = String(context.limits.maxValueBytes);
     return `ERR argument or command of ${String(args.oversized)} bytes is too large (values may have ${limit})`;
   }
-  return context.service === null && !found.whileLoading ? "LOADING the node is recovering its data" : null;
+  return context.service === null && !found.whileLoading ? LOADING : null;
 }
 
 /** The subcommand where there is one; null: refused. */

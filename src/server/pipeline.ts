@@ -12,6 +12,7 @@ import type { ReplyWriter } from "./reply-writer.js";
 import type { ServerContext } from "./server-context.js";
 import { type Keeping, ManyKeys, MAX_SLOTS, partOfTag, type Renderer, Slot, slotOfTag, tagOf } from "./slot.js";
 
+export const LOADING = "LOADING the node is recovering its data";
 const BUSY = "BUSY too many requests are under way, try again later";
 
 /** How much of an earlier reply's size is still expected of the next. */
@@ -212,6 +213,10 @@ export class Pipeline implements ReplySink {
   #admit(bytes: number): KeyService | null {
     const context = this.#context;
     const { service, limits } = context;
+    if (service === null) {
+      this.out.error(LOADING);
+      return null;
+    }
     const fits = bytes === 0 || context.inFlightBytes + bytes <= limits.maxInFlightBytes;
     if (this.#hasRoom() && fits) return service;
     context.counters.busy++;
