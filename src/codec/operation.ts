@@ -2,7 +2,7 @@
  * Operations and outcomes as they travel inside Forward and its reply (P16). The lists of codes below are part of the
  * wire format: members are appended, never moved.
  */
-import { unreachable } from "../base/assert.js";
+import { assert, unreachable } from "../base/assert.js";
 import type { ByteReader, ByteWriter } from "../base/cursor.js";
 import {
   type Condition,
@@ -144,6 +144,7 @@ function readDeadline(reader: ByteReader): number {
 }
 
 function writeSteps(out: ByteWriter, operation: Extract<Operation, { kind: "steps" }>): void {
+  assert(operation.steps.length <= MAX_STEPS, "a peer would cut the link over more steps");
   writeCondition(out, operation.condition);
   out.varint(operation.maxBytes);
   out.varint(operation.steps.length);

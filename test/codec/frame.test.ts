@@ -291,7 +291,6 @@ describe("a message is refused when", () => {
       { kind: "read" },
       { ...steps, steps: [{ ...steps, steps: [] }] },
       { ...steps, steps: [{ kind: "expire-due" }] },
-      { ...steps, steps: Array.from({ length: MAX_STEPS + 1 }, () => ({ kind: "delete" })) },
       { kind: "set-range", offset: 2 ** 30 + 1, value, maxBytes: 2 ** 40 },
       { kind: "add-float", delta: "0.5", maxBytes: 9 },
       { kind: "add-float", delta: "0x1p99999999", maxBytes: 9 },
@@ -302,6 +301,8 @@ describe("a message is refused when", () => {
       const message = forwardOf(operation as Operation);
       expect(hear(frameOf([message])).messages, JSON.stringify(operation)).toEqual([]);
     }
+    const many = { ...steps, steps: Array.from({ length: MAX_STEPS + 1 }, () => ({ kind: "delete" as const })) };
+    expect(() => frameOf([forwardOf(many)])).toThrow("more steps");
     const good: Operation = { ...steps, steps: Array.from({ length: MAX_STEPS }, () => ({ kind: "delete" })) };
     expect(hear(frameOf([forwardOf(good)])).messages).toEqual([forwardOf(good)]);
   });
