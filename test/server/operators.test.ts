@@ -76,6 +76,15 @@ describe("MONITOR", () => {
     expect(others).toEqual([OK, 1, { bulk: "v" }, { simple: "PONG" }].map((reply) => JSON.stringify(reply)));
   });
 
+  it("is refused inside MULTI", async () => {
+    const { connect } = await startTestServer();
+    const client = connect();
+    client.send(["MULTI"], ["MONITOR"], ["EXEC"], ["INFO", "clients"]);
+    const replies = await client.receiveMany(4);
+    expect(replies[1]).toEqual({ error: "ERR Command not allowed inside a transaction" });
+    expect(textOf(replies[3])).toContain("monitor_clients:0\r\n");
+  });
+
   it("is refused to more than eight at once", async () => {
     const { connect } = await startTestServer();
     const all = Array.from({ length: 9 }, connect);
