@@ -356,16 +356,11 @@ export class Pipeline implements ReplySink {
   }
 }
 
-/** Bytes of the value that an operation carries. */
+/** Bytes of the values that an operation carries, those to compare with included. */
 function valueBytes(operation: Operation): number {
-  switch (operation.kind) {
-    case "set":
-    case "append":
-    case "set-range":
-      return operation.value.length;
-    case "steps":
-      return operation.steps.reduce((sum, step) => sum + (step.kind === "read" ? 0 : valueBytes(step)), 0);
-    default:
-      return 0;
-  }
+  let bytes = "value" in operation ? operation.value.length : 0;
+  if ("condition" in operation && "value" in operation.condition) bytes += operation.condition.value.length;
+  if (operation.kind !== "steps") return bytes;
+  for (const step of operation.steps) if (step.kind !== "read") bytes += valueBytes(step);
+  return bytes;
 }

@@ -226,6 +226,21 @@ describe("bounds", () => {
     expect(await client.receiveMany(2)).toEqual([OK, BUSY]);
   });
 
+  it.each([
+    ["SET", "b", "v", "IFEQ"],
+    ["SET", "b", "v", "IFNE"],
+    ["DELEX", "b", "IFEQ"],
+    ["DELIFEQ", "b"],
+  ])("values to compare with count too: %s %s %s %s", async (...words) => {
+    const { connect, service } = await startTestServer({ maxInFlightBytes: 1000 });
+    const client = connect();
+    service.held = true;
+    client.send(["SET", "a", "x".repeat(600)], [...words, "x".repeat(600)]);
+    await expect.poll(() => service.pending).toBeGreaterThan(0);
+    service.release();
+    expect(await client.receiveMany(2)).toEqual([OK, BUSY]);
+  });
+
   it("commands on many keys are done in shares", async () => {
     const { connect, service } = await startTestServer({ maxInFlight: 50 });
     const client = connect();
