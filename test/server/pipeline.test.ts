@@ -173,6 +173,21 @@ describe("outcomes", () => {
     },
   );
 
+  it("FAILED has no prefix of its own", async () => {
+    const { connect, service } = await startTestServer();
+    const client = connect();
+    service.forceWrite = () => ({ status: "not-applied", code: "FAILED", message });
+    service.forceRead = () => ({ status: "refused", code: "FAILED", message });
+    for (const words of [
+      ["SET", "a", "1"],
+      ["GET", "a"],
+      ["MGET", "a", "b"],
+      ["WATCH", "a"],
+    ]) {
+      expect(await client.ask(...words)).toEqual({ error: `ERR ${message}` });
+    }
+  });
+
   it("a write nobody can tell of is UNKNOWN, never OK and never a plain error", async () => {
     const { connect, service } = await startTestServer();
     const client = connect();
