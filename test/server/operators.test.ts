@@ -31,6 +31,17 @@ describe("SLOWLOG and LATENCY", () => {
     expect(await client.ask("SLOWLOG", "LEN")).toBe(0);
   });
 
+  it("cut long names and keys", async () => {
+    const { connect } = await startTestServer();
+    const client = connect();
+    await client.ask("CLIENT", "SETNAME", "n".repeat(1000));
+    await client.ask("CONFIG", "SET", "slowlog-log-slower-than", "0");
+    await client.ask("GET", "k".repeat(1000));
+    const [entry] = (await client.ask("SLOWLOG", "GET")) as Reply[][];
+    expect(entry?.[3]).toEqual([{ bulk: "get" }, { bulk: `${"k".repeat(128)}... (872 more bytes)` }]);
+    expect(entry?.[5]).toEqual({ bulk: "n".repeat(64) });
+  });
+
   it("keep no more than they are told to", async () => {
     const { connect } = await startTestServer();
     const client = connect();
