@@ -71,8 +71,8 @@ export const RULES = [
   },
   {
     name: "not-queued",
-    commands: "SCAN, KEYS, PLOG between MULTI and EXEC",
-    reason: "They look at many keys or at many nodes and cannot be a step of one key's change.",
+    commands: "SCAN, KEYS, PLOG, MONITOR between MULTI and EXEC",
+    reason: "They look at many keys, at many nodes or at other clients, and cannot be a step of one key's change.",
     applies: names("SCAN", "KEYS"),
     allows: oursSays("ERR Command not allowed inside a transaction"),
   },
@@ -149,7 +149,7 @@ export const RULES = [
   {
     name: "guarded-keys",
     commands: "KEYS",
-    reason: "Refused at a node that holds more than 10,000 keys.",
+    reason: "Refused at a node that holds more than 10,000 keys, or 20,000 with those that were deleted.",
     applies: () => true,
     allows: null,
   },

@@ -2,7 +2,7 @@
  * Operations and outcomes as they travel inside Forward and its reply (P16). The lists of codes below are part of the
  * wire format: members are appended, never moved.
  */
-import { unreachable } from "../base/assert.js";
+import { assert, unreachable } from "../base/assert.js";
 import type { ByteReader, ByteWriter } from "../base/cursor.js";
 import {
   type Condition,
@@ -69,8 +69,8 @@ const REFUSE_CODES = [
 const DELTA = /^-?(0|[1-9][0-9]{0,18})$/;
 /** A 64-bit mantissa and a power of two, as base/long-double writes them; "inf" is a sum that fails. */
 const FLOAT_DELTA = /^(?:-?0x[0-9a-f]{1,16}p-?[0-9]{1,5}|inf)$/;
-/** Nobody holds a value of that size; an offset beyond would ask for more memory than there is. */
-const MAX_OFFSET = 2 ** 30;
+/** No node takes values of that size; an offset or a bound beyond would ask for more memory than there is. */
+const MAX_BYTES = 64 * 2 ** 20;
 const DIGEST = /^[0-9a-f]{16}$/;
 const LARGEST = "9223372036854775807";
 const SMALLEST = "9223372036854775808";
@@ -143,7 +143,14 @@ function readDeadline(reader: ByteReader): number {
   return negative ? -magnitude : magnitude;
 }
 
+function readBytesBound(reader: ByteReader): number {
+  const bytes = reader.varint();
+  if (bytes > MAX_BYTES) reader.failed = true;
+  return bytes;
+}
+
 function writeSteps(out: ByteWriter, operation: Extract<Operation, { kind: "steps" }>): void {
+  assert(operation.steps.length <= MAX_STEPS, "a peer would cut the link over more steps");
   writeCondition(out, operation.condition);
   out.varint(operation.maxBytes);
   out.varint(operation.steps.length);
@@ -152,7 +159,7 @@ function writeSteps(out: ByteWriter, operation: Extract<Operation, { kind: "step
 
 function readSteps(reader: ByteReader): Operation {
   const condition = readCondition(reader);
-  const maxBytes = reader.varint();
+  const maxBytes = readBytesBound(reader);
   const count = reader.varint();
   if (count > MAX_STEPS) reader.failed = true;
   const steps: Step[] = [];
@@ -183,19 +190,18 @@ function readAny(reader: ByteReader, kind: (typeof KINDS)[number]): Operation | 
       return { kind, delta };
     }
     case "add-float": {
-      const maxBytes = reader.varint();
+      const maxBytes = readBytesBound(reader);
       const delta = readText(reader);
       if (!FLOAT_DELTA.test(delta)) reader.failed = true;
       return { kind, delta, maxBytes };
     }
     case "set-range": {
-      const offset = reader.varint();
-      if (offset > MAX_OFFSET) reader.failed = true;
-      const maxBytes = reader.varint();
+      const offset = readBytesBound(reader);
+      const maxBytes = readBytesBound(reader);
       return { kind, offset, value: readOwnBytes(reader), maxBytes };
     }
     case "append": {
-      const maxBytes = reader.varint();
+      const maxBytes = readBytesBound(reader);
       return { kind, value: readOwnBytes(reader), maxBytes };
     }
     case "expire-if": {

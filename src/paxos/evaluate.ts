@@ -15,6 +15,7 @@ import {
   NO_EXPIRY,
   type Operation,
   type Result,
+  type Step,
 } from "./operation.js";
 import { StepAnswers } from "./steps.js";
 
@@ -31,10 +32,14 @@ export type Evaluation =
   | { readonly applied: false; readonly reason: FailReason; readonly result: Result };
 
 const EMPTY = new Uint8Array(0);
+/** Of values that conditions asked for: a value is never changed in place. */
+const DIGESTS = new WeakMap<Uint8Array, string>();
 const MIN_INT64 = -(2n ** 63n);
 const MAX_INT64 = 2n ** 63n - 1n;
 /** Canonical decimal integers only: no plus sign, no leading zeros, no spaces. */
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/;
+/** Steps may work on so many times the bytes that they may answer. */
+const WORK_PER_ANSWER = 4;
 /** A longer value is no number. */
 const MAX_NUMBER_BYTES = 5 * 1024;
 
@@ -118,16 +123,26 @@ function unmet(condition: Condition, live: LiveValue): FailReason | null {
     case "different":
       return live.exists && sameBytes(live.value, condition.value) ? "value" : null;
     case "digest":
-      return live.exists && xxh3(live.value) === condition.digest ? null : "value";
+      return live.exists && digestOf(live.value) === condition.digest ? null : "value";
     case "other-digest":
-      return live.exists && xxh3(live.value) === condition.digest ? "value" : null;
+      return live.exists && digestOf(live.value) === condition.digest ? "value" : null;
     default:
       return unreachable(condition);
   }
 }
 
+function digestOf(value: Uint8Array): string {
+  const known = DIGESTS.get(value);
+  if (known !== undefined) return known;
+  const digest = xxh3(value);
+  DIGESTS.set(value, digest);
+  return digest;
+}
+
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
 }
 
 function evaluateSet(operation: Extract<Operation, { kind: "set" }>, live: LiveValue, wallMs: number): Evaluation {
@@ -203,11 +218,38 @@ function evaluateAddFloat(delta: string, maxBytes: number, live: LiveValue): Eva
   return applied(replaced(live, bytes, live.expiryMs), bytesResult(bytes));
 }
 
+/** Bytes that the condition compares or hashes. `hashed` is the value that was hashed last. */
+function bytesLookedAt(condition: Condition, { exists, value }: LiveValue, hashed: Uint8Array | null): number {
+  if (!exists) return 0;
+  if ("value" in condition) return condition.value.length === value.length ? value.length : 0;
+  return "digest" in condition && value !== hashed ? value.length : 0;
+}
+
+/** Counts the bytes that steps compare, hash, copy and answer; the same count wherever they are evaluated. */
+class StepWork {
+  bytes = 0;
+  #hashed: Uint8Array | null = null;
+
+  addCondition(condition: Condition, live: LiveValue): void {
+    this.bytes += bytesLookedAt(condition, live, this.#hashed);
+    if ("digest" in condition && live.exists) this.#hashed = live.value;
+  }
+
+  addStep(step: Exclude<Step, { kind: "read" }>, before: LiveValue, evaluation: Evaluation): void {
+    if ("condition" in step) this.addCondition(step.condition, before);
+    // What is set is taken as it is; every other new value was put together byte by byte.
+    const made = evaluation.applied && step.kind !== "set" && evaluation.next.value !== before.value;
+    if (made) this.bytes += evaluation.next.value.length;
+  }
+}
+
 /** One after the other on what the one before left; together they are one change, or none. */
 function evaluateSteps(operation: Extract<Operation, { kind: "steps" }>, live: LiveValue, wallMs: number): Evaluation {
   const reason = unmet(operation.condition, live);
   if (reason !== null) return failed(reason, null);
   const answers = new StepAnswers();
+  const work = new StepWork();
+  work.addCondition(operation.condition, live);
   const version = live.version + 1;
   let now = live;
   for (const step of operation.steps) {
@@ -215,10 +257,12 @@ function evaluateSteps(operation: Extract<Operation, { kind: "steps" }>, live: L
       answers.addRead(now);
     } else {
       const evaluation = evaluate(step, now, wallMs);
+      work.addStep(step, now, evaluation);
       if (evaluation.applied) now = { ...evaluation.next, version };
       answers.addWrite(evaluation, now.exists ? now.version : 0);
     }
-    if (answers.bytes > operation.maxBytes) return failed("too-large", null);
+    const tooMuch = work.bytes + answers.bytes > WORK_PER_ANSWER * operation.maxBytes;
+    if (tooMuch || answers.bytes > operation.maxBytes) return failed("too-large", null);
   }
   const told = bytesResult(answers.encode());
   return now === live ? failed("unchanged", told) : applied(now, told);

@@ -66,7 +66,8 @@ export type Operation =
   | { readonly kind: "add-float"; readonly delta: string; readonly maxBytes: number }
   /**
    * Several operations on one key as a single entry, if the condition holds. Result: bytes, what each step answered (see
-   * steps.ts); more than `maxBytes` of them are refused as "too-large".
+   * steps.ts); more than `maxBytes` of them are refused as "too-large", and so are steps that compare, hash, copy and
+   * answer more than four times as many bytes together.
    */
   | {
       readonly kind: "steps";

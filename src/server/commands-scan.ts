@@ -15,8 +15,10 @@ import type { Arguments } from "./stored-arguments.js";
 const USUAL_COUNT = 10;
 /** A larger COUNT is taken for this one. */
 const MAX_COUNT = 1000;
-/** KEYS is refused at a node with more. */
+/** KEYS is refused at a node with more, */
 const MAX_KEYS = 10_000;
+/** and where so many steps of MAX_COUNT do not come to the end, because the index is full of deleted keys. */
+const MAX_STEPS = (2 * MAX_KEYS) / MAX_COUNT;
 const LAST_CURSOR = 2n ** 64n - 1n;
 const CURSOR = /^[0-9]{1,20}$/;
 
@@ -108,8 +110,13 @@ export const keys: Handler = (client, args) => {
     client.out.error(`ERR KEYS would go over ${String(held)} keys (at most ${String(MAX_KEYS)} are); use SCAN`);
     return;
   }
+  const found = matchingKeys(client, pattern);
+  if (found === null) {
+    client.out.error("ERR KEYS would go over too many deleted keys; use SCAN");
+    return;
+  }
   client.readMany(
-    matchingKeys(client, pattern),
+    found,
     (out, { many }) => {
       if (many !== null && !readRefusalOfMany(out, many)) writeFound(out, many);
     },
@@ -117,10 +124,13 @@ export const keys: Handler = (client, args) => {
   );
 };
 
-function matchingKeys(client: Client, pattern: string): Key[] {
+/** Null: too many entries of the index would have to be looked at. */
+function matchingKeys(client: Client, pattern: string): Key[] | null {
   const found: Key[] = [];
   let cursor = 0n;
+  let steps = 0;
   do {
+    if (steps++ === MAX_STEPS) return null;
     cursor =
       client.context.service?.scanKeys(cursor, MAX_COUNT, (key) => {
         if (matches(key, pattern)) found.push(key);

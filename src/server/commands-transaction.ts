@@ -5,7 +5,7 @@ import { readStepAnswers } from "../paxos/steps.js";
 import { keyAt, keysFrom } from "./arguments.js";
 import type { Client, Handler } from "./client.js";
 import type { Command } from "./command-table.js";
-import { writeFailure, writeRefused } from "./replies.js";
+import { refusal, writeFailure, writeRefused } from "./replies.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import type { Renderer, Slot } from "./slot.js";
 import type { Arguments } from "./stored-arguments.js";
@@ -76,7 +76,7 @@ export const watch: Handler = (client, args) => {
       out.simple("OK");
     } else {
       client.watch = { key, version: null };
-      out.error(read === null ? "ERR the answer was lost" : `${read.code} ${read.message}`);
+      out.error(read === null ? "ERR the answer was lost" : refusal(read.code, read.message));
     }
   });
 };

@@ -9,6 +9,7 @@ import type { Key } from "../base/key.js";
 import type { Operation } from "../paxos/operation.js";
 import type { Client, ReplyMode } from "./client.js";
 import type { Command } from "./command-table.js";
+import { showMonitors } from "./commands-watching.js";
 import { dispatch } from "./dispatch.js";
 import { Pipeline, type PipelineOwner } from "./pipeline.js";
 import type { ReplyWriter } from "./reply-writer.js";
@@ -204,6 +205,8 @@ export class Connection implements Client, Flushable, PipelineOwner {
     this.#commands++;
     context.counters.commands++;
     if (command !== null) {
+      // Once, and only now that it was taken: a line goes into the pipeline, which a stalled command waits for.
+      if (context.monitors.size > 0) showMonitors(this, this.#parser, command);
       command.calls++;
       this.lastCommand = command.spec.name;
       if (out.errors > errors) command.failed++;

@@ -5,7 +5,7 @@
 import type { Client } from "./client.js";
 import type { Command } from "./command-table.js";
 import { queue, runsAtOnce } from "./commands-transaction.js";
-import { showMonitors } from "./commands-watching.js";
+import { LOADING } from "./pipeline.js";
 import { cString, unknownSubcommand } from "./replies.js";
 import type { Arguments } from "./stored-arguments.js";
 import { endTransaction } from "./transaction.js";
@@ -15,7 +15,6 @@ const SHOWN_ARGUMENTS = 128;
 
 /** Runs the command in `args`, or queues it; returns which it was, null when it was refused before that. */
 export function dispatch(client: Client, args: Arguments): Command | null {
-  const { monitors } = client.context;
   const found = lookUp(client, args);
   if (found === null || !mayRun(client, args, found)) {
     if (client.transaction !== null) client.transaction.broken = true;
@@ -27,7 +26,6 @@ export function dispatch(client: Client, args: Arguments): Command | null {
     queue(client, client.transaction, found, args);
     return null;
   }
-  if (monitors.size > 0) showMonitors(client, args, found);
   found.spec.handler?.(client, args);
   return found;
 }
@@ -58,7 +56,7 @@ function refusal({ context }: Client, args: Arguments, found: Command): string |
     const limit = String(context.limits.maxValueBytes);
     return `ERR argument or command of ${String(args.oversized)} bytes is too large (values may have ${limit})`;
   }
-  return context.service === null && !found.whileLoading ? "LOADING the node is recovering its data" : null;
+  return context.service === null && !found.whileLoading ? LOADING : null;
 }
 
 /** The subcommand where there is one; null: refused. */

@@ -152,10 +152,12 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
     ["loading", "stale", "fast"],
     [["time", 1, "2.6.0", "Returns the server's time.", server.time, tips(UNSTEADY)]],
   ),
-  ...entries("server", ADMIN, [
-    ["debug", -2, "1.0.0", "Refused.", server.debug],
-    ["monitor", 1, "1.0.0", "Shows every command that is taken, as far as it can.", watching.monitor],
-  ]),
+  ...entries("server", ADMIN, [["debug", -2, "1.0.0", "Refused.", server.debug]]),
+  ...entries(
+    "server",
+    ["admin", "noscript", "loading", "stale", "no_multi"],
+    [["monitor", 1, "1.0.0", "Shows every command that is taken, as far as it can.", watching.monitor]],
+  ),
   ...entries(
     "server",
     ["admin", "noscript", "loading", "stale", "no_multi", "allow_busy"],

@@ -12,6 +12,7 @@ import type { ReplyWriter } from "./reply-writer.js";
 import type { ServerContext } from "./server-context.js";
 import { type Keeping, ManyKeys, MAX_SLOTS, partOfTag, type Renderer, Slot, slotOfTag, tagOf } from "./slot.js";
 
+export const LOADING = "LOADING the node is recovering its data";
 const BUSY = "BUSY too many requests are under way, try again later";
 
 /** How much of an earlier reply's size is still expected of the next. */
@@ -212,6 +213,10 @@ export class Pipeline implements ReplySink {
   #admit(bytes: number): KeyService | null {
     const context = this.#context;
     const { service, limits } = context;
+    if (service === null) {
+      this.out.error(LOADING);
+      return null;
+    }
     const fits = bytes === 0 || context.inFlightBytes + bytes <= limits.maxInFlightBytes;
     if (this.#hasRoom() && fits) return service;
     context.counters.busy++;
@@ -351,16 +356,11 @@ export class Pipeline implements ReplySink {
   }
 }
 
-/** Bytes of the value that an operation carries. */
+/** Bytes of the values that an operation carries, those to compare with included. */
 function valueBytes(operation: Operation): number {
-  switch (operation.kind) {
-    case "set":
-    case "append":
-    case "set-range":
-      return operation.value.length;
-    case "steps":
-      return operation.steps.reduce((sum, step) => sum + (step.kind === "read" ? 0 : valueBytes(step)), 0);
-    default:
-      return 0;
-  }
+  let bytes = "value" in operation ? operation.value.length : 0;
+  if ("condition" in operation && "value" in operation.condition) bytes += operation.condition.value.length;
+  if (operation.kind !== "steps") return bytes;
+  for (const step of operation.steps) if (step.kind !== "read") bytes += valueBytes(step);
+  return bytes;
 }

@@ -37,7 +37,7 @@ export function unknownSubcommand(out: ReplyWriter, container: string, word: str
 }
 
 /** Prefixes are stable: clients act on them. FAILED (the disk gave up) has none of its own. */
-function refusal(code: RefuseCode, message: string): string {
+export function refusal(code: RefuseCode, message: string): string {
   return `${code === "FAILED" ? "ERR" : code} ${message}`;
 }
 

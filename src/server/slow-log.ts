@@ -20,6 +20,7 @@ export interface SlowEntry {
 export const MAX_SLOW_ENTRIES = 4096;
 const SHOWN_KEYS = 8;
 const SHOWN_CHARACTERS = 128;
+const SHOWN_NAME = 64;
 
 export class SlowLog {
   /** Newest first. */
@@ -46,16 +47,23 @@ export function noteSlow(client: Client, slot: Slot, command: Command, durationU
   if (settings.slowLogEntries === 0 || command.spec.flags.includes("skip_slowlog")) return;
   const { remoteAddress, name } = client;
   const words = [...command.spec.name.split("|"), ...keyWords(slot)];
-  slowLog.add({ atSeconds, durationUs, words, address: remoteAddress, clientName: name }, settings.slowLogEntries);
+  slowLog.add(
+    { atSeconds, durationUs, words, address: remoteAddress, clientName: copyOf(name.slice(0, SHOWN_NAME)) },
+    settings.slowLogEntries,
+  );
+}
+
+/** A string of its own: a slice would keep all of the string, perhaps all of a large key, that it was cut from. */
+function copyOf(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 function keyWords(slot: Slot): readonly string[] {
   const keys = slot.many?.keys ?? (slot.key === null ? [] : [slot.key]);
   const words = keys.slice(0, SHOWN_KEYS).map((key) => {
     const text = clientBytes(key);
-    return text.length > SHOWN_CHARACTERS
-      ? `${text.slice(0, SHOWN_CHARACTERS)}... (${String(text.length - SHOWN_CHARACTERS)} more bytes)`
-      : text;
+    const more = text.length - SHOWN_CHARACTERS;
+    return copyOf(more > 0 ? `${text.slice(0, SHOWN_CHARACTERS)}... (${String(more)} more bytes)` : text);
   });
   const more = keys.length - words.length;
   return more > 0 ? [...words, `... (${String(more)} more keys)`] : words;

@@ -38,26 +38,31 @@ export class Transaction {
   broken = false;
   /** What the queued commands hold; counted in the server's total too. */
   #bytes = 0;
+  /** Steps that they will make at most. */
+  #steps = 0;
 
   /** Queues a copy of the command; the error when it cannot be. `keys` are the command's. */
   add(client: Client, command: Command, args: Arguments, keys: readonly Key[]): string | null {
     const { context } = client;
     const own = this.key ?? client.watch?.key ?? keys[0] ?? null;
     const bytes = bytesOf(args);
-    const error = keys.some((key) => key !== own) ? CROSSKEY : this.#fits(context, bytes) ? null : TOO_MUCH;
+    // A command on several keys makes a step of each.
+    const steps = Math.max(1, keys.length);
+    const error = keys.some((key) => key !== own) ? CROSSKEY : this.#fits(context, bytes, steps) ? null : TOO_MUCH;
     if (error !== null) {
       this.broken = true;
       return error;
     }
     if (keys.length > 0) this.key = own;
     this.#bytes += bytes;
+    this.#steps += steps;
     context.queuedBytes += bytes;
     this.queued.push({ command, args: new StoredArguments(args) });
     return null;
   }
 
-  #fits({ limits, queuedBytes }: ServerContext, bytes: number): boolean {
-    if (this.queued.length >= MAX_STEPS || this.#bytes + bytes > limits.maxValueBytes) return false;
+  #fits({ limits, queuedBytes }: ServerContext, bytes: number, steps: number): boolean {
+    if (this.#steps + steps > MAX_STEPS || this.#bytes + bytes > limits.maxValueBytes) return false;
     return queuedBytes + bytes <= limits.maxPartialBytes;
   }
 

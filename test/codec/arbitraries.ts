@@ -85,6 +85,7 @@ const floatDelta = fc.oneof(
     .record({ minus: fc.boolean(), mantissa: fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }), power: fc.nat(16_000) })
     .map(({ minus, mantissa, power }) => `${minus ? "-" : ""}0x${mantissa.toString(16)}p-${String(power + 1)}`),
 );
+const bound = fc.nat(64 * 2 ** 20);
 const single = fc.oneof(
   fc.record({
     kind: fc.constant("set" as const),
@@ -97,12 +98,12 @@ const single = fc.oneof(
     kind: fc.constant("add" as const),
     delta: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String),
   }),
-  fc.record({ kind: fc.constant("append" as const), value: bytes, maxBytes: wide }),
+  fc.record({ kind: fc.constant("append" as const), value: bytes, maxBytes: bound }),
   fc.record({ kind: fc.constantFrom("expire" as const, "touch" as const), expiryMs: deadline }),
   fc.record({ kind: fc.constant("expire-if" as const), expiryMs: deadline, rule: fc.constantFrom(...EXPIRY_RULES) }),
   fc.record({ kind: fc.constant("remove" as const), condition, returnOld: fc.boolean() }),
-  fc.record({ kind: fc.constant("set-range" as const), offset: fc.nat(2 ** 30), value: bytes, maxBytes: wide }),
-  fc.record({ kind: fc.constant("add-float" as const), delta: floatDelta, maxBytes: wide }),
+  fc.record({ kind: fc.constant("set-range" as const), offset: bound, value: bytes, maxBytes: bound }),
+  fc.record({ kind: fc.constant("add-float" as const), delta: floatDelta, maxBytes: bound }),
   fc.constantFrom({ kind: "delete" } as const, { kind: "persist" } as const),
 );
 const step: fc.Arbitrary<Step> = fc.oneof(single, fc.constant({ kind: "read" } as const));
@@ -116,7 +117,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       kind: fc.constant("steps" as const),
       condition,
       steps: fc.array(step, { maxLength: 5 }),
-      maxBytes: wide,
+      maxBytes: bound,
     }),
   },
 );

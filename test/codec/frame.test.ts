@@ -286,13 +286,17 @@ describe("a message is refused when", () => {
 
   it("an operation is none that could be evaluated", () => {
     const value = new Uint8Array(3);
+    const most = 64 * 2 ** 20;
     const steps = { kind: "steps", condition: { kind: "none" }, maxBytes: 9 } as const;
     const bad: readonly unknown[] = [
       { kind: "read" },
       { ...steps, steps: [{ ...steps, steps: [] }] },
       { ...steps, steps: [{ kind: "expire-due" }] },
-      { ...steps, steps: Array.from({ length: MAX_STEPS + 1 }, () => ({ kind: "delete" })) },
-      { kind: "set-range", offset: 2 ** 30 + 1, value, maxBytes: 2 ** 40 },
+      { kind: "set-range", offset: most + 1, value, maxBytes: 9 },
+      { kind: "set-range", offset: 0, value, maxBytes: most + 1 },
+      { kind: "append", value, maxBytes: most + 1 },
+      { kind: "add-float", delta: "0x1p0", maxBytes: most + 1 },
+      { ...steps, steps: [], maxBytes: most + 1 },
       { kind: "add-float", delta: "0.5", maxBytes: 9 },
       { kind: "add-float", delta: "0x1p99999999", maxBytes: 9 },
       { kind: "remove", condition: { kind: "digest", digest: "78AF5F94892F3950" }, returnOld: false },
@@ -302,6 +306,8 @@ describe("a message is refused when", () => {
       const message = forwardOf(operation as Operation);
       expect(hear(frameOf([message])).messages, JSON.stringify(operation)).toEqual([]);
     }
+    const many = { ...steps, steps: Array.from({ length: MAX_STEPS + 1 }, () => ({ kind: "delete" as const })) };
+    expect(() => frameOf([forwardOf(many)])).toThrow("more steps");
     const good: Operation = { ...steps, steps: Array.from({ length: MAX_STEPS }, () => ({ kind: "delete" })) };
     expect(hear(frameOf([forwardOf(good)])).messages).toEqual([forwardOf(good)]);
   });

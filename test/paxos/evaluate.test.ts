@@ -178,6 +178,43 @@ describe("evaluating operations", () => {
     expect(story.answers.get(reader)).toBe('"b" at 2');
   });
 
+  it("steps work on four times the bytes that they may answer, and on no more", () => {
+    const before = live("x".repeat(100));
+    const other: Condition = { kind: "equal", value: bytes("y".repeat(100)) };
+    const digest: Condition = { kind: "digest", digest: "0".repeat(16) };
+    const refusal = (count: number, step: Step): string => {
+      const steps = Array.from({ length: count }, () => step);
+      const evaluation = evaluate({ kind: "steps", condition: { kind: "none" }, steps, maxBytes: 300 }, before, WALL);
+      return evaluation.applied ? "" : evaluation.reason;
+    };
+    const remove = (condition: Condition): Step => ({ kind: "remove", condition, returnOld: false });
+    const copying: readonly Step[] = [
+      { kind: "append", value: bytes("z"), maxBytes: 1000 },
+      { kind: "set-range", offset: 0, value: bytes("z"), maxBytes: 1000 },
+    ];
+    for (const one of copying) {
+      expect(refusal(10, one), one.kind).toBe("");
+      expect(refusal(12, one), one.kind).toBe("too-large");
+    }
+    expect(refusal(10, remove(other))).toBe("unchanged");
+    expect(refusal(12, remove(other))).toBe("too-large");
+    // A value is hashed once, however often its digest is asked for.
+    expect(refusal(60, remove(digest))).toBe("unchanged");
+  });
+
+  it("a value's digest is worked out once", () => {
+    const value = new Uint8Array(1000);
+    const before: LiveValue = { exists: true, value, version: 3, expiryMs: 0 };
+    const wanted: Condition = { kind: "digest", digest: xxh3(value) };
+    expect(evaluate(conditional(wanted), before, WALL).applied).toBe(true);
+    value[0] = 1; // as nobody does: a digest that is worked out anew would be another
+    expect(evaluate(conditional(wanted), before, WALL).applied).toBe(true);
+    expect(evaluate(conditional({ kind: "equal", value: value.slice() }), before, WALL).applied).toBe(true);
+    const last = value.slice();
+    last[999] = 1;
+    expect(evaluate(conditional({ kind: "equal", value: last }), before, WALL).applied).toBe(false);
+  });
+
   it("P15 folding equals doing one after the other, each with its own result", () => {
     fc.assert(
       fc.property(

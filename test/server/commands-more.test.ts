@@ -271,6 +271,20 @@ describe("commands answer as Redis does", () => {
   });
 });
 
+describe("KEYS", () => {
+  it("is refused where it would go over too many deleted keys", async () => {
+    const { connect } = await startTestServer();
+    const client = connect();
+    for (let round = 0; round < 21; round++) {
+      const keys = Array.from({ length: 1000 }, (_, index) => `k${String(round)}.${String(index)}`);
+      client.send(["MSET", ...keys.flatMap((key) => [key, ""])], ["DEL", ...keys]);
+    }
+    await client.receiveMany(42);
+    expect(await client.ask("DBSIZE")).toBe(0);
+    expect(await client.ask("KEYS", "*")).toEqual({ error: "ERR KEYS would go over too many deleted keys; use SCAN" });
+  });
+});
+
 describe("SCAN", () => {
   it("shows every key once, a few at a time, to the end", async () => {
     const { connect } = await startTestServer();

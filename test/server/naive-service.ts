@@ -127,10 +127,11 @@ export class NaiveService implements KeyService {
   }
 
   scanKeys(cursor: bigint, limit: number, visit: (key: Key) => void): bigint {
-    const keys = [...this.#values].filter(([, { exists }]) => exists).map(([key]) => key);
+    // Deleted keys stay, as they do in the index of a store, and are gone over.
+    const all = [...this.#values];
     const from = Number(cursor);
-    for (const key of keys.slice(from, from + limit)) visit(key);
-    return from + limit < keys.length ? BigInt(from + limit) : 0n;
+    for (const [key, { exists }] of all.slice(from, from + limit)) if (exists) visit(key);
+    return from + limit < all.length ? BigInt(from + limit) : 0n;
   }
 
   /** Lets everything that was held back go. */

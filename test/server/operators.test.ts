@@ -31,6 +31,17 @@ describe("SLOWLOG and LATENCY", () => {
     expect(await client.ask("SLOWLOG", "LEN")).toBe(0);
   });
 
+  it("cut long names and keys", async () => {
+    const { connect } = await startTestServer();
+    const client = connect();
+    await client.ask("CLIENT", "SETNAME", "n".repeat(1000));
+    await client.ask("CONFIG", "SET", "slowlog-log-slower-than", "0");
+    await client.ask("GET", "k".repeat(1000));
+    const [entry] = (await client.ask("SLOWLOG", "GET")) as Reply[][];
+    expect(entry?.[3]).toEqual([{ bulk: "get" }, { bulk: `${"k".repeat(128)}... (872 more bytes)` }]);
+    expect(entry?.[5]).toEqual({ bulk: "n".repeat(64) });
+  });
+
   it("keep no more than they are told to", async () => {
     const { connect } = await startTestServer();
     const client = connect();
@@ -59,6 +70,30 @@ describe("MONITOR", () => {
     expect(await monitor.ask("CLIENT", "LIST")).toMatchObject({ bulk: expect.stringContaining("flags=O") });
     monitor.close();
     expect(await client.ask("PING")).toEqual({ simple: "PONG" });
+  });
+
+  it("shows its own connection's commands, those that wait for earlier replies once", async () => {
+    const { connect, service } = await startTestServer();
+    const client = connect();
+    expect(await client.ask("MONITOR")).toEqual(OK);
+    service.held = true;
+    client.send(["SET", "k", "v"], ["DBSIZE"], ["GET", "k"], ["PING"]);
+    await expect.poll(() => service.pending).toBe(1);
+    service.release();
+    const replies = (await client.receiveMany(8)).map((reply) => JSON.stringify(reply));
+    const lines = replies.filter((reply) => reply.includes("[0 127.0.0.1:"));
+    expect(lines.map((line) => /\] \\"(\w+)/.exec(line)?.[1])).toEqual(["SET", "DBSIZE", "GET", "PING"]);
+    const others = replies.filter((reply) => !lines.includes(reply));
+    expect(others).toEqual([OK, 1, { bulk: "v" }, { simple: "PONG" }].map((reply) => JSON.stringify(reply)));
+  });
+
+  it("is refused inside MULTI", async () => {
+    const { connect } = await startTestServer();
+    const client = connect();
+    client.send(["MULTI"], ["MONITOR"], ["EXEC"], ["INFO", "clients"]);
+    const replies = await client.receiveMany(4);
+    expect(replies[1]).toEqual({ error: "ERR Command not allowed inside a transaction" });
+    expect(textOf(replies[3])).toContain("monitor_clients:0\r\n");
   });
 
   it("is refused to more than eight at once", async () => {

@@ -173,6 +173,21 @@ describe("outcomes", () => {
     },
   );
 
+  it("FAILED has no prefix of its own", async () => {
+    const { connect, service } = await startTestServer();
+    const client = connect();
+    service.forceWrite = () => ({ status: "not-applied", code: "FAILED", message });
+    service.forceRead = () => ({ status: "refused", code: "FAILED", message });
+    for (const words of [
+      ["SET", "a", "1"],
+      ["GET", "a"],
+      ["MGET", "a", "b"],
+      ["WATCH", "a"],
+    ]) {
+      expect(await client.ask(...words)).toEqual({ error: `ERR ${message}` });
+    }
+  });
+
   it("a write nobody can tell of is UNKNOWN, never OK and never a plain error", async () => {
     const { connect, service } = await startTestServer();
     const client = connect();
@@ -222,6 +237,21 @@ describe("bounds", () => {
     service.held = true;
     client.send(["SET", "a", "x".repeat(600)], ["SET", "b", "x".repeat(600)]);
     await expect.poll(() => service.pending).toBe(1);
+    service.release();
+    expect(await client.receiveMany(2)).toEqual([OK, BUSY]);
+  });
+
+  it.each([
+    ["SET", "b", "v", "IFEQ"],
+    ["SET", "b", "v", "IFNE"],
+    ["DELEX", "b", "IFEQ"],
+    ["DELIFEQ", "b"],
+  ])("values to compare with count too: %s %s %s %s", async (...words) => {
+    const { connect, service } = await startTestServer({ maxInFlightBytes: 1000 });
+    const client = connect();
+    service.held = true;
+    client.send(["SET", "a", "x".repeat(600)], [...words, "x".repeat(600)]);
+    await expect.poll(() => service.pending).toBeGreaterThan(0);
     service.release();
     expect(await client.receiveMany(2)).toEqual([OK, BUSY]);
   });

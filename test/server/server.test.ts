@@ -80,6 +80,8 @@ describe("opening", () => {
     expect(await client.ask("PING")).toEqual(loading);
     expect(await client.ask("GET", "a")).toEqual(loading);
     expect(JSON.stringify(await client.ask("INFO", "persistence"))).toContain("loading:1");
+    client.send(["WATCH", "a"], ["MULTI"], ["DISCARD"]);
+    expect(await client.receiveMany(3)).toEqual([loading, { simple: "OK" }, { simple: "OK" }]);
     ready({
       service: new NaiveService(),
       facts: {},

@@ -1,6 +1,7 @@
 // Goal: MULTI to EXEC is one change of one key, answers as Redis does, and WATCH notices every change in between. Method:
 // sessions on connections to a server over a service in memory that answers in random order.
 import { describe, expect, it } from "vitest";
+import { MAX_STEPS } from "../../src/paxos/operation.js";
 import { startTestServer } from "./harness.js";
 import type { Reply } from "./wire.js";
 
@@ -270,6 +271,17 @@ describe("transactions on one key", () => {
         return (await second.receiveMany(3)).at(-1);
       })
       .toEqual([OK]);
+  });
+
+  it.each(["MGET", "EXISTS", "DEL", "MSET"])("takes no more keys of %s than an operation has steps", async (name) => {
+    const { connect } = await startTestServer();
+    const client = connect();
+    const words = (count: number): string[] => Array.from({ length: name === "MSET" ? 2 * count : count }, () => "a");
+    client.send(["MULTI"], [name, ...words(MAX_STEPS)], ["EXEC"], ["MULTI"], [name, ...words(MAX_STEPS - 1)]);
+    client.send([name, ...words(2)], ["EXEC"]);
+    const replies = await client.receiveMany(7);
+    expect(replies[2]).toHaveLength(1);
+    expect(replies.slice(4)).toEqual([QUEUED, error("ERR too much is queued in this transaction"), ABORTED]);
   });
 
   it("changes nothing when its answers would be too large", async () => {
