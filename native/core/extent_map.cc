@@ -224,8 +224,7 @@ bool ExtentMap::FitsManyAhead() const {
 // (the largest record, and a batch of small ones) must still fit, now or after merge made room.
 bool ExtentMap::IsFull() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (!CanReclaimLocked()) return !FitsManyAhead() || IsShortLocked();
-  return IsShortLocked() && DeficitLocked() == 0;  // something may be won, and no extent of it
+  return (!FitsManyAhead() || IsShortLocked()) && !CanReclaimLocked();
 }
 
 // Two of the largest records of one key, and what else a caller that asks before every batch hands over at once.
@@ -301,10 +300,6 @@ uint64_t ExtentMap::DeadBytesLocked() const {
 
 uint32_t ExtentMap::Deficit() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return DeficitLocked();
-}
-
-uint32_t ExtentMap::DeficitLocked() const {
   // While callers may have to wait merge goes on, whatever is free, as long as an extent can be won.
   const uint32_t least = IsShortLocked() && DeadBytesLocked() >= geometry_.extent_bytes ? 1 : 0;
   return std::max(least, free_ < wanted_free_ ? wanted_free_ - free_ : 0);

@@ -147,7 +147,6 @@ class ExtentMap {
   bool FitsManyAhead() const;
   bool IsShortLocked() const;
   uint64_t DeadBytesLocked() const;
-  uint32_t DeficitLocked() const;
   double Share(uint64_t records, uint64_t bytes) const;
   double LiveShare(const Extent& extent) const { return Share(extent.live_records, extent.live_bytes); }
   double Gain(const Extent& extent) const;
