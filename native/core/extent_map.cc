@@ -300,8 +300,9 @@ uint64_t ExtentMap::DeadBytesLocked() const {
 
 uint32_t ExtentMap::Deficit() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  // While callers may have to wait merge goes on, whatever is free, as long as an extent can be won.
-  const uint32_t least = IsShortLocked() && DeadBytesLocked() >= geometry_.extent_bytes ? 1 : 0;
+  // While callers may have to wait, or soon will, merge goes on, whatever is free, as long as an extent can be won.
+  const bool tight = !FitsManyAhead() || IsShortLocked();
+  const uint32_t least = tight && DeadBytesLocked() >= geometry_.extent_bytes ? 1 : 0;
   return std::max(least, free_ < wanted_free_ ? wanted_free_ - free_ : 0);
 }
 
