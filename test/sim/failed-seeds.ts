@@ -12,4 +12,7 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly story: str
   },
   { seed: 1095, story: "D6: four large writes of one key in one turn were one batch, too large for the engine" },
   { seed: 1478, story: "D6: the same" },
+  { seed: 1146, story: "P20: what an ended life of its proposer had left undecided was never settled" },
+  { seed: 7145, story: "D12: merge stopped where a store was just not short; deletions could not be decided" },
+  { seed: 7177, story: "D12: the same, with large values and two nodes" },
 ];
