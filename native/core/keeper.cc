@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint64_t kSampleUs = 1'000'000;
 constexpr uint64_t kWaitingUs = 5'000;
+constexpr uint64_t kShortUs = 100'000;
 constexpr uint64_t kHoursUs = 60'000'000;
 
 }  // namespace
@@ -157,6 +158,9 @@ bool Keeper::Step(uint64_t* due_us) {
     idle_.call(idle_.context);
     *due_us = std::min(*due_us, now + kWaitingUs);
   }
+  // Nor does everything that makes a store short, or lets merge win an extent of it.
+  const bool is_short = std::any_of(volumes_.begin(), volumes_.end(), [](const Volume& it) { return it.parts.extents->IsShort(); });
+  if (is_short && !worked) *due_us = std::min(*due_us, now + kShortUs);
   if (!awaits) awaits_copies_.store(false);
   if (!allowed && !merge_now_.paused) *due_us = std::min(*due_us, now + kHoursUs);
   Sample(now);
