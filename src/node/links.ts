@@ -49,8 +49,11 @@ export class Links {
   readonly #connections: number[];
   /** P29: peers that durably bound our storage id as the first one ever. */
   readonly #confirmedBirth = new Set<ReplicaId>();
-  /** Peers whose binding is in memory and not yet durable. */
-  readonly #unsaved = new Set<string>();
+  /**
+   * Peers whose binding is in memory and not yet durable, with the number of the connection that it was made for: a record for
+   * an older one says nothing of this.
+   */
+  readonly #unsaved = new Map<string, number>();
   /** Connected peers that refuse us and are refused here. */
   readonly #strangers = new Set<ReplicaId>();
   #lastWorkTick = 0;
@@ -112,8 +115,9 @@ export class Links {
       return;
     }
     identity.bindings.set(peer.nodeId, verdict.binding);
-    this.#unsaved.add(peer.nodeId);
+    this.#unsaved.set(peer.nodeId, connection);
     this.#host.saveIdentity(() => {
+      if (this.#unsaved.get(peer.nodeId) !== connection) return;
       this.#unsaved.delete(peer.nodeId);
       if (peer.connected && this.#connections[replica] === connection) this.#bound(peer, hello);
     });
@@ -182,7 +186,8 @@ export class Links {
         return;
       }
       case "binding": {
-        if (!peer.boundHere && !this.#unsaved.has(peer.nodeId)) {
+        const isBinding = this.#unsaved.get(peer.nodeId) === this.#connections[replica];
+        if (!peer.boundHere && !isBinding) {
           if (!message.bound) this.#noteStranger(peer);
           return; // P29: a peer whose disk is refused here does not judge ours
         }

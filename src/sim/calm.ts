@@ -104,10 +104,8 @@ export class Calm {
       }
     }
     if (this.#host.isBroken()) return;
-    // On disks that are full each deletion makes room for the next.
-    const withinMs = this.#host.plan.kinds.has("disk-full") ? 3 * ANSWER_MS : ANSWER_MS;
-    if (!runUntil(() => waiting.size === 0, withinMs) && !this.#host.isBroken()) {
-      report("liveness", `no success within ${String(withinMs)} ms: ${[...waiting].slice(0, 5).join(", ")}`);
+    if (!runUntil(() => waiting.size === 0, ANSWER_MS) && !this.#host.isBroken()) {
+      report("liveness", `no success within ${String(ANSWER_MS)} ms: ${[...waiting].slice(0, 5).join(", ")}`);
     }
   }
 

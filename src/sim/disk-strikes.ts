@@ -217,7 +217,8 @@ export class DiskStrikes {
           this.#arena.later(POLL_US, wait);
           return;
         }
-        this.#arena.later(random.below(60_000), () => {
+        // D17's exception, by name: what was lost behind the last mark, and no peer had heard of, nobody can miss.
+        this.#arena.later(WAIT_US + random.below(60_000), () => {
           this.#restart(victim, () => {
             // Half a disk may be noticed at any later write: people would not leave it at that.
             if (kind === "truncated") this.#arena.takeOut(victim);

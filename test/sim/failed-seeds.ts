@@ -15,5 +15,6 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly story: str
   { seed: 1146, story: "P20: what an ended life of its proposer had left undecided was never settled" },
   { seed: 7145, story: "D12: merge stopped where a store was just not short; deletions could not be decided" },
   { seed: 7177, story: "D12: the same, with large values and two nodes" },
+  { seed: 202002, story: "P29: a binding fell between two connections, and two nodes never spoke again" },
   { seed: 85, story: "D12: nobody woke merge of a store that had become short with nothing under way" },
 ];
