@@ -22,7 +22,7 @@ const USAGE = `npm run sim -- [options]
   --keep-going        do not stop after many seeds that fail`;
 
 /** A swarm of so many seeds must have met every kind of fault. */
-const SEEDS_FOR_ALL_KINDS = 1000;
+const SEEDS_FOR_ALL_KINDS = 200;
 /** Seeds that a worker gets at a time. */
 const CHUNK = 10;
 const STORY_LINES = 400;

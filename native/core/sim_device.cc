@@ -263,18 +263,23 @@ void SimDisk::Harden() {
   doomed_.clear();
 }
 
-// Puts back what survives of a write; how many sectors that is.
-uint64_t SimDisk::Survive(const Unflushed& write, SimRandom* random) {
+// Puts back what survives of a write; how many sectors that is. `gone`: something of an earlier block is not there.
+uint64_t SimDisk::Survive(const Unflushed& write, SimRandom* random, bool* gone) {
   const uint64_t fate = random->Below(4);  // lost, whole, or torn
-  if (fate == 0) return 0;
   uint64_t kept = 0;
-  for (size_t i = 0; i < write.after.size(); ++i) {
+  bool reordered = false;
+  for (size_t i = 0; fate != 0 && i < write.after.size(); ++i) {
+    const uint64_t before = kept;
     for (size_t at = 0; at < kBlockBytes; at += kSectorBytes) {
       if (fate != 1 && !random->Chance(50)) continue;
       CopyIn((write.first + i) * kBlockBytes + at, std::span(*write.after[i]).subspan(at, kSectorBytes));
       ++kept;
     }
+    reordered |= *gone && kept > before;
+    *gone |= kept - before < kBlockBytes / kSectorBytes;
   }
+  *gone |= fate == 0;
+  if (reordered) ++hits_.writes_reordered;
   return kept;
 }
 
@@ -286,14 +291,12 @@ void SimDisk::LosePower(SimRandom* random) {
   for (const auto& [page, before] : doomed_) pages_[page] = before;
   doomed_.clear();
   const std::vector<Unflushed> writes = std::exchange(unflushed_, {});
-  bool earlier_lost = false;
+  bool gone = false;
   for (const Unflushed& write : writes) {
-    const uint64_t kept = Survive(write, random);
+    const uint64_t kept = Survive(write, random, &gone);
     const bool lost = kept < write.after.size() * (kBlockBytes / kSectorBytes);
     if (lost) ++hits_.unflushed_lost;
     if (lost && kept > 0) ++hits_.writes_torn;
-    if (earlier_lost && kept > 0) ++hits_.writes_reordered;
-    earlier_lost |= lost;
   }
 }
 

@@ -53,8 +53,8 @@ struct SimFaultHits {
   uint64_t reads_stale = 0;
   uint64_t bits_flipped = 0;
   uint64_t beyond_end = 0;  // calls that reached for what was cut off
-  // What the power took: writes of which something is gone; of which something is gone and something there; and those of
-  // which something is there, though something of an earlier one is gone.
+  // What the power took: writes of which something is gone; of which something is gone and something there; and those with
+  // a block of which something is there, though something of an earlier block is gone.
   uint64_t unflushed_lost = 0;
   uint64_t writes_torn = 0;
   uint64_t writes_reordered = 0;
@@ -148,7 +148,7 @@ class SimDisk {
   void CopyIn(uint64_t offset, std::span<const uint8_t> data);
   PagePtr FreshPage(uint64_t page);
   void WriteToCache(uint64_t offset, std::span<const uint8_t> data);
-  uint64_t Survive(const Unflushed& write, SimRandom* random);
+  uint64_t Survive(const Unflushed& write, SimRandom* random, bool* gone);
   void ReadStale(uint64_t offset, std::span<uint8_t> out);
   void Doom();
   void Settle();
