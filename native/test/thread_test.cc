@@ -177,93 +177,149 @@ CASE("threads: closing with work under way ends every batch, done or closed") {
   }
 }
 
+// A store with its own threads on one simulated disk.
+struct ThreadedSim {
+  explicit ThreadedSim(uint64_t mib) {
+    options = ThreadedOptions(&caller);
+    options.volumes = {{"disk0", mib << 20}};
+    options.device_factory = &factory;
+  }
+  ~ThreadedSim() {
+    if (store != nullptr) store->Close();
+  }
+
+  bool Open() {
+    if (store != nullptr) store->Close();
+    store.reset();
+    caller.completions.clear();
+    token = 0;
+    return Store::Open(options, &store, &report).ok();
+  }
+  // The token of a batch of one operation; its value is told by `seed`.
+  bool Put(uint64_t key, uint64_t position, uint64_t seed, size_t bytes) {
+    const std::string name = "key" + std::to_string(key);
+    const std::string value = MakeValue(seed, bytes);
+    return Submit({OpKind::kPut, AsBytes(name), position, position, header, AsBytes(value)});
+  }
+  bool Drop(uint64_t key) {
+    const std::string name = "key" + std::to_string(key);
+    return Submit({OpKind::kDrop, AsBytes(name), 0, 0, {}, {}});
+  }
+  bool Submit(const BatchOp& op) { return store->SubmitBatch({&op, 1}, ++token).ok(); }
+  void WaitForAll() { caller.WaitFor(store.get(), token); }
+  bool BecomesRoomy() const {
+    for (int i = 0; i < 1'000 && store->IsShort(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return !store->IsShort();
+  }
+
+  const std::vector<uint8_t> header = std::vector<uint8_t>(kHeaderBytes, 0);
+  SimDeviceFactory factory;
+  Caller caller;
+  StoreOptions options;
+  OpenReport report;
+  std::unique_ptr<Store> store;
+  uint64_t token = 0;
+};
+
 // Runs of a MiB and more are written by the volume's lane, and the next one is posted before the last one is told of.
 CASE("threads: large runs, one posted behind the other, end in order and are all there after a new opening (D5, D6)") {
   constexpr uint64_t kKeys = 40;
   constexpr uint64_t kRounds = 4;
   constexpr size_t kValue = 600 << 10;
-  SimDeviceFactory factory;
-  StoreOptions options;
-  options.volumes = {{"disk0", uint64_t{512} << 20}};  // extents of 8 MiB
-  options.node_id = "n";
-  options.device_factory = &factory;
-  Caller caller;
-  options.wake = Caller::Wake;
-  options.wake_context = &caller;
-  std::unique_ptr<Store> store;
-  OpenReport report;
-  REQUIRE(Store::Open(options, &store, &report).ok());
-  static const std::vector<uint8_t> header(kHeaderBytes, 0);
-  uint64_t token = 0;
+  ThreadedSim sim(512);  // extents of 8 MiB
+  REQUIRE(sim.Open());
+  const auto bytes_of = [](uint64_t key, uint64_t round) { return kValue + (round < kRounds ? 4096 * (key % 7) : 0); };
+  const auto put = [&](uint64_t key, uint64_t round) {
+    return sim.Put(key, round, round * kKeys + key, bytes_of(key, round));
+  };
   for (uint64_t round = 0; round < kRounds; ++round) {
-    for (uint64_t i = 0; i < kKeys; ++i) {
-      const std::string key = "key" + std::to_string(i);
-      const std::string value = MakeValue(round * kKeys + i, kValue + 4096 * (i % 7));
-      const BatchOp op{OpKind::kPut, AsBytes(key), round, round, header, AsBytes(value)};
-      REQUIRE(store->SubmitBatch({&op, 1}, ++token).ok());
-    }
+    for (uint64_t i = 0; i < kKeys; ++i) REQUIRE(put(i, round));
   }
-  caller.WaitFor(store.get(), token);
-  for (uint64_t i = 0; i < token; ++i) {
-    REQUIRE(caller.completions[i].token == i + 1 && caller.completions[i].status == StatusCode::kOk);
+  sim.WaitForAll();
+  for (uint64_t i = 0; i < sim.token; ++i) {
+    REQUIRE(sim.caller.completions[i].token == i + 1 && sim.caller.completions[i].status == StatusCode::kOk);
   }
   // Half of them more, and the end comes while they are on their way.
-  for (uint64_t i = 0; i < kKeys / 2; ++i) {
-    const std::string key = "key" + std::to_string(i);
-    const std::string value = MakeValue(kRounds * kKeys + i, kValue);
-    const BatchOp op{OpKind::kPut, AsBytes(key), kRounds, kRounds, header, AsBytes(value)};
-    REQUIRE(store->SubmitBatch({&op, 1}, ++token).ok());
-  }
-  store->Close();
-  store.reset();
-  REQUIRE(Store::Open(options, &store, &report).ok());
-  CHECK(report.corrupt_keys == 0 && report.unknown_losses == 0 && report.recovered_keys == kKeys);
-  caller.completions.clear();
+  for (uint64_t i = 0; i < kKeys / 2; ++i) REQUIRE(put(i, kRounds));
+  REQUIRE(sim.Open());
+  CHECK(sim.report.corrupt_keys == 0 && sim.report.unknown_losses == 0 && sim.report.recovered_keys == kKeys);
+  const auto last_round = [](uint64_t key) { return key < kKeys / 2 ? kRounds : kRounds - 1; };
   for (uint64_t i = 0; i < kKeys; ++i) {
-    const uint64_t round = i < kKeys / 2 ? kRounds : kRounds - 1;
-    REQUIRE(store->Read(AsBytes("key" + std::to_string(i)), round, i).ok());
+    REQUIRE(sim.store->Read(AsBytes("key" + std::to_string(i)), last_round(i), i).ok());
   }
-  caller.WaitFor(store.get(), kKeys);
-  for (const Completion& read : caller.completions) {
-    const uint64_t i = read.token;
-    const uint64_t round = i < kKeys / 2 ? kRounds : kRounds - 1;
-    const size_t bytes = i < kKeys / 2 ? kValue : kValue + 4096 * (i % 7);
-    CHECK(read.status == StatusCode::kOk && AsText(read.value.bytes()) == MakeValue(round * kKeys + i, bytes));
+  sim.caller.WaitFor(sim.store.get(), kKeys);
+  for (const Completion& read : sim.caller.completions) {
+    const uint64_t round = last_round(read.token);
+    const std::string expected = MakeValue(round * kKeys + read.token, bytes_of(read.token, round));
+    CHECK(read.status == StatusCode::kOk && AsText(read.value.bytes()) == expected);
   }
-  store->Close();
+}
+
+CASE("threads: a large run that fails ends everything behind it, and what was acknowledged before is there (D8)") {
+  constexpr uint64_t kKeys = 60;
+  constexpr size_t kValue = 700 << 10;
+  for (const bool write : {true, false}) {
+    for (uint64_t nth = 1; nth <= 9; nth += 2) {
+      ThreadedSim sim(512);
+      REQUIRE(sim.Open());
+      REQUIRE(sim.Put(0, 0, 0, kValue));
+      sim.WaitForAll();
+      SimFaults faults;
+      (write ? faults.fail_write_in : faults.fail_flush_in) = nth;
+      sim.factory.Find("disk0")->SetFaults(faults);
+      for (uint64_t i = 1; i < kKeys; ++i) REQUIRE(sim.Put(i, 0, i, kValue));
+      std::vector<uint64_t> done;
+      bool failed = false;
+      // One more: the store says that it has failed.
+      sim.caller.WaitFor(sim.store.get(), kKeys + 1);
+      uint64_t last = 0;
+      for (const Completion& it : sim.caller.completions) {
+        if (it.kind == CompletionKind::kFailed) continue;
+        REQUIRE(it.kind == CompletionKind::kBatch && it.token == last + 1);
+        last = it.token;
+        CHECK(it.status == StatusCode::kOk || it.status == StatusCode::kFailed);
+        CHECK(!(failed && it.status == StatusCode::kOk));
+        failed |= it.status == StatusCode::kFailed;
+        if (it.status == StatusCode::kOk) done.push_back(it.token - 1);
+      }
+      CHECK(failed && last == kKeys);
+      sim.factory.Find("disk0")->SetFaults({});
+      REQUIRE(sim.Open());
+      for (const uint64_t key : done) {
+        REQUIRE(sim.store->Read(AsBytes("key" + std::to_string(key)), 0, key).ok());
+      }
+      sim.caller.WaitFor(sim.store.get(), done.size());
+      for (const Completion& read : sim.caller.completions) {
+        CHECK(read.status == StatusCode::kOk && AsText(read.value.bytes()) == MakeValue(read.token, kValue));
+      }
+    }
+  }
 }
 
 // Found by reading: nobody woke merge of a store that had become short while nobody waited for room.
 CASE("threads: a store that is short makes room though nobody waits for it, after overwrites and after deletions (D11)") {
   for (const uint64_t mib : {uint64_t{8}, uint64_t{16}, uint64_t{128}}) {
-    SimDeviceFactory factory;
-    StoreOptions options;
-    options.volumes = {{"disk0", mib << 20}};
-    options.node_id = "n";
-    options.device_factory = &factory;
-    Caller caller;
-    options.wake = Caller::Wake;
-    options.wake_context = &caller;
-    std::unique_ptr<Store> store;
-    OpenReport report;
-    REQUIRE(Store::Open(options, &store, &report).ok());
-    static const std::vector<uint8_t> header(kHeaderBytes, 0);
+    ThreadedSim sim(mib);
+    REQUIRE(sim.Open());
     const uint64_t keys = mib * (mib == 8 ? 4 : 8);  // live: a third; of the least volume a sixth
-    uint64_t token = 0;
-    const auto becomes_roomy = [&store] {
-      for (int i = 0; i < 1'000 && store->IsShort(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      return !store->IsShort();
-    };
     for (uint64_t i = 0; i < keys * 6; ++i) {
-      REQUIRE(becomes_roomy());
-      const std::string key = "key" + std::to_string(i * 7 % keys);
-      const std::string value = MakeValue(i, 40'000);
-      const BatchOp op{OpKind::kPut, AsBytes(key), i, i, header, AsBytes(value)};
-      REQUIRE(store->SubmitBatch({&op, 1}, ++token).ok());
-      caller.WaitFor(store.get(), token);
-      REQUIRE(caller.completions[token - 1].status == StatusCode::kOk);
+      REQUIRE(sim.BecomesRoomy());
+      REQUIRE(sim.Put(i * 7 % keys, i, i, 40'000));
+      sim.WaitForAll();
+      REQUIRE(sim.caller.completions[sim.token - 1].status == StatusCode::kOk);
     }
-    store->Close();
+    // On until it is full of what lives; then every second one goes.
+    uint64_t filled = keys;
+    for (; !sim.store->IsFull() && sim.BecomesRoomy(); ++filled) {
+      REQUIRE(sim.Put(filled, 0, filled, 40'000));
+      sim.WaitForAll();
+    }
+    for (uint64_t i = 0; i < filled; i += 2) {
+      REQUIRE(sim.Drop(i));
+      sim.WaitForAll();
+      REQUIRE(sim.caller.completions[sim.token - 1].status == StatusCode::kOk);
+    }
+    CHECK(sim.BecomesRoomy());
   }
 }
 
