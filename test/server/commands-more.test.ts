@@ -2,27 +2,16 @@
 // where 7 does not have them). Method: sessions as in commands.test.ts, one by one and all in one pipeline.
 import { describe, expect, it } from "vitest";
 import { startTestServer } from "./harness.js";
+import { arity, bulk, error, NOT_INTEGER, OK, SYNTAX, playSessions, type Session } from "./sessions.js";
 import type { Reply } from "./wire.js";
 
-const OK: Reply = { simple: "OK" };
-const bulk = (text: string): Reply => ({ bulk: text });
-const error = (text: string): Reply => ({ error: text });
-const NOT_INTEGER = error("ERR value is not an integer or out of range");
 const NOT_FLOAT = error("ERR value is not a valid float");
-const SYNTAX = error("ERR syntax error");
 const BAD_DIGEST = error("ERR digest must be exactly 16 hexadecimal characters");
-const arity = (name: string): Reply => error(`ERR wrong number of arguments for '${name}' command`);
-
-type Step = readonly [command: string, reply: Reply];
-
-function words(command: string): string[] {
-  return command.split(" ").map((word) => (word === '""' ? "" : word));
-}
 
 /** XXH3 of "abc", as the reference program says. */
 const ABC = "78af5f94892f3950";
 
-const SESSIONS: readonly (readonly [claim: string, steps: readonly Step[]])[] = [
+const SESSIONS: readonly Session[] = [
   [
     "SET on a condition on the value",
     [
@@ -254,22 +243,7 @@ function duplicate(name: string): Reply {
   return failed(name, "duplicate parameter");
 }
 
-describe("commands answer as Redis does", () => {
-  it.each(SESSIONS)("%s", async (_claim, steps) => {
-    const { connect } = await startTestServer();
-    const client = connect();
-    for (const [command, reply] of steps) {
-      expect([command, await client.ask(...words(command))]).toEqual([command, reply]);
-    }
-  });
-
-  it.each(SESSIONS)("%s, all in one pipeline", async (_claim, steps) => {
-    const { connect } = await startTestServer();
-    const client = connect();
-    client.send(...steps.map(([command]) => words(command)));
-    expect(await client.receiveMany(steps.length)).toEqual(steps.map(([, reply]) => reply));
-  });
-});
+playSessions("commands answer as Redis does", SESSIONS);
 
 describe("KEYS", () => {
   it("is refused where it would go over too many deleted keys", async () => {

@@ -2,23 +2,10 @@
 // line of commands with the replies they must get, against a server over a service in memory.
 import { describe, expect, it } from "vitest";
 import { startTestServer } from "./harness.js";
+import { arity, bulk, error, NOT_INTEGER, OK, SYNTAX, playSessions, type Session } from "./sessions.js";
 import type { Reply } from "./wire.js";
 
-const OK: Reply = { simple: "OK" };
-const bulk = (text: string): Reply => ({ bulk: text });
-const error = (text: string): Reply => ({ error: text });
-const NOT_INTEGER = error("ERR value is not an integer or out of range");
-const SYNTAX = error("ERR syntax error");
-const arity = (name: string): Reply => error(`ERR wrong number of arguments for '${name}' command`);
-
-type Step = readonly [command: string, reply: Reply];
-
-/** Words are split at spaces; "" stands for an empty argument. */
-function words(command: string): string[] {
-  return command.split(" ").map((word) => (word === '""' ? "" : word));
-}
-
-const SESSIONS: readonly (readonly [claim: string, steps: readonly Step[]])[] = [
+const SESSIONS: readonly Session[] = [
   [
     "PING and ECHO",
     [
@@ -236,22 +223,7 @@ const SESSIONS: readonly (readonly [claim: string, steps: readonly Step[]])[] = 
   ],
 ];
 
-describe("commands answer as Redis does", () => {
-  it.each(SESSIONS)("%s", async (_claim, steps) => {
-    const { connect } = await startTestServer();
-    const client = connect();
-    for (const [command, reply] of steps) {
-      expect([command, await client.ask(...words(command))]).toEqual([command, reply]);
-    }
-  });
-
-  it.each(SESSIONS)("%s, all in one pipeline", async (_claim, steps) => {
-    const { connect } = await startTestServer({}, 7);
-    const client = connect();
-    client.send(...steps.map(([command]) => words(command)));
-    expect(await client.receiveMany(steps.length)).toEqual(steps.map(([, reply]) => reply));
-  });
-});
+playSessions("commands answer as Redis does", SESSIONS);
 
 describe("RESP3", () => {
   it("is switched on by HELLO 3 and off by HELLO 2 and RESET", async () => {

@@ -3,19 +3,15 @@
 import { describe, expect, it } from "vitest";
 import { MAX_STEPS } from "../../src/paxos/operation.js";
 import { startTestServer } from "./harness.js";
+import { bulk, error, OK, playSessions, type Session } from "./sessions.js";
 import type { Reply } from "./wire.js";
 
-const OK: Reply = { simple: "OK" };
 const QUEUED: Reply = { simple: "QUEUED" };
-const bulk = (text: string): Reply => ({ bulk: text });
-const error = (text: string): Reply => ({ error: text });
 const ABORTED = error("EXECABORT Transaction discarded because of previous errors.");
 const CROSSKEY = error("CROSSKEY all keys of a transaction must be one key");
 const NOTHING: Reply = { nullArray: true };
 
-type Step = readonly [command: string, reply: Reply];
-
-const SESSIONS: readonly (readonly [claim: string, steps: readonly Step[]])[] = [
+const SESSIONS: readonly Session[] = [
   [
     "a transaction answers as its commands would",
     [
@@ -170,22 +166,9 @@ const SESSIONS: readonly (readonly [claim: string, steps: readonly Step[]])[] = 
   ],
 ];
 
-describe("transactions on one key", () => {
-  it.each(SESSIONS)("%s", async (_claim, steps) => {
-    const { connect } = await startTestServer();
-    const client = connect();
-    for (const [command, reply] of steps) {
-      expect([command, await client.ask(...command.split(" "))]).toEqual([command, reply]);
-    }
-  });
+playSessions("transactions on one key", SESSIONS);
 
-  it.each(SESSIONS)("%s, all in one pipeline", async (_claim, steps) => {
-    const { connect } = await startTestServer();
-    const client = connect();
-    client.send(...steps.map(([command]) => command.split(" ")));
-    expect(await client.receiveMany(steps.length)).toEqual(steps.map(([, reply]) => reply));
-  });
-
+describe("a transaction", () => {
   it("goes to the node as a single operation", async () => {
     const { service, connect } = await startTestServer();
     const client = connect();
