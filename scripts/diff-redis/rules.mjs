@@ -45,6 +45,13 @@ export const RULES = [
     allows: (reply) => bothFine(reply) && reply.ours[0] === reply.theirs[0],
   },
   {
+    name: "cluster",
+    commands: "CLUSTER INFO, READONLY, READWRITE, ASKING",
+    reason: "A cluster is asked here, and a single redis-server there.",
+    applies: names("CLUSTER", "CLUSTER INFO", "READONLY", "READWRITE", "ASKING"),
+    allows: (reply) => isError(reply.theirs) && !isError(reply.ours),
+  },
+  {
     name: "help",
     commands: "HELP of CLIENT, COMMAND, CONFIG, LATENCY, SLOWLOG",
     reason: "The list is made from our own table.",

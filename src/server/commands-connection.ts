@@ -11,7 +11,6 @@ const NO_PASSWORD =
 const WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
 const BEYOND_INT = "ERR value is out of range, value must between -2147483648 and 2147483647";
 const BAD_NAME = "ERR Client names cannot contain spaces, newlines or special characters.";
-const CLUSTER_OFF = "ERR This instance has cluster support disabled";
 
 export const ping: Handler = (client, args) => {
   if (args.argc > 2) wrongArity(client.out, "ping");
@@ -90,7 +89,7 @@ function greeting(client: Client): void {
   out.text("id");
   out.integer(client.id);
   out.text("mode");
-  out.text("standalone");
+  out.text("cluster");
   out.text("role");
   out.text("master");
   out.text("modules");
@@ -113,10 +112,6 @@ export const select: Handler = (client, args) => {
 export const quit: Handler = (client) => {
   client.out.simple("OK");
   client.quit();
-};
-
-export const clusterDisabled: Handler = (client) => {
-  client.out.error(CLUSTER_OFF);
 };
 
 export const clientId: Handler = (client) => {

@@ -21,7 +21,7 @@ const SECTIONS: readonly Section[] = [
   ["Modules", () => []],
   ["Commandstats", commandFields],
   ["Errorstats", errorFields],
-  ["Cluster", () => [["cluster_enabled", 0]]],
+  ["Cluster", () => [["cluster_enabled", 1]]],
   ["Keyspace", keyspaceFields],
   ["Plogdb", plogdbFields],
 ];
@@ -52,7 +52,7 @@ function serverFields(context: ServerContext): Fields {
   const uptime = uptimeSeconds(context);
   return [
     ["redis_version", REDIS_VERSION],
-    ["redis_mode", "standalone"],
+    ["redis_mode", "cluster"],
     ["plogdb_version", PLOGDB_VERSION],
     ["os", `${platform()} ${release()} ${arch()}`],
     ["arch_bits", 64],

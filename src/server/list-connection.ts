@@ -11,7 +11,6 @@ const ALWAYS: Flags = ["loading", "stale", "fast"];
 const ABOUT: Flags = ["noscript", "loading", "stale"];
 const ADMIN: Flags = ["admin", "noscript", "loading", "stale"];
 const UNSTEADY = tips("nondeterministic_output");
-const AS_CONNECTION = { categories: ["@connection"] };
 
 const CLIENT: readonly CommandSpec[] = [
   ...entries("connection", ABOUT, [
@@ -86,19 +85,5 @@ export const CONNECTION_COMMANDS: readonly CommandSpec[] = [
     "transactions",
     ["noscript", "loading", "stale", "skip_slowlog"],
     [["exec", 1, "1.2.0", "Does what was queued since MULTI as one change.", transaction.exec]],
-  ),
-  ...entries(
-    "cluster",
-    ["fast"],
-    [["asking", 1, "3.0.0", "Refused: cluster support is disabled.", connection.clusterDisabled, AS_CONNECTION]],
-  ),
-  ...entries("cluster", ALWAYS, [
-    ["readonly", 1, "3.0.0", "Refused: cluster support is disabled.", connection.clusterDisabled, AS_CONNECTION],
-    ["readwrite", 1, "3.0.0", "Refused: cluster support is disabled.", connection.clusterDisabled, AS_CONNECTION],
-  ]),
-  ...entries(
-    "cluster",
-    [],
-    [["cluster", -2, "3.0.0", "Refused: cluster support is disabled.", connection.clusterDisabled]],
   ),
 ];

@@ -27,7 +27,10 @@ const DESIGN: readonly (readonly [about: string, names: string])[] = [
   ["Conditions", "DELIFEQ DELEX DIGEST"],
   ["Transactions", "MULTI EXEC DISCARD WATCH UNWATCH"],
   ["Own", "VGET VSET PLOG"],
-  ["Cluster", "CLUSTER READONLY READWRITE ASKING"],
+  [
+    "Cluster",
+    "CLUSTER|INFO CLUSTER|SLOTS CLUSTER|SHARDS CLUSTER|NODES CLUSTER|MYID CLUSTER|KEYSLOT CLUSTER|COUNTKEYSINSLOT READONLY READWRITE ASKING",
+  ],
 ];
 
 const everything = COMMANDS.flatMap((spec) => [spec, ...spec.subcommands]);

@@ -1,0 +1,108 @@
+// Goal: cluster clients find the nodes: slots of keys, who is to be asked for which slots, and what is said when a node is
+// down. Method: the view from literals; sessions against a server over a service in memory. The clients themselves:
+// test/clients.
+import { describe, expect, it } from "vitest";
+import { clusterNodeId, hasQuorum, type Member, slotRanges } from "../../src/server/cluster-view.js";
+import { SLOTS, slotOfKey } from "../../src/server/hash-slot.js";
+import { startTestServer } from "./harness.js";
+import { arity, bulk, error, OK, playSessions } from "./sessions.js";
+
+const slot = (key: string): number => slotOfKey(Buffer.from(key));
+
+describe("the slot of a key", () => {
+  it("is that of the specification's check value", () => {
+    expect(slot("123456789")).toBe(0x31c3 % SLOTS);
+    expect(slot("foo")).toBe(12_182);
+    expect(slot("")).toBe(0);
+  });
+
+  it("is that of the hash tag, when there is one that is not empty", () => {
+    expect(slot("{user1000}.following")).toBe(slot("{user1000}.followers"));
+    expect(slot("{user1000}.following")).toBe(slot("user1000"));
+    expect(slot("foo{}{bar}")).not.toBe(slot("bar"));
+    expect(slot("foo{{bar}}zap")).toBe(slot("{bar"));
+    expect(slot("foo{bar}{zap}")).toBe(slot("bar"));
+    expect(slot("foo{bar")).not.toBe(slot("bar"));
+  });
+});
+
+function member(id: string, health: Member["health"]): Member {
+  return { id, host: "h", port: 1, peerPort: 2, isSelf: id === "a", health };
+}
+
+describe("who is to be asked", () => {
+  it("shares the slots out, without gaps, to all that are up", () => {
+    const ranges = slotRanges([member("a", "online"), member("b", "online"), member("c", "online")]);
+    expect(ranges.map(({ members: [first] }) => first?.id)).toEqual(["a", "b", "c"]);
+    expect(ranges[0]?.first).toBe(0);
+    expect(ranges[2]?.last).toBe(SLOTS - 1);
+    for (const [i, { first }] of ranges.entries()) if (i > 0) expect(first).toBe((ranges[i - 1]?.last ?? 0) + 1);
+  });
+
+  it("hands the share of one that is down to the next, and lists it last", () => {
+    const ranges = slotRanges([member("a", "online"), member("b", "failed"), member("c", "online")]);
+    expect(ranges.map(({ members }) => members.map(({ id }) => id))).toEqual([
+      ["a", "c", "b"],
+      ["c", "a", "b"],
+      ["c", "a", "b"],
+    ]);
+  });
+
+  it("says that keys cannot be served without a majority", () => {
+    expect(hasQuorum([member("a", "online"), member("b", "failed"), member("c", "failed")])).toBe(false);
+    expect(hasQuorum([member("a", "online"), member("b", "failed"), member("c", "online")])).toBe(true);
+  });
+});
+
+describe("CLUSTER", () => {
+  it("tells each node's id, the same wherever it is asked", () => {
+    expect(clusterNodeId("demo", "n1")).toMatch(/^[0-9a-f]{40}$/);
+    expect(clusterNodeId("demo", "n1")).not.toBe(clusterNodeId("demo", "n2"));
+    expect(clusterNodeId("a", "bc")).not.toBe(clusterNodeId("ab", "c"));
+  });
+
+  it("counts and returns the keys of a slot", async () => {
+    const { connect } = await startTestServer();
+    const client = connect();
+    await client.ask("MSET", "{foo}1", "a", "{foo}2", "b", "other", "c");
+    await client.ask("DEL", "{foo}2");
+    expect(await client.ask("CLUSTER", "COUNTKEYSINSLOT", String(slot("foo")))).toBe(1);
+    expect(await client.ask("CLUSTER", "GETKEYSINSLOT", String(slot("foo")), "10")).toEqual([bulk("{foo}1")]);
+    expect(await client.ask("CLUSTER", "GETKEYSINSLOT", String(slot("foo")), "0")).toEqual([]);
+  });
+
+  it("describes itself in the old form and the new", async () => {
+    const { connect } = await startTestServer();
+    const client = connect();
+    const nodes = await client.ask("CLUSTER", "NODES");
+    expect(JSON.stringify(nodes)).toMatch(/[0-9a-f]{40} 127\.0\.0\.1:\d+@\d+ myself,master - 0 0 1 connected 0-/);
+    expect(JSON.stringify(await client.ask("CLUSTER", "SLOTS"))).toContain("127.0.0.1");
+    expect(JSON.stringify(await client.ask("CLUSTER", "SHARDS"))).toContain('"role"},{"bulk":"master"');
+    expect(JSON.stringify(await client.ask("CLUSTER", "INFO"))).toContain("cluster_slots_assigned:16384");
+  });
+});
+
+playSessions("commands of cluster clients", [
+  [
+    "are taken, and change nothing",
+    [
+      ["READONLY", OK],
+      ["READWRITE", OK],
+      ["ASKING", OK],
+      ["SET a 1", OK],
+      ["GET a", bulk("1")],
+    ],
+  ],
+  [
+    "refuse what is wrong",
+    [
+      ["CLUSTER", arity("cluster")],
+      ["CLUSTER NOPE", error("ERR unknown subcommand 'NOPE'. Try CLUSTER HELP.")],
+      ["CLUSTER KEYSLOT", arity("cluster|keyslot")],
+      ["CLUSTER KEYSLOT foo", 12_182],
+      ["CLUSTER COUNTKEYSINSLOT 16384", error("ERR Invalid slot")],
+      ["CLUSTER COUNTKEYSINSLOT x", error("ERR value is not an integer or out of range")],
+      ["CLUSTER GETKEYSINSLOT 1 -1", error("ERR Invalid number of keys")],
+    ],
+  ],
+]);
