@@ -60,7 +60,7 @@ describe("cluster clients", () => {
         const survivors = cluster.nodes.filter((node) => node.alive);
         await until("the others say that it is gone", async () => {
           const direct = await survivors[0]?.connect();
-          const text = String(await direct?.must("CLUSTER", "NODES"));
+          const text = JSON.stringify(await direct?.must("CLUSTER", "NODES"));
           direct?.close();
           return text.includes("fail");
         });
