@@ -47,7 +47,7 @@ try:
     raise SystemExit("two keys in one transaction")
 except redis.ResponseError as error:
     assert "CROSSKEY" in str(error) or "EXECABORT" in str(error), error
-assert r.info("server")["redis_mode"] == "standalone"
+assert r.info("server")["redis_mode"] == "cluster"
 assert r.client_list()[0]["name"] == "py" and r.client_getname() == "py"
 assert r.config_get("maxmemory") == {"maxmemory": "0"}
 assert r.slowlog_len() >= 0 and r.dbsize() == 1

@@ -195,8 +195,7 @@ const SESSIONS: readonly Session[] = [
       ["HELLO 4", error("NOPROTO unsupported protocol version")],
       ["HELLO x", error("ERR Protocol version is not an integer or out of range")],
       ["HELLO 2 BLA", error("ERR Syntax error in HELLO option 'BLA'")],
-      ["CLUSTER INFO", error("ERR This instance has cluster support disabled")],
-      ["READONLY", error("ERR This instance has cluster support disabled")],
+      ["READONLY", OK],
       ["RESET", { simple: "RESET" }],
       ["CLIENT GETNAME", null],
     ],
@@ -234,7 +233,7 @@ describe("RESP3", () => {
       [bulk("version"), bulk("7.2.0")],
       [bulk("proto"), proto],
       [bulk("id"), 1],
-      [bulk("mode"), bulk("standalone")],
+      [bulk("mode"), bulk("cluster")],
       [bulk("role"), bulk("master")],
       [bulk("modules"), []],
     ];
@@ -255,7 +254,7 @@ describe("RESP3", () => {
     expect(await client.receive()).toBeNull();
     expect(await client.ask("VGET", "a")).toBeNull();
     expect(await client.ask("CONFIG", "GET", "save")).toEqual({ map: [[bulk("save"), bulk("")]] });
-    expect(await client.ask("INFO", "cluster")).toEqual({ verbatim: "# Cluster\r\ncluster_enabled:0\r\n" });
+    expect(await client.ask("INFO", "cluster")).toEqual({ verbatim: "# Cluster\r\ncluster_enabled:1\r\n" });
     expect(await client.ask("COMMAND", "LIST")).toHaveProperty("set");
   });
 
@@ -289,7 +288,7 @@ describe("texts for people and tools", () => {
     const text = JSON.stringify(reply);
     for (const field of [
       "redis_version:7.2.0",
-      "redis_mode:standalone",
+      "redis_mode:cluster",
       "loading:0",
       "role:master",
       "connected_clients:1",
