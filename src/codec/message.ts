@@ -113,6 +113,7 @@ export function encodeMessage(out: ByteWriter, message: Message): void {
       return;
     case "fetch":
       out.varint(message.index);
+      writeFlag(out, message.settle);
       return;
     default:
       unreachable(message);
@@ -165,8 +166,10 @@ function decodeFields(reader: ByteReader, replicas: number, type: Message["type"
     }
     case "state-reply":
       return decodeStateReply(reader, replicas, key);
-    case "fetch":
-      return { type, key, index: readIndex(reader) };
+    case "fetch": {
+      const index = readIndex(reader);
+      return { type, key, index, settle: readFlag(reader) };
+    }
     default:
       return unreachable(type);
   }

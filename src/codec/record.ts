@@ -13,12 +13,12 @@
  *   | 2     | format version                                                                  |
  *   | 3     | proposer of the entry                                                           |
  *   | 4     | leader of the next position, as the entry names it                              |
- *   | 5-7   | zero                                                                            |
+ *   | 5-7   | number of the loss after which the key was restored, or may be (P31), as in PLog  |
  *   | 8-23  | promised ballot: counter + 1 in 7 bytes, replica in 1, incarnation in 8          |
  *   | 24-39 | accepted ballot, likewise; of a chosen record the ballot it was chosen at, if known |
  *   | 40-47 | hash of the entry, 0 without one                                                |
  *   | 48-55 | hash of the chosen entry one position below (the base), 0 when there is none     |
- *   | 56-63 | zero                                                                            |
+ *   | 56-63 | first position that the writer votes for, 0 from the beginning (P31)             |
  *
  * What a key's records mean (p is the newest position, b the record at p - 1 if it is there):
  *
@@ -30,6 +30,9 @@
  *   | p > 1, not flagged, b fits its base hash | chosen = b, undecided = p                                |
  *   | p > 1, not flagged, b missing, bare or another entry | damaged: learner, empty (P13, P30)           |
  *   | anything broken or out of range        | damaged: learner, empty (P30)                              |
+ *
+ * And, whatever they mean: a key whose records are of before the last loss of the whole disk, or that has none while that
+ * loss is open, is a learner (P31).
  */
 import { assert } from "../base/assert.js";
 import type { Key } from "../base/key.js";
@@ -39,6 +42,8 @@ import { decodeEntry, type Entry, GENESIS } from "../paxos/entry.js";
 import { emptyPLog, leaderOf, type PLog } from "../paxos/plog.js";
 
 export const RECORD_HEADER_BYTES = 64;
+/** P31: losses of one disk are counted up to here. */
+export const MAX_LOSS = 0xff_ffff;
 
 /** Classes of byte 0: indexes into the engine's count of keys by class. */
 export const CLASS_LIVE = 1;
@@ -57,10 +62,12 @@ const AT_FLAGS = 1;
 const AT_FORMAT = 2;
 const AT_PROPOSER = 3;
 const AT_LEADER = 4;
+const AT_LOSS = 5;
 const AT_PROMISED = 8;
 const AT_ACCEPTED = 24;
 const AT_ENTRY_HASH = 40;
 const AT_BASE_HASH = 48;
+const AT_VOTES_FROM = 56;
 /** D20: what tells one record from another when replicas compare theirs. */
 export const RECORD_HASH_OFFSET = AT_ENTRY_HASH;
 
@@ -121,6 +128,11 @@ export function encodeHeader(write: RecordWrite, header: Uint8Array): void {
   putBallot(header, AT_ACCEPTED, write.accepted);
   putU53(header, AT_ENTRY_HASH, entry === null ? 0 : entry.hash);
   putU53(header, AT_BASE_HASH, write.baseHash);
+  putU53(header, AT_VOTES_FROM, write.votesFrom);
+  assert(write.loss <= MAX_LOSS, "P31: a loss number has 24 bits");
+  header[AT_LOSS] = write.loss;
+  header[AT_LOSS + 1] = write.loss >>> 8;
+  header[AT_LOSS + 2] = write.loss >>> 16;
 }
 
 /** The value of a record: the entry as its proposer encoded it. */
@@ -144,8 +156,34 @@ export function markHeader(header: Uint8Array): Uint8Array {
   return marked;
 }
 
-/** The PLog of a key in a group of `replicas`, by the table above. */
-export function loadPLog(records: KeyRecords, replicas: number): LoadOutcome {
+/** The size of the group, and what the disk as a whole has lost (P31), as in Context. */
+export interface LoadContext {
+  readonly replicas: number;
+  readonly loss: number;
+  readonly lossAll: number;
+  readonly lossOpen: boolean;
+}
+
+/** The PLog of a key, by the table above. */
+export function loadPLog(records: KeyRecords, context: LoadContext): LoadOutcome {
+  const outcome = loadRecords(records, context);
+  if (outcome.kind === "damaged") {
+    outcome.plog.loss = context.loss + 1; // P31: votes of before this loss are still counted somewhere
+    outcome.plog.learner = true;
+  } else if (outcome.kind === "ready") {
+    const { plog } = outcome;
+    plog.learner ||= isLearner(records, plog.loss, context);
+    plog.loss = Math.max(plog.loss, context.lossAll);
+  }
+  return outcome;
+}
+
+/** P31: what was recorded before the whole disk was lost does not vote, nor does what should have been recorded. */
+function isLearner(records: KeyRecords, loss: number, context: LoadContext): boolean {
+  return records.slots === 0 ? context.lossOpen : loss < context.lossAll;
+}
+
+function loadRecords(records: KeyRecords, { replicas }: LoadContext): LoadOutcome {
   if (records.corrupt) return damaged("a record is broken");
   if (records.slots === 0) return { kind: "ready", plog: emptyPLog() };
   const [first, second] = records.slot;
@@ -164,7 +202,7 @@ function loadChosen(slot: RecordSlot, head: Head): LoadOutcome {
   const plog = emptyPLog();
   plog.chosen = chosen;
   plog.chosenBallot = head.accepted;
-  plog.learner = head.learner;
+  takeStanding(plog, head, null);
   return { kind: "ready", plog };
 }
 
@@ -173,14 +211,13 @@ function loadUndecided(top: RecordSlot, head: Head, below: RecordSlot | null, re
   const doubt = doubtOfBase(top, head, below, baseHead);
   if (doubt !== null) return damaged(doubt);
   const plog = emptyPLog();
-  plog.learner = head.learner;
+  takeStanding(plog, head, top.position > 1 ? baseHead : null);
   if (top.position > 1 && below !== null && baseHead !== null) {
     if (below.value === null) return { kind: "needs-value", position: below.position };
     const chosen = entryOf(below.value, below, baseHead);
     if (chosen === null) return damaged("the entry does not fit its header");
     plog.chosen = chosen;
     plog.chosenBallot = baseBallot(baseHead);
-    plog.learner = head.learner || baseHead.learner;
   }
   plog.promised = head.promised;
   if (head.hasEntry) {
@@ -192,6 +229,13 @@ function loadUndecided(top: RecordSlot, head: Head, below: RecordSlot | null, re
     plog.acceptedProposer = head.proposer;
   }
   return { kind: "ready", plog };
+}
+
+/** The record above says where the writer votes, as it was written last; a learner's base makes a learner. */
+function takeStanding(plog: PLog, head: Head, base: Head | null): void {
+  plog.learner = head.learner || (base?.learner ?? false);
+  plog.votesFrom = head.votesFrom;
+  plog.loss = base === null ? head.loss : Math.min(head.loss, base.loss);
 }
 
 /** P13: why the record below an undecided one is not the chosen entry that it was written on; null when it is. */
@@ -210,9 +254,10 @@ function baseBallot(head: Head): Ballot {
 }
 
 /** What loadPLog would say, from the headers alone; null when the key is damaged and loadPLog has to say so. */
-export function stateOf(key: Key, records: KeyRecords, replicas: number): KeyState | null {
+export function stateOf(key: Key, records: KeyRecords, context: LoadContext): KeyState | null {
+  const { replicas } = context;
   if (records.corrupt) return null;
-  if (records.slots === 0) return untouched(key, replicas);
+  if (records.slots === 0) return untouched(key, context);
   const [first, second] = records.slot;
   const top = records.slots === 2 ? second : first;
   const below = records.slots === 2 ? first : null;
@@ -225,7 +270,7 @@ export function stateOf(key: Key, records: KeyRecords, replicas: number): KeySta
       leader: head.leader,
       accepted: NO_BALLOT,
       proposer: 0,
-      votes: !head.learner,
+      votes: votesAbove(top.position, head, null, context),
     };
   }
   const baseHead = below === null ? null : headOf(below.header, replicas);
@@ -237,18 +282,24 @@ export function stateOf(key: Key, records: KeyRecords, replicas: number): KeySta
     leader: base === null ? leaderOf(key, GENESIS, replicas) : base.leader,
     accepted: head.accepted,
     proposer: head.hasEntry ? head.proposer : 0,
-    votes: !head.learner && !(base?.learner ?? false),
+    votes: votesAbove(top.position - 1, head, base, context),
   };
 }
 
-function untouched(key: Key, replicas: number): KeyState {
+/** What takeStanding and loadPLog make of the same heads, for the position above `index`. */
+function votesAbove(index: number, head: Head, base: Head | null, { lossAll }: LoadContext): boolean {
+  if (head.learner || head.loss < lossAll || index + 1 < head.votesFrom) return false;
+  return base === null || (!base.learner && base.loss >= lossAll);
+}
+
+function untouched(key: Key, { replicas, lossOpen }: LoadContext): KeyState {
   return {
     chosenIndex: 0,
     chosenBallot: NO_BALLOT,
     leader: leaderOf(key, GENESIS, replicas),
     accepted: NO_BALLOT,
     proposer: 0,
-    votes: true,
+    votes: !lossOpen,
   };
 }
 
@@ -276,6 +327,8 @@ export interface Head {
   readonly accepted: Ballot;
   readonly entryHash: number;
   readonly baseHash: number;
+  readonly votesFrom: number;
+  readonly loss: number;
 }
 
 /** A header as it reads, or null when it cannot be one of ours. */
@@ -291,14 +344,16 @@ export function headOf(header: Uint8Array, replicas: number): Head | null {
   const accepted = ballotAt(header, AT_ACCEPTED, replicas);
   const entryHash = u53At(header, AT_ENTRY_HASH);
   const baseHash = u53At(header, AT_BASE_HASH);
-  if (promised === null || accepted === null || entryHash < 0 || baseHash < 0) return null;
+  const votesFrom = u53At(header, AT_VOTES_FROM);
+  const loss = (header[AT_LOSS] ?? 0) | ((header[AT_LOSS + 1] ?? 0) << 8) | ((header[AT_LOSS + 2] ?? 0) << 16);
+  if (promised === null || accepted === null || entryHash < 0 || baseHash < 0 || votesFrom < 0) return null;
   const chosen = (flags & FLAG_CHOSEN) !== 0;
   const hasEntry = (flags & FLAG_ENTRY) !== 0;
   if (chosen && !hasEntry) return null;
   // P1: an accept raises the promise to its own ballot.
   if (!chosen && (isBallot(accepted) !== hasEntry || compareBallots(accepted, promised) > 0)) return null;
   const learner = (flags & FLAG_LEARNER) !== 0;
-  return { chosen, learner, hasEntry, proposer, leader, promised, accepted, entryHash, baseHash };
+  return { chosen, learner, hasEntry, proposer, leader, promised, accepted, entryHash, baseHash, votesFrom, loss };
 }
 
 function putU32(bytes: Uint8Array, at: number, value: number): void {

@@ -67,7 +67,7 @@ export class Loader {
   /** The answer to a state query from headers alone; null when it takes a lane. */
   answerFromHeaders(records: LoadedKey, query: StateQueryMessage): StateReplyMessage | null {
     const { context } = this.#host;
-    const state = stateOf(query.key, records, context.replicas);
+    const state = stateOf(query.key, records, context);
     if (state === null || state.chosenIndex > query.knownIndex) return null; // an entry may ride along
     const votes = state.votes && context.mayVote && context.storeWorks;
     return { type: "state-reply", key: query.key, query: query.query, ...state, votes, entry: null };
@@ -83,7 +83,7 @@ export class Loader {
     const { key } = waiting;
     fillIn(records, waiting.values);
     if (waiting.broken) records.corrupt = true;
-    const outcome: LoadOutcome = loadPLog(records, context.replicas);
+    const outcome: LoadOutcome = loadPLog(records, context);
     if (outcome.kind === "needs-value") {
       this.#waiting.set(key, waiting);
       this.#lastTag++;
@@ -93,7 +93,7 @@ export class Loader {
     }
     this.#waiting.delete(key);
     if (outcome.kind === "damaged") this.#host.onDamaged(key, outcome.reason);
-    this.#host.onLane(newLane(key, outcome.plog), waiting.inputs);
+    this.#host.onLane(newLane(key, outcome.plog, outcome.kind === "damaged"), waiting.inputs);
   }
 
   /** The store's answer to a read. */

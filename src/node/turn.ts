@@ -9,7 +9,7 @@ import { encodeHeader, RECORD_HEADER_BYTES, recordValue } from "../codec/record.
 import { NO_BALLOT, type ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import { Effects, type RecordWrite, SAME_WAKE } from "../paxos/effects.js";
-import type { Lane } from "../paxos/lane.js";
+import { type Lane, standingOf } from "../paxos/lane.js";
 import type { Message, StateReplyMessage } from "../paxos/message.js";
 import { type Input, step } from "../paxos/replica.js";
 import type { LoadedKey, Store } from "../storage/store.js";
@@ -280,6 +280,7 @@ export class TurnLoop {
       encodeHeader(marked, this.#header);
       store.mark(key, marked.index, marked.index, this.#header); // decided: nobody needs what is below
     }
+    if (this.#effects.erase) store.drop(key); // one run with what follows (D6)
     for (const write of persist) {
       encodeHeader(write, this.#header);
       const value = recordValue(write);
@@ -385,7 +386,7 @@ function isForLivingLane(input: Input): boolean {
 
 /** P13: the record on disk that holds the chosen entry, as its header reads from now on in memory. */
 function markedRecord(lane: Lane): RecordWrite {
-  const { chosen, chosenBallot, learner } = lane.plog;
+  const { chosen, chosenBallot } = lane.plog;
   return {
     index: chosen.index,
     floor: chosen.index,
@@ -395,7 +396,7 @@ function markedRecord(lane: Lane): RecordWrite {
     proposer: 0,
     chosen: true,
     baseHash: 0,
-    learner,
+    ...standingOf(lane),
     live: !chosen.tombstone,
   };
 }

@@ -22,9 +22,14 @@ import { leaderOf } from "./plog.js";
 /** Section 8: a message that raises a ballot counter by more than this is refused. */
 export const MAX_COUNTER_JUMP = 1_000_000;
 
-/** True when this replica may promise and accept for the key (P29, P30), and its disk can make it durable. */
+/**
+ * True when this replica may promise and accept at the position above the newest chosen entry (P29 to P31), and its disk
+ * can make it durable.
+ */
 export function mayVote(context: Context, lane: Lane): boolean {
-  return context.mayVote && context.storeWorks && !lane.plog.learner && !lane.quarantined;
+  const { plog } = lane;
+  const votesHere = !plog.learner && plog.chosen.index + 1 >= plog.votesFrom;
+  return context.mayVote && context.storeWorks && votesHere && !lane.quarantined;
 }
 
 /** What every ballot-carrying message passes first. True: the position is the one above the chosen entry, go on. */

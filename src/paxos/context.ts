@@ -10,7 +10,8 @@ export interface Context {
   readonly self: ReplicaId;
   /** N, odd. */
   readonly replicas: number;
-  readonly incarnation: number;
+  /** Changes only while nothing was said with it yet: a disk that forgot takes one above all that its peers remember (P29). */
+  incarnation: number;
   readonly random: Random;
   /** Monotonic time in ticks (1 tick = 1 ms). */
   tick: number;
@@ -20,6 +21,12 @@ export interface Context {
   wallMs: number;
   /** False: this node may not promise, accept or propose (P29, P30: not born yet, or learner-only). */
   mayVote: boolean;
+  /** P31: number of this disk's losses so far, as the peers are told it. */
+  loss: number;
+  /** Number of the last loss of the whole disk, 0 = none: what was recorded under a lower one does not vote. */
+  lossAll: number;
+  /** That loss is not closed: nothing is known of keys without a record here. */
+  lossOpen: boolean;
   /** False once the store has FAILED: no record can become durable any more. */
   storeWorks: boolean;
   /** D12: values are refused, promises are not. */

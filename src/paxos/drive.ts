@@ -13,6 +13,7 @@ import { type Folded, type Lane, newPending, type PendingOperation } from "./lan
 import { mayUseZero, refusal } from "./leader.js";
 import type { ForwardReplyMessage } from "./message.js";
 import { BEHIND_CODE, endOverdue, finish, noteDeadline, testWaiting, UNKNOWN_TIME } from "./outcome.js";
+import { driveRestore } from "./restore.js";
 import { hasRoomToAccept, hasRoomToPromise } from "./learner.js";
 import { leaderOf } from "./plog.js";
 import { abandonRound, concludeRound, startPrepare, startSubmit, startZero } from "./proposer.js";
@@ -34,6 +35,7 @@ export function drive(context: Context, lane: Lane, effects: Effects): void {
   endDecided(context, lane, effects);
   if (context.tick >= lane.nextDeadlineTick) endOverdue(context, lane, effects);
   takeBackForwards(context, lane);
+  driveRestore(context, lane, effects);
   lookAfter(context, lane, effects);
   endDecided(context, lane, effects);
   buryExpired(context, lane);
@@ -324,6 +326,7 @@ function nextWake(context: Context, lane: Lane): number {
   if (lane.nextReads.length + lane.expiredReads.length + (read?.readers.length ?? 0) > 0) {
     wake = Math.min(wake, lane.nextReadDeadlineTick);
   }
+  if (lane.restore?.sequence === 0) wake = Math.min(wake, lane.restore.untilTick);
   if (wake === Number.MAX_SAFE_INTEGER) return 0;
   return Math.max(wake, context.tick + 1);
 }

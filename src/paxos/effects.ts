@@ -25,6 +25,9 @@ export interface RecordWrite {
   readonly baseHash: number;
   /** P30: the writer was a learner for this key and stays one after a restart. */
   readonly learner: boolean;
+  /** P31, as in PLog. */
+  readonly votesFrom: number;
+  readonly loss: number;
   /** What the key counts as for DBSIZE: from the newest chosen or accepted entry. */
   readonly live: boolean;
 }
@@ -50,6 +53,8 @@ export const SAME_WAKE = -1;
 export class Effects {
   /** Records to make durable, all in one batch (one run). */
   readonly persist: RecordWrite[] = [];
+  /** P30: what the disk holds of this key is broken: it is erased by the batch that brings these records. */
+  erase = false;
   /** P13: index that is now known as chosen and whose record on disk holds the entry; in memory only, never flushed. 0 = none. */
   mark = 0;
   readonly send: Envelope[] = [];
@@ -63,6 +68,7 @@ export class Effects {
 
   clear(): void {
     this.persist.length = 0;
+    this.erase = false;
     this.mark = 0;
     this.send.length = 0;
     this.sendWhenDurable.length = 0;

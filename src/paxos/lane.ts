@@ -8,7 +8,7 @@ import { type Ballot, isBallot, NO_BALLOT, type ReplicaId } from "./ballot.js";
 import type { Entry } from "./entry.js";
 import type { StateReplyMessage } from "./message.js";
 import type { Operation, RequestId, WriteOutcome } from "./operation.js";
-import type { PLog } from "./plog.js";
+import type { PLog, Standing } from "./plog.js";
 
 /** Most operations that wait in one lane; one more is refused with BUSY. */
 export const MAX_LANE_OPERATIONS = 4096;
@@ -149,6 +149,10 @@ export interface Lane {
   readonly pendingAccepts: AcceptSnapshot[];
   /** The chosen entry was learned while there was no room for it; it goes to the disk with the next record above it. */
   baseUnsaved: boolean;
+  /** P30: the records on disk are broken. The next one takes the place of them all. */
+  damaged: boolean;
+  /** P31: this replica is about to vote for the key again. */
+  restore: Restore | null;
   /** P7: highest position at which class zero was given away in this incarnation. */
   zeroUsedAt: number;
   /** P6: two entries were found for one index; the key is not served. */
@@ -192,8 +196,19 @@ export interface Lane {
   fetchedTick: number;
 }
 
-/** A lane on the PLog that the disk holds. */
-export function newLane(key: Key, plog: PLog): Lane {
+/** P31: the way back from learner to voter for a key. It ends when the record that says so is durable. */
+export interface Restore {
+  readonly loss: number;
+  readonly votesFrom: number;
+  /** The entry that is wanted first, and until when it is waited for. */
+  readonly index: number;
+  readonly untilTick: number;
+  /** Sequence of the record that says so; 0 = not written yet. */
+  sequence: number;
+}
+
+/** A lane on the PLog that the disk holds; `damaged`: on that of a learner, because what the disk holds is broken. */
+export function newLane(key: Key, plog: PLog, damaged = false): Lane {
   return {
     key,
     plog,
@@ -207,6 +222,8 @@ export function newLane(key: Key, plog: PLog): Lane {
     },
     pendingAccepts: [],
     baseUnsaved: false,
+    damaged,
+    restore: null,
     zeroUsedAt: 0,
     quarantined: false,
     operations: [],
@@ -233,6 +250,14 @@ export function newLane(key: Key, plog: PLog): Lane {
   };
 }
 
+/** What a record says now of where this replica votes: what a restore leads to as soon as it is on its way to the disk. */
+export function standingOf(lane: Lane): Standing {
+  const { plog, restore } = lane;
+  const { learner, votesFrom, loss } = plog;
+  if (restore === null || restore.sequence === 0) return { learner, votesFrom, loss };
+  return { learner: false, votesFrom: restore.votesFrom, loss: restore.loss };
+}
+
 /** The ballot durably accepted at the position above the chosen one, NO_BALLOT when none is (P18). */
 export function durablyAccepted(lane: Lane): Ballot {
   const { durableAccept, plog } = lane;
@@ -251,6 +276,7 @@ export function isIdle(lane: Lane): boolean {
     lane.nextConfirms.length === 0 &&
     lane.expiredReads.length === 0 &&
     lane.settleIndex === 0 &&
+    lane.restore === null &&
     !isBallot(lane.plog.accepted) &&
     !lane.quarantined
   );

@@ -8,8 +8,8 @@ import { type Ballot, isBallot, NO_BALLOT, type ReplicaId, sameBallot } from "./
 import type { Context } from "./context.js";
 import type { Effects } from "./effects.js";
 import type { Entry } from "./entry.js";
-import type { AcceptSnapshot, Lane } from "./lane.js";
-import type { ChosenMessage, FetchMessage, LearnMessage } from "./message.js";
+import { type AcceptSnapshot, type Lane, standingOf } from "./lane.js";
+import type { ChosenMessage, LearnMessage } from "./message.js";
 import { GENESIS_HASH, type PLog } from "./plog.js";
 
 /** P4: what follows a decided index names the hash of the entry there. */
@@ -37,6 +37,7 @@ export function persistPosition(lane: Lane, effects: Effects): void {
   const { plog } = lane;
   const index = plog.chosen.index + 1;
   if (lane.baseUnsaved) persistChosen(lane, plog.chosen, effects);
+  noteErase(lane, effects);
   effects.persist.push({
     index,
     floor: index - 1,
@@ -46,7 +47,7 @@ export function persistPosition(lane: Lane, effects: Effects): void {
     proposer: plog.acceptedProposer,
     chosen: false,
     baseHash: baseHashOf(plog),
-    learner: plog.learner,
+    ...standingOf(lane),
     live: plog.acceptedEntry === null ? !plog.chosen.tombstone : !plog.acceptedEntry.tombstone,
   });
   lane.writes++;
@@ -61,7 +62,9 @@ export function persistPosition(lane: Lane, effects: Effects): void {
   }
 }
 
-function persistChosen(lane: Lane, entry: Entry, effects: Effects): void {
+/** Asks the host to make a chosen entry durable as what it is. */
+export function persistChosen(lane: Lane, entry: Entry, effects: Effects): void {
+  noteErase(lane, effects);
   effects.persist.push({
     index: entry.index,
     floor: entry.index,
@@ -71,11 +74,18 @@ function persistChosen(lane: Lane, entry: Entry, effects: Effects): void {
     proposer: 0,
     chosen: true,
     baseHash: 0,
-    learner: lane.plog.learner,
+    ...standingOf(lane),
     live: !entry.tombstone,
   });
   lane.writes++;
   lane.baseUnsaved = false;
+}
+
+/** P30: broken records above the one that is written would go on to say that the key is broken. */
+function noteErase(lane: Lane, effects: Effects): void {
+  if (!lane.damaged) return;
+  lane.damaged = false;
+  effects.erase = true;
 }
 
 /** The lane's records and marks up to `sequence` are durable. */
@@ -83,12 +93,23 @@ export function onPersisted(lane: Lane, sequence: number): void {
   assert(sequence <= lane.writes, "P2: durable before it was asked for");
   if (sequence <= lane.durable) return;
   lane.durable = sequence;
+  noteRestored(lane);
   while (lane.pendingAccepts.length > 0) {
     const first = lane.pendingAccepts[0];
     if (first === undefined || first.sequence > sequence) break;
     lane.durableAccept = first;
     lane.pendingAccepts.shift();
   }
+}
+
+/** P31: the limit is lifted by a durable record, and not before. */
+function noteRestored(lane: Lane): void {
+  const { plog, restore } = lane;
+  if (restore === null || restore.sequence === 0 || lane.durable < restore.sequence) return;
+  plog.learner = false;
+  plog.votesFrom = restore.votesFrom;
+  plog.loss = restore.loss;
+  lane.restore = null;
 }
 
 /** P6: keeps what the lane holds, serves nothing any more, raises the alarm. */
@@ -143,8 +164,12 @@ export function learn(context: Context, lane: Lane, entry: Entry, effects: Effec
     return true;
   }
   advance(lane, entry, NO_BALLOT);
-  if (context.storeWorks && hasRoomFor(context, entry)) persistChosen(lane, entry, effects);
-  else lane.baseUnsaved = true;
+  if (context.storeWorks && hasRoomFor(context, entry)) {
+    const { restore } = lane;
+    // P31: what was waited for; its record says at once that this replica votes above it.
+    if (restore?.sequence === 0 && entry.index >= restore.index) restore.sequence = lane.writes + 1;
+    persistChosen(lane, entry, effects);
+  } else lane.baseUnsaved = true;
   return true;
 }
 
@@ -194,12 +219,7 @@ export function fetchFrom(context: Context, lane: Lane, from: ReplicaId, index: 
   if (from === context.self) return;
   if (lane.fetchedTick !== 0 && context.tick < lane.fetchedTick + context.patienceTicks) return;
   lane.fetchedTick = context.tick;
-  effects.send.push({ to: from, message: { type: "fetch", key: lane.key, index } });
-}
-
-export function onFetch(lane: Lane, from: ReplicaId, message: FetchMessage, effects: Effects): void {
-  if (lane.plog.chosen.index < message.index) return;
-  sendChosenEntry(lane, from, effects);
+  effects.send.push({ to: from, message: { type: "fetch", key: lane.key, index, settle: false } });
 }
 
 /** Catch-up by one message: the newest chosen entry is all that anybody needs. */

@@ -176,6 +176,8 @@ export interface FetchMessage {
   readonly type: "fetch";
   readonly key: Key;
   readonly index: number;
+  /** P30: the asker does not vote here, and nobody is at work on `index` any more: if it is undecided, settle it first. */
+  readonly settle: boolean;
 }
 
 export type Message =

@@ -23,7 +23,14 @@ export interface PLog {
   acceptedProposer: ReplicaId;
   /** P30: learner-only for this key. */
   learner: boolean;
+  /** P31: the first position at which this replica votes for the key again after a loss; 0 = there was none. */
+  votesFrom: number;
+  /** P31: the number of the loss after which the key was restored; of a learner, the lowest one under which it may be. */
+  loss: number;
 }
+
+/** What of a PLog says where this replica votes: in every record of the key. */
+export type Standing = Pick<PLog, "learner" | "votesFrom" | "loss">;
 
 export function emptyPLog(): PLog {
   return {
@@ -34,6 +41,8 @@ export function emptyPLog(): PLog {
     acceptedEntry: null,
     acceptedProposer: 0,
     learner: false,
+    votesFrom: 0,
+    loss: 0,
   };
 }
 

@@ -10,8 +10,8 @@ import type { Context } from "./context.js";
 import type { Effects } from "./effects.js";
 import { isExpired } from "./evaluate.js";
 import { durablyAccepted, type Lane, type PendingOperation, type PendingRead, type ReadRound } from "./lane.js";
-import { advanceByMark, learn } from "./learner.js";
-import type { StateQueryMessage, StateReplyMessage } from "./message.js";
+import { advanceByMark, learn, sendChosenEntry } from "./learner.js";
+import type { FetchMessage, StateQueryMessage, StateReplyMessage } from "./message.js";
 import type { ReadOutcome } from "./operation.js";
 import { leaderOf } from "./plog.js";
 import { addVote, countVotes, hasVote, majorityOf } from "./quorum.js";
@@ -47,6 +47,18 @@ export function onStateQuery(
       entry: newer && plog.chosen.bytes.length <= RIDE_ALONG_BYTES ? plog.chosen : null,
     },
   });
+}
+
+/** P21, P26: the newest chosen entry, if that is what is asked for. A learner may ask that the position be settled (P30). */
+export function onFetch(context: Context, lane: Lane, from: ReplicaId, message: FetchMessage, effects: Effects): void {
+  const { index } = lane.plog.chosen;
+  if (index >= message.index) {
+    sendChosenEntry(lane, from, effects);
+    return;
+  }
+  if (message.settle && index === message.index - 1 && lane.round === null && mayVote(context, lane)) {
+    lane.settleIndex = message.index;
+  }
 }
 
 const QUERY_INCARNATIONS = 2 ** 12;
@@ -193,7 +205,7 @@ function judge(context: Context, lane: Lane, round: ReadRound, effects: Effects)
     return;
   }
   if (!holders.some((holder) => proposerSuspected(context, holder))) return; // asked again at retryTick
-  settleFor(context, lane, top + 1);
+  settleFor(context, lane, round, top + 1, effects);
 }
 
 /** Nobody is at work on it any more: who proposed it is suspected, or that life of it has ended (it was started again). */
@@ -204,10 +216,17 @@ function proposerSuspected(context: Context, holder: VoterState): boolean {
   return (context.suspected[owner] ?? false) || (context.suspected[holder.proposer] ?? false);
 }
 
-/** P20: settling the position above `index - 1`, once this replica holds the entry there. Only a voter can (P30). */
-function settleFor(context: Context, lane: Lane, index: number): void {
-  if (!mayVote(context, lane)) return;
-  if (lane.plog.chosen.index === index - 1 && lane.round === null) lane.settleIndex = index;
+/** P20: settling the position above `index - 1`, once this replica holds the entry there. Who does not vote asks a voter (P30). */
+function settleFor(context: Context, lane: Lane, round: ReadRound, index: number, effects: Effects): void {
+  if (mayVote(context, lane)) {
+    if (lane.plog.chosen.index === index - 1 && lane.round === null) lane.settleIndex = index;
+    return;
+  }
+  const leader = leaderOf(lane.key, lane.plog.chosen, context.replicas);
+  const isVoter = (replica: ReplicaId): boolean =>
+    round.states[replica]?.votes === true && !(context.suspected[replica] ?? false);
+  const to = [leader, ...context.peerOrder].find(isVoter);
+  if (to !== undefined) effects.send.push({ to, message: { type: "fetch", key: lane.key, index, settle: true } });
 }
 
 function setBound(
@@ -251,7 +270,7 @@ function obtain(context: Context, lane: Lane, round: ReadRound, effects: Effects
       const mark = { type: "chosen", key: lane.key, index: round.bound, ballot: round.boundBallot } as const;
       effects.send.push({ to, message: mark });
     }
-    effects.send.push({ to, message: { type: "fetch", key: lane.key, index: round.bound } });
+    effects.send.push({ to, message: { type: "fetch", key: lane.key, index: round.bound, settle: false } });
     return;
   }
 }
@@ -289,7 +308,7 @@ export function driveReads(context: Context, lane: Lane, effects: Effects): void
 /** A later question to all of them; it serves the same readers. */
 function askAgain(context: Context, lane: Lane, round: ReadRound, effects: Effects): void {
   const undecided = lane.round === null && context.tick - round.startedTick >= context.settleTicks;
-  if (undecided) settleFor(context, lane, lane.plog.chosen.index + 1);
+  if (undecided) settleFor(context, lane, round, lane.plog.chosen.index + 1, effects);
   round.query = nextQuery(context);
   round.states.fill(null);
   round.asked = 0;

@@ -12,8 +12,8 @@
  * dead: Prepare, Promise, Accept, Accepted, Chosen. Reading: StateQuery, StateReply, perhaps Fetch and Learn. Behind:
  * Behind, then the same message again with its base; or Learn in place of an answer.
  *
- * Left out: returning to voting after a loss (P31), levels that survive a restart (P27), verification (P28), forgetting
- * tombstones (P24), moving a key to another group (P33).
+ * Left out: who is asked before a key is restored (P31), levels that survive a restart (P27), verification (P28), all of
+ * them the host's; forgetting tombstones (P24), moving a key to another group (P33).
  */
 import { unreachable } from "../base/assert.js";
 import { onAccept, onPrepare } from "./acceptor.js";
@@ -23,12 +23,13 @@ import { drive, onForwardReply } from "./drive.js";
 import type { Effects } from "./effects.js";
 import { type Lane, MAX_LANE_OPERATIONS, newPending } from "./lane.js";
 import { onForward, onSubmit, refusal } from "./leader.js";
-import { onChosen, onFetch, onLearn, onPersisted } from "./learner.js";
+import { onChosen, onLearn, onPersisted } from "./learner.js";
 import type { Message } from "./message.js";
 import type { Operation, RequestId } from "./operation.js";
 import { noteDeadline } from "./outcome.js";
 import { onAccepted, onBehind, onPromise, onSubmitRefused } from "./proposer.js";
-import { addRead, onStateQuery, onStateReply } from "./reader.js";
+import { addRead, onFetch, onStateQuery, onStateReply } from "./reader.js";
+import { onRestore, type RestoreInput } from "./restore.js";
 
 export type Input =
   | { readonly type: "message"; readonly from: ReplicaId; readonly message: Message }
@@ -44,6 +45,8 @@ export type Input =
   | { readonly type: "read"; readonly client: number; readonly deadlineTick: number }
   /** Every record and mark that the lane asked for up to this sequence (Lane.writes) is durable. */
   | { readonly type: "persisted"; readonly sequence: number }
+  /** P31: all others were asked; this replica may vote again, above what they told. */
+  | RestoreInput
   /** The tick of wakeAtTick has come, or suspicion has changed. */
   | { readonly type: "tick" };
 
@@ -65,6 +68,9 @@ export function step(context: Context, lane: Lane, input: Input, effects: Effect
       onPersisted(lane, input.sequence);
       // Durability decides nothing by itself: the host lets the answers go, and they come back as messages.
       if (lane.read === null) return;
+      break;
+    case "restore":
+      onRestore(context, lane, input, effects);
       break;
     case "tick":
       break;
@@ -128,7 +134,7 @@ function onMessage(context: Context, lane: Lane, from: ReplicaId, message: Messa
       onStateReply(context, lane, from, message, effects);
       return;
     case "fetch":
-      onFetch(lane, from, message, effects);
+      onFetch(context, lane, from, message, effects);
       return;
     default:
       unreachable(message);

@@ -161,7 +161,10 @@ function localPLog(cluster: SimulatedCluster, replica: ReplicaId, key: Key): PLo
   const results = [emptyLoadedKey()];
   cluster.store(replica)?.load([key], results);
   const [records] = results;
-  const outcome = records === undefined ? null : loadPLog(records, cluster.options.replicas);
+  const outcome =
+    records === undefined
+      ? null
+      : loadPLog(records, { replicas: cluster.options.replicas, loss: 0, lossAll: 0, lossOpen: false });
   return outcome?.kind === "ready" ? outcome.plog : null;
 }
 

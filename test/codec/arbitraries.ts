@@ -261,7 +261,7 @@ export const MESSAGES: { readonly [T in Message["type"]]: fc.Arbitrary<Message> 
       entry: optionalEntryAt(at),
     }),
   ),
-  fetch: fc.record({ type: of("fetch"), key, index }),
+  fetch: fc.record({ type: of("fetch"), key, index, settle: fc.boolean() }),
 };
 
 export const anyMessage: fc.Arbitrary<Message> = fc.oneof(...Object.values(MESSAGES));

@@ -119,8 +119,8 @@ describe("a frame of messages", () => {
   });
 
   it("does not carry what a node remembers about itself", () => {
-    expect(() => frameOf([{ type: "fetch", key: rawKey("nbound"), index: 1 }])).toThrow();
-    const payload = frameOf([{ type: "fetch", key: rawKey("ubound"), index: 1 }]);
+    expect(() => frameOf([{ type: "fetch", key: rawKey("nbound"), index: 1, settle: false }])).toThrow();
+    const payload = frameOf([{ type: "fetch", key: rawKey("ubound"), index: 1, settle: false }]);
     payload[payload.indexOf("u".charCodeAt(0))] = "n".charCodeAt(0);
     expect(hear(payload)).toMatchObject({ messages: [], bad: [expect.stringContaining("malformed")] });
   });
@@ -213,13 +213,13 @@ describe("reading what no node said", () => {
   });
 
   it("does not believe a count that the frame cannot hold", () => {
-    const payload = frameOf([{ type: "fetch", key: KEY, index: 1 }]);
+    const payload = frameOf([{ type: "fetch", key: KEY, index: 1, settle: false }]);
     payload.set([0xff, 0xff, 0xff, 0xff], 9);
     expect(hear(payload).bad).toEqual([expect.stringContaining("more messages")]);
   });
 
   it("says that bytes after the last message are bad", () => {
-    const payload = frameOf([{ type: "fetch", key: KEY, index: 1 }]);
+    const payload = frameOf([{ type: "fetch", key: KEY, index: 1, settle: false }]);
     const heard = hear(new Uint8Array([...payload, 1]));
     expect(heard.messages).toHaveLength(1);
     expect(heard.bad).toHaveLength(1);
@@ -262,7 +262,7 @@ describe("a message is refused when", () => {
     ["it asks to accept at no ballot", { ...accept, ballot: NO_BALLOT }],
     ["an entry stands at another index", { ...accept, entry: entry(6) }],
     ["a base is not the entry below", { ...accept, base: entry(3) }],
-    ["it is about index 0", { type: "fetch", key: KEY, index: 0 }],
+    ["it is about index 0", { type: "fetch", key: KEY, index: 0, settle: false }],
     ["a grant withholds the accepted entry", { ...promise, accepted: ballot }],
     ["a grant shows an entry without its ballot", { ...promise, entry: entry(5) }],
     ["a mark names no ballot", { type: "chosen", key: KEY, index: 5, ballot: NO_BALLOT }],

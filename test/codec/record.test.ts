@@ -26,6 +26,8 @@ import { emptyPLog, leaderOf, type PLog } from "../../src/paxos/plog.js";
 import { HEADER_BYTES } from "../../src/storage/store.js";
 import { entryAt, REPLICAS } from "./arbitraries.js";
 
+const CONTEXT = { replicas: REPLICAS, loss: 0, lossAll: 0, lossOpen: false };
+
 const KEY = userKey("k");
 const LOW = zeroBallot(1, 9);
 const HIGH = ordinaryBallot(4, 2, 7);
@@ -47,6 +49,8 @@ function accepted(at: Entry, base: Entry | null, ballot: Ballot = LOW): RecordWr
     chosen: false,
     baseHash: base?.hash ?? 0,
     learner: false,
+    votesFrom: 0,
+    loss: 0,
     live: true,
   };
 }
@@ -62,6 +66,8 @@ function promised(index: number, base: Entry | null, ballot: Ballot = HIGH): Rec
     chosen: false,
     baseHash: base?.hash ?? 0,
     learner: false,
+    votesFrom: 0,
+    loss: 0,
     live: index > 1,
   };
 }
@@ -211,12 +217,12 @@ const damagedValues: readonly (readonly [string, KeyRecords])[] = [
 describe("loading a key", () => {
   for (const [claim, loaded, expected] of rows) {
     it(claim, () => {
-      expect(loadPLog(loaded, REPLICAS)).toEqual({ kind: "ready", plog: expected });
+      expect(loadPLog(loaded, CONTEXT)).toEqual({ kind: "ready", plog: expected });
     });
 
     it(`${claim}; its state is told from the headers`, () => {
       const bare = loaded.slot.map((slot) => ({ ...slot, value: null })) as [RecordSlot, RecordSlot];
-      expect(stateOf(KEY, { ...loaded, slot: bare }, REPLICAS)).toEqual({
+      expect(stateOf(KEY, { ...loaded, slot: bare }, CONTEXT)).toEqual({
         chosenIndex: expected.chosen.index,
         chosenBallot: expected.chosenBallot,
         leader: leaderOf(KEY, expected.chosen, REPLICAS),
@@ -229,34 +235,34 @@ describe("loading a key", () => {
 
   for (const [claim, loaded] of damages) {
     it(`makes a learner who knows nothing of it when ${claim}`, () => {
-      expect(loadPLog(loaded, REPLICAS)).toEqual({
+      expect(loadPLog(loaded, CONTEXT)).toEqual({
         kind: "damaged",
-        plog: plog({ learner: true }),
+        plog: plog({ learner: true, loss: 1 }),
         reason: expect.any(String),
       });
-      expect(stateOf(KEY, loaded, REPLICAS)).toBeNull();
+      expect(stateOf(KEY, loaded, CONTEXT)).toBeNull();
     });
   }
 
   for (const [claim, loaded] of damagedValues) {
     it(`makes a learner who knows nothing of it when ${claim}`, () => {
-      expect(loadPLog(loaded, REPLICAS)).toMatchObject({ kind: "damaged", plog: { learner: true, chosen: GENESIS } });
+      expect(loadPLog(loaded, CONTEXT)).toMatchObject({ kind: "damaged", plog: { learner: true, chosen: GENESIS } });
     });
   }
 
   it("asks for the values it needs, one after the other, and for no other", () => {
     const onDisk = (slot: RecordSlot): RecordSlot => ({ ...slot, value: null });
-    expect(loadPLog(records(onDisk(base), onDisk(top)), REPLICAS)).toEqual({ kind: "needs-value", position: 4 });
-    expect(loadPLog(records(base, onDisk(top)), REPLICAS)).toEqual({ kind: "needs-value", position: 5 });
-    expect(loadPLog(records(onDisk(marked(top))), REPLICAS)).toEqual({ kind: "needs-value", position: 5 });
-    expect(loadPLog(records(onDisk(base), marked(top)), REPLICAS)).toMatchObject({ kind: "ready" });
-    expect(loadPLog(records(base, onDisk(slotOf(promised(5, BASE)))), REPLICAS)).toMatchObject({ kind: "ready" });
-    expect(loadPLog(records(onDisk(slotOf(promised(1, null)))), REPLICAS)).toMatchObject({ kind: "ready" });
+    expect(loadPLog(records(onDisk(base), onDisk(top)), CONTEXT)).toEqual({ kind: "needs-value", position: 4 });
+    expect(loadPLog(records(base, onDisk(top)), CONTEXT)).toEqual({ kind: "needs-value", position: 5 });
+    expect(loadPLog(records(onDisk(marked(top))), CONTEXT)).toEqual({ kind: "needs-value", position: 5 });
+    expect(loadPLog(records(onDisk(base), marked(top)), CONTEXT)).toMatchObject({ kind: "ready" });
+    expect(loadPLog(records(base, onDisk(slotOf(promised(5, BASE)))), CONTEXT)).toMatchObject({ kind: "ready" });
+    expect(loadPLog(records(onDisk(slotOf(promised(1, null)))), CONTEXT)).toMatchObject({ kind: "ready" });
   });
 
   it("finds damage of headers before it asks for a value", () => {
     const other = { ...slotOf(accepted(entry(4, "other", 0), null)), value: null };
-    expect(loadPLog(records(other, { ...top, value: null }), REPLICAS)).toMatchObject({ kind: "damaged" });
+    expect(loadPLog(records(other, { ...top, value: null }), CONTEXT)).toMatchObject({ kind: "damaged" });
   });
 });
 
@@ -287,7 +293,7 @@ describe("a record", () => {
       fc.property(ballot, ballot, fc.nat(REPLICAS - 1), entryAt(1), (one, other, proposer, first) => {
         const [low, high] = compareBallots(one, other) <= 0 ? [one, other] : [other, one];
         const write = { ...accepted(first, null), promised: high, accepted: low, proposer };
-        expect(loadPLog(records(slotOf(write)), REPLICAS)).toEqual({
+        expect(loadPLog(records(slotOf(write)), CONTEXT)).toEqual({
           kind: "ready",
           plog: plog({ promised: high, accepted: low, acceptedEntry: first, acceptedProposer: proposer }),
         });
@@ -305,8 +311,8 @@ describe("a record", () => {
           if (below) two = changed(two, at, byte);
           else one = changed(one, at, byte);
         }
-        const outcome = loadPLog(records(two, one), REPLICAS);
-        const state = stateOf(KEY, records(two, one), REPLICAS);
+        const outcome = loadPLog(records(two, one), CONTEXT);
+        const state = stateOf(KEY, records(two, one), CONTEXT);
         if (outcome.kind === "ready") {
           expect(state).not.toBeNull();
           for (const found of [outcome.plog.promised, outcome.plog.accepted, outcome.plog.chosenBallot]) {
@@ -318,6 +324,26 @@ describe("a record", () => {
         }
       }),
       { numRuns: 2000 },
+    );
+  });
+
+  it("P31 says from the headers whether the writer votes exactly as the whole record does", () => {
+    const standing = fc.record({ learner: fc.boolean(), votesFrom: fc.nat(7), loss: fc.nat(3) });
+    const disk = fc.record({ loss: fc.constant(3), lossAll: fc.nat(3), lossOpen: fc.boolean() });
+    const places = fc.constantFrom("none", "base", "both", "marked");
+    fc.assert(
+      fc.property(standing, standing, disk, places, (below, above, losses, place) => {
+        const context = { ...CONTEXT, ...losses };
+        const low = slotOf({ ...learned(BASE), ...below });
+        const high = slotOf({ ...accepted(NEXT, BASE), ...above });
+        const all = { none: records(), base: records(low), both: records(low, high), marked: records(marked(high)) };
+        const outcome = loadPLog(all[place], context);
+        expect(outcome.kind).toBe("ready");
+        if (outcome.kind !== "ready") return;
+        const { learner, votesFrom, chosen, loss } = outcome.plog;
+        expect(stateOf(KEY, all[place], context)?.votes).toBe(!learner && chosen.index + 1 >= votesFrom);
+        expect(loss).toBeGreaterThanOrEqual(losses.lossAll);
+      }),
     );
   });
 

@@ -18,6 +18,8 @@ import { leaderOf } from "../../src/paxos/plog.js";
 import { RespParser } from "../../src/server/resp-parser.js";
 import { anyMessage, entryAt, REPLICAS } from "../codec/arbitraries.js";
 
+const CONTEXT = { replicas: REPLICAS, loss: 0, lossAll: 0, lossOpen: false };
+
 const seconds = Number(process.env["PLOGDB_FUZZ_SECONDS"] ?? "0");
 const seed = Number(process.env["PLOGDB_FUZZ_SEED"] ?? "20260101");
 const RUNS = 400;
@@ -197,6 +199,8 @@ describe("what peers and disks say", () => {
         chosen,
         baseHash: 0,
         learner: false,
+        votesFrom: 0,
+        loss: 0,
         live: !one.tombstone,
       };
       const header = new Uint8Array(RECORD_HEADER_BYTES);
@@ -208,7 +212,7 @@ describe("what peers and disks say", () => {
         header: damaged,
         value: new Uint8Array(changed(recordValue(write), inValue)),
       };
-      const outcome = loadPLog({ slots: 1, corrupt: false, slot: [slot, slot] }, REPLICAS);
+      const outcome = loadPLog({ slots: 1, corrupt: false, slot: [slot, slot] }, CONTEXT);
       expect(outcome.kind).not.toBe("needs-value");
       if (outcome.kind === "needs-value") return;
       const { plog } = outcome;

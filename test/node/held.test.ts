@@ -12,7 +12,7 @@ function slotOf(name: string): LaneSlot {
 }
 
 function envelope(index: number): Envelope {
-  return { to: 1, message: { type: "fetch", key: userKey("k"), index } };
+  return { to: 1, message: { type: "fetch", key: userKey("k"), index, settle: false } };
 }
 
 describe("held messages", () => {

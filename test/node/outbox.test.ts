@@ -9,7 +9,7 @@ import type { Message } from "../../src/paxos/message.js";
 const KEY = userKey("k");
 
 function fetch(index: number): Message {
-  return { type: "fetch", key: KEY, index };
+  return { type: "fetch", key: KEY, index, settle: false };
 }
 
 function mark(index: number): Message {

@@ -51,9 +51,9 @@ describe("learning", () => {
 
   it("P26 a fetch is answered with the newest chosen entry, or not at all", () => {
     const unit = new Unit(2);
-    expect(unit.hear(0, { type: "fetch", key: unit.key, index: 1 })).toEqual([]);
+    expect(unit.hear(0, { type: "fetch", key: unit.key, index: 1, settle: false })).toEqual([]);
     unit.learn(entryAt(5, "e"));
-    expect(unit.hear(0, { type: "fetch", key: unit.key, index: 2 })).toMatchObject([
+    expect(unit.hear(0, { type: "fetch", key: unit.key, index: 2, settle: false })).toMatchObject([
       { type: "learn", entry: { index: 5 } },
     ]);
   });

@@ -68,6 +68,8 @@ class Bench {
       chosen: false,
       baseHash: 0,
       learner: false,
+      votesFrom: 0,
+      loss: 0,
       live: true,
       ...write,
     };

@@ -111,9 +111,9 @@ export const LOSS_CANARIES: readonly Canary[] = [
     name: "forget_tombstone",
     rule: "P24",
     make: () => ({
-      afterCrash: (world, { disk }) => {
+      afterCrash: (_world, { disk, context }) => {
         for (const key of [...disk.keys()]) {
-          const { chosen, promised } = disk.load(key, world.replicas.length);
+          const { chosen, promised } = disk.load(key, context).plog;
           if (chosen.index > 0 && chosen.tombstone && !isBallot(promised)) disk.forget(key);
         }
       },

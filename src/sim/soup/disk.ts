@@ -5,7 +5,14 @@
  */
 import { assert } from "../../base/assert.js";
 import type { Key } from "../../base/key.js";
-import { encodeHeader, loadPLog, markHeader, recordValue, RECORD_HEADER_BYTES } from "../../codec/record.js";
+import {
+  encodeHeader,
+  type LoadContext,
+  loadPLog,
+  markHeader,
+  recordValue,
+  RECORD_HEADER_BYTES,
+} from "../../codec/record.js";
 import type { RecordWrite } from "../../paxos/effects.js";
 import type { PLog } from "../../paxos/plog.js";
 
@@ -23,6 +30,8 @@ interface Slot {
 export interface Batch {
   readonly key: Key;
   readonly sequence: number;
+  /** What was there of the key is erased first. */
+  readonly erase: boolean;
   readonly writes: readonly RecordWrite[];
   readonly mark: number;
 }
@@ -58,6 +67,7 @@ export class Disk {
   }
 
   apply(batch: Batch): void {
+    if (batch.erase) this.#slots.delete(batch.key);
     for (const write of batch.writes) {
       const header = new Uint8Array(RECORD_HEADER_BYTES);
       encodeHeader(write, header);
@@ -121,13 +131,13 @@ export class Disk {
     for (const slots of this.#slots.values()) for (const slot of slots) slot.header = slot.durableHeader;
   }
 
-  load(key: Key, replicas: number): PLog {
+  load(key: Key, context: LoadContext): { readonly plog: PLog; readonly damaged: boolean } {
     const slots = this.slotsOf(key);
     const count = slots.length === 0 ? 0 : slots.length === 1 ? 1 : 2;
     const records = { slots: count, corrupt: false, slot: [slots[0] ?? NOTHING, slots[1] ?? NOTHING] } as const;
-    const outcome = loadPLog(records, replicas);
+    const outcome = loadPLog(records, context);
     const expected = outcome.kind === "ready" || (this.torn && outcome.kind === "damaged");
     assert(expected, `P13: the records of a key do not fit: ${JSON.stringify(outcome)}`);
-    return outcome.plog;
+    return { plog: outcome.plog, damaged: outcome.kind === "damaged" };
   }
 }

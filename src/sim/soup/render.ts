@@ -95,6 +95,8 @@ export function renderInput(input: Input): string {
       return `client ${String(input.client)} read`;
     case "persisted":
       return `persisted ${String(input.sequence)}`;
+    case "restore":
+      return `votes from index ${String(input.votesFrom)} after loss ${String(input.loss)}`;
     case "tick":
       return "tick";
   }

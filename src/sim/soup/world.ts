@@ -139,6 +139,9 @@ export class World {
       turn: 0,
       wallMs: 0,
       mayVote: true,
+      loss: 0,
+      lossAll: 0,
+      lossOpen: false,
       storeWorks: true,
       diskFull: false,
       roomReturns: false,
@@ -167,7 +170,8 @@ export class World {
   laneOf(replica: Replica, key: Key): Lane {
     let lane = replica.lanes.get(key);
     if (lane === undefined) {
-      lane = newLane(key, replica.disk.load(key, this.options.replicas));
+      const { plog, damaged } = replica.disk.load(key, replica.context);
+      lane = newLane(key, plog, damaged);
       replica.lanes.set(key, lane);
     }
     return lane;
@@ -204,7 +208,8 @@ export class World {
     tamper?.afterStep?.(this, replica, lane, input);
     observer.onStep(replica, lane, input, effects);
     if (effects.persist.length > 0 || effects.mark > 0) {
-      replica.queue.push({ key, lane, sequence: lane.writes, writes: [...effects.persist], mark: effects.mark });
+      const { erase, persist, mark } = effects;
+      replica.queue.push({ key, lane, sequence: lane.writes, erase, writes: [...persist], mark });
     }
     if (effects.wakeAtTick > 0) replica.wakes.set(key, effects.wakeAtTick);
     else if (effects.wakeAtTick !== SAME_WAKE) replica.wakes.delete(key);
@@ -295,9 +300,18 @@ export class World {
     replica.lanes = new Map();
     replica.wakes = new Map();
     replica.disk.crash(marksKept);
-    const { suspected, mayVote, peerIncarnations, incarnation, lastRequest } = replica.context;
+    const {
+      suspected,
+      mayVote,
+      peerIncarnations,
+      incarnation,
+      lastRequest,
+      loss: number,
+      lossAll,
+      lossOpen,
+    } = replica.context;
     replica.context = this.#newContext(replica.id, incarnation + (this.options.tamper?.keepsIncarnation ? 0 : 1));
-    replica.context.mayVote = mayVote;
+    Object.assign(replica.context, { mayVote, loss: number, lossAll, lossOpen }); // as the identity has them, durably
     if (this.options.tamper?.keepsIncarnation === true) replica.context.lastRequest = lastRequest;
     for (let peer = 0; peer < suspected.length; peer++) {
       replica.context.suspected[peer] = suspected[peer] ?? false;
