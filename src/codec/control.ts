@@ -27,6 +27,8 @@ export interface BindingMessage {
   readonly first: boolean;
   /** Highest incarnation of that replica that the sender remembers durably; 0 = none. */
   readonly remembersIncarnation: number;
+  /** P31: what the receiver said before its loss of this number counts for nothing at the sender, durably. */
+  readonly remembersLoss: number;
   /** Highest watermark that the sender ever heard from that storage id; 0 = none. */
   readonly remembersWatermark: number;
   /** Why not bound; empty when bound. */
@@ -49,6 +51,7 @@ export function encodeControl(out: ByteWriter, message: ControlMessage): void {
       writeFlag(out, message.bound);
       writeFlag(out, message.first);
       out.varint(message.remembersIncarnation);
+      out.varint(message.remembersLoss);
       out.varint(message.remembersWatermark);
       writeText(out, message.reason);
       return;
@@ -72,8 +75,10 @@ function decodeFields(reader: ByteReader, type: ControlMessage["type"]): Control
       const bound = readFlag(reader);
       const first = readFlag(reader);
       const remembersIncarnation = reader.varint();
+      const remembersLoss = reader.varint();
       const remembersWatermark = reader.varint();
-      return { type, bound, first, remembersIncarnation, remembersWatermark, reason: readText(reader) };
+      const reason = readText(reader);
+      return { type, bound, first, remembersIncarnation, remembersLoss, remembersWatermark, reason };
     }
     default:
       return unreachable(type);

@@ -36,6 +36,8 @@ export function encodeGreeting(hello: Hello, attempt: number): Uint8Array {
   out.u53(hello.incarnation);
   out.latin1(hello.storageId);
   out.u53(hello.nonce);
+  out.u53(hello.loss);
+  out.u53(hello.lossAll);
   out.u53(attempt);
   return out.view();
 }
@@ -56,10 +58,12 @@ export function decodeGreeting(payload: Uint8Array): Greeting | string {
   const incarnation = reader.u53();
   const storageId = reader.latin1();
   const nonce = reader.u53();
+  const loss = reader.u53();
+  const lossAll = reader.u53();
   const attempt = reader.u53();
-  if (reader.failed || reader.remaining > 0 || !STORAGE_ID.test(storageId)) return "malformed hello";
+  if (reader.failed || reader.remaining > 0 || !STORAGE_ID.test(storageId) || lossAll > loss) return "malformed hello";
   return {
-    hello: { protocolVersion, clusterId, epoch, nodeId, replica, incarnation, storageId, nonce },
+    hello: { protocolVersion, clusterId, epoch, nodeId, replica, incarnation, storageId, nonce, loss, lossAll },
     attempt,
   };
 }

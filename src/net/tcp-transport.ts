@@ -28,7 +28,7 @@ interface Peer {
 
 interface Started {
   readonly sink: TransportSink;
-  readonly hello: Hello;
+  hello: Hello;
   readonly refusals: Refusals;
   readonly heart: NodeJS.Timeout;
 }
@@ -89,6 +89,13 @@ export class TcpTransport implements Transport, LinkOwner {
       listening(null);
       for (const peer of this.#peers.values()) this.#dial(peer);
     });
+  }
+
+  changeHello(hello: Hello): void {
+    if (this.#started === null || this.#closed) return;
+    this.#started.hello = hello;
+    // Those that are not open yet have the old one too.
+    for (const link of this.#links) link.cut("this node says something new of itself");
   }
 
   send(replica: ReplicaId, payload: Uint8Array): boolean {

@@ -5,7 +5,8 @@
 import type { ReplicaId } from "../paxos/ballot.js";
 
 /** 2: a refused submit names itself; operations that carry a condition on the value, a rule for deadlines, or several steps. */
-export const PROTOCOL_VERSION = 2;
+/** 3: losses of disks in hellos and bindings; a fetch that asks for settling; what replicas compare of their keys. */
+export const PROTOCOL_VERSION = 3;
 
 /** Said by both sides before anything else. A difference in version, cluster or epoch, or a node that is not the one expected, is refused. */
 export interface Hello {
@@ -19,6 +20,9 @@ export interface Hello {
   readonly storageId: string;
   /** Random, made at each start: tells two processes with the same incarnation apart (a restored copy). */
   readonly nonce: number;
+  /** P31: number of the last loss of this disk, and of the last one of all of it; 0 = none. */
+  readonly loss: number;
+  readonly lossAll: number;
 }
 
 export interface TransportSink {
@@ -35,6 +39,8 @@ export interface TransportSink {
 export interface Transport {
   /** Starts listening and dialling. Throws nothing: problems arrive through `listening`. */
   start(sink: TransportSink, hello: Hello, listening: (error: Error | null) => void): void;
+  /** From now on this node says something else of itself: all connections end, and are made again. */
+  changeHello(hello: Hello): void;
   /** Queues one frame (copied before return). False: not connected, or the bounded outbox is full; the frame is dropped. */
   send(peer: ReplicaId, payload: Uint8Array): boolean;
   /** Ends the connection with `peer`; a later one may be made. */

@@ -19,6 +19,15 @@ export class HeldMessages {
   #firstToken = 1;
   #gathering: Batch = { envelopes: [], slots: [], sequences: [] };
 
+  /** What waits is not said, and nobody is told: everything in memory is forgotten, the batches themselves go on. */
+  clear(): void {
+    for (const { envelopes, slots, sequences } of [...this.#batches, this.#gathering]) {
+      envelopes.length = 0;
+      slots.length = 0;
+      sequences.length = 0;
+    }
+  }
+
   /** The token that the batch being gathered will have. */
   get nextToken(): number {
     return this.#firstToken + this.#batches.length;

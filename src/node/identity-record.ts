@@ -22,17 +22,22 @@ export class IdentityRecord {
   /** Saves under way, in the order of their batches. */
   readonly #saves: Save[] = [];
   #position: number;
+  /** What is on disk cannot be read: the next record takes the place of all of it. */
+  #isBroken: boolean;
 
-  /** `position`: of the record on disk, 0 = there is none. */
-  constructor(store: Store, identity: Identity, position: number) {
+  /** `position`: of the record on disk, 0 = there is none that can be read. */
+  constructor(store: Store, identity: Identity, position: number, isBroken: boolean) {
     this.#store = store;
     this.#identity = identity;
     this.#position = position;
+    this.#isBroken = isBroken;
   }
 
   /** Puts the identity as it is now into the batch that will have `token`. `done` is called once that is durable, or never. */
   put(token: number, done: () => void): void {
     this.#position++;
+    if (this.#isBroken) this.#store.drop(IDENTITY_KEY);
+    this.#isBroken = false;
     this.#store.put(IDENTITY_KEY, this.#position, this.#position, HEADER, encodeIdentity(this.#identity));
     this.#saves.push({ token, done });
   }

@@ -1,37 +1,37 @@
 /**
- * What a node durably remembers about itself and its peers (P29): its incarnation, whether it was born, and for every
- * peer the storage id, incarnation and watermark it is bound to. One record under a key of the node's own; rules about
- * refusing and forgetting are here, the conversation that carries them is in links.ts.
+ * What a node durably remembers about itself and its peers (P29 to P31): its incarnation, whether it was born, what its
+ * disk has lost, and for every peer the storage id, incarnation, loss and watermark it is bound to. One record under a key
+ * of the node's own. Who is believed is in binding-rules.ts, what a loss leads to in losses.ts.
  */
-import type { BindingMessage } from "../codec/control.js";
-import type { Hello } from "../net/transport.js";
+import { MAX_LOSS } from "../codec/record.js";
+import type { Binding } from "./binding-rules.js";
 import { NodeError } from "./node-error.js";
-
-/** What is remembered of one peer. */
-export interface Binding {
-  storageId: string;
-  incarnation: number;
-  /** Of the process with that incarnation: another one with the same incarnation is a copy. */
-  nonce: number;
-  /** The storage id is the first that was ever bound for that replica here. */
-  first: boolean;
-  /** Highest watermark heard in that incarnation, and in all before it. */
-  watermark: number;
-  watermarkBefore: number;
-}
 
 export interface Identity {
   readonly clusterId: string;
   readonly nodeId: string;
   readonly nodeIds: readonly string[];
   readonly storageId: string;
-  readonly incarnation: number;
+  incarnation: number;
   born: boolean;
+  /** Number of the last loss of this disk, 0 = none. */
+  loss: number;
+  /** Number of the last loss of all of it, 0 = none; records that were written under a lower one do not vote. */
+  lossAll: number;
+  /** Not every key was restored after that loss: there may be others of which nothing is known here. */
+  lossOpen: boolean;
+  /** Broken runs on the disk whose keys cannot be told, and which are part of a loss already. */
+  unknownLosses: number;
+  /** The operator has ordered that this node does not vote. */
+  learnerOrder: boolean;
   /**
-   * Why this disk may not vote, once a peer has shown that it forgot; empty as long as none did. Durable, because each
-   * start raises incarnation and watermark: a copy that is started often enough would look new again.
+   * Why this disk may not be believed, once a peer has shown that it forgot; empty as long as none did, and again once that
+   * has become a loss with a number. Durable, because each start raises incarnation and watermark: a copy that is started
+   * often enough would look new again.
    */
   forgot: string;
+  /** Why the last loss of all of it was one; for people. */
+  lossReason: string;
   readonly bindings: Map<string, Binding>;
 }
 
@@ -43,21 +43,37 @@ export interface IdentityFacts {
   readonly storageId: string;
 }
 
-const FORMAT = 1;
+/** 1 knew of no losses. */
+const FORMATS = [1, 2];
+const FORMAT = 2;
 
 export function encodeIdentity(identity: Identity): Uint8Array {
   const bindings = Object.fromEntries(identity.bindings);
   return new TextEncoder().encode(JSON.stringify({ ...identity, format: FORMAT, bindings }));
 }
 
+/** Of a disk that holds no record of it: a new one, or one of which `forgot` says why that cannot be believed. */
+export function firstIdentity(facts: IdentityFacts, forgot: string): Identity {
+  return {
+    ...facts,
+    incarnation: 1,
+    born: facts.nodeIds.length === 1,
+    loss: 0,
+    lossAll: 0,
+    lossOpen: false,
+    unknownLosses: 0,
+    learnerOrder: false,
+    forgot,
+    lossReason: "",
+    bindings: new Map(),
+  };
+}
+
 /**
- * The identity of this start: one incarnation above the one on disk, or the first one. Throws NodeError when the record
- * belongs to another cluster, node or disk, or to a disk that was found to have forgotten.
+ * The identity of this start: one incarnation above the one on disk. Throws NodeError: foreign when the record belongs to
+ * another cluster, node or disk; damaged when it cannot be read.
  */
-export function nextIdentity(facts: IdentityFacts, record: Uint8Array | null): Identity {
-  if (record === null) {
-    return { ...facts, incarnation: 1, born: facts.nodeIds.length === 1, forgot: "", bindings: new Map() };
-  }
+export function nextIdentity(facts: IdentityFacts, record: Uint8Array): Identity {
   const old = decodeIdentity(record);
   const here = `this data directory belongs to node ${old.nodeId} of cluster ${old.clusterId} (${old.nodeIds.join(", ")})`;
   if (old.clusterId !== facts.clusterId || old.nodeId !== facts.nodeId) {
@@ -74,8 +90,24 @@ export function nextIdentity(facts: IdentityFacts, record: Uint8Array | null): I
   if (old.storageId !== facts.storageId) {
     throw new NodeError("foreign", `${here}, but its identity was written on another disk: volumes were mixed up`);
   }
-  if (old.forgot !== "") throw new NodeError("forgot", `found at an earlier start: ${old.forgot}`);
   return { ...old, incarnation: old.incarnation + 1 };
+}
+
+/** P29, P31: all of the disk is lost, as a loss above every number in `told` and in the identity. The caller saves it. */
+export function loseAll(identity: Identity, reason: string, told: { incarnation: number; loss: number }): void {
+  identity.incarnation = Math.max(identity.incarnation, told.incarnation) + 1;
+  identity.loss = nextLoss(Math.max(identity.loss, told.loss));
+  identity.lossAll = identity.loss;
+  identity.lossOpen = true;
+  identity.born = true; // the others are: they remember
+  identity.forgot = "";
+  identity.lossReason = reason;
+}
+
+export function nextLoss(loss: number): number {
+  if (loss >= MAX_LOSS)
+    throw new NodeError("damaged", "this disk was lost too often to be counted: replace the machine");
+  return loss + 1;
 }
 
 function decodeIdentity(record: Uint8Array): Identity {
@@ -86,17 +118,23 @@ function decodeIdentity(record: Uint8Array): Identity {
   } catch {
     throw broken;
   }
-  if (!isRecord(raw) || raw["format"] !== FORMAT || !isRecord(raw["bindings"])) throw broken;
-  const { clusterId, nodeId, nodeIds, storageId, incarnation, born, forgot = "" } = raw;
+  if (!isRecord(raw) || !FORMATS.includes(Number(raw["format"])) || !isRecord(raw["bindings"])) throw broken;
+  const { clusterId, nodeId, nodeIds, storageId, incarnation, born } = raw;
+  const { loss = 0, lossAll = 0, lossOpen = false, unknownLosses = 0, learnerOrder = false } = raw;
+  const { forgot = "", lossReason = "" } = raw;
   const bindings = new Map<string, Binding>();
   for (const [peer, value] of Object.entries(raw["bindings"])) {
-    if (!isBinding(value)) throw broken;
-    bindings.set(peer, value);
+    const binding = isRecord(value) ? { loss: 0, ...value } : value;
+    if (!isBinding(binding)) throw broken;
+    bindings.set(peer, binding);
   }
   if (typeof clusterId !== "string" || typeof nodeId !== "string" || typeof storageId !== "string") throw broken;
-  if (!isCount(incarnation) || typeof born !== "boolean" || typeof forgot !== "string" || !isTexts(nodeIds))
-    throw broken;
-  return { clusterId, nodeId, nodeIds, storageId, incarnation, born, forgot, bindings };
+  if (!isCount(incarnation) || !isCount(loss) || !isCount(lossAll) || !isCount(unknownLosses)) throw broken;
+  if (typeof born !== "boolean" || typeof lossOpen !== "boolean" || typeof learnerOrder !== "boolean") throw broken;
+  if (typeof forgot !== "string" || typeof lossReason !== "string" || !isTexts(nodeIds)) throw broken;
+  if (loss > MAX_LOSS || lossAll > loss) throw broken;
+  const losses = { loss, lossAll, lossOpen, unknownLosses, learnerOrder, forgot, lossReason };
+  return { clusterId, nodeId, nodeIds, storageId, incarnation, born, ...losses, bindings };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -112,49 +150,10 @@ function isBinding(value: unknown): value is Binding {
     isRecord(value) &&
     typeof value["storageId"] === "string" &&
     typeof value["first"] === "boolean" &&
-    ["incarnation", "nonce", "watermark", "watermarkBefore"].every((name) => isCount(value[name]))
+    ["incarnation", "nonce", "loss", "watermark", "watermarkBefore"].every((name) => isCount(value[name]))
   );
 }
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
-export type BindVerdict =
-  /** Known as it is: nothing to write. */
-  | { readonly kind: "known"; readonly binding: Binding }
-  /** To be made durable before anything of this peer is acted on. */
-  | { readonly kind: "new"; readonly binding: Binding }
-  | { readonly kind: "refused"; readonly reason: string };
-
-/** P29: may this peer be bound as it says it is? */
-export function judgeHello(old: Binding | undefined, hello: Hello): BindVerdict {
-  const { storageId, incarnation, nonce, nodeId } = hello;
-  if (old === undefined) {
-    const binding = { storageId, incarnation, nonce, first: true, watermark: 0, watermarkBefore: 0 };
-    return { kind: "new", binding };
-  }
-  if (old.storageId !== storageId) {
-    const reason = `${nodeId} was bound with storage ${old.storageId} and comes with storage ${storageId}: its disk is empty, swapped or foreign`;
-    return { kind: "refused", reason };
-  }
-  if (incarnation < old.incarnation || (incarnation === old.incarnation && nonce !== old.nonce)) {
-    const reason = `${nodeId} comes as incarnation ${String(incarnation)}, but incarnation ${String(old.incarnation)} was seen: its disk is an old copy`;
-    return { kind: "refused", reason };
-  }
-  if (incarnation === old.incarnation) return { kind: "known", binding: old };
-  const watermarkBefore = Math.max(old.watermark, old.watermarkBefore);
-  return { kind: "new", binding: { ...old, incarnation, nonce, watermarkBefore, watermark: 0 } };
-}
-
-/** What a peer says of us, held against what our disk says: text of the reason when the disk forgot (P29, D18), else null. */
-export function judgeBinding(message: BindingMessage, peerId: string, recoveredWatermark: number): string | null {
-  if (!message.bound) return `${peerId} refuses this node: ${message.reason}`;
-  if (message.remembersWatermark > recoveredWatermark) {
-    return (
-      `${peerId} remembers that this disk held everything up to ${String(message.remembersWatermark)}, ` +
-      `but it holds only up to ${String(recoveredWatermark)}: acknowledged data is gone or an old copy was restored`
-    );
-  }
-  return null;
 }

@@ -36,6 +36,10 @@ export class LaneTable {
     return true;
   }
 
+  clear(): void {
+    this.#slots.clear();
+  }
+
   values(): IterableIterator<LaneSlot> {
     return this.#slots.values();
   }

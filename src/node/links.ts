@@ -1,15 +1,17 @@
 /**
- * The conversation with the peers that is about no key: binding one another (P29), being born, heartbeats, watermarks.
- * Until both sides have bound each other durably no message about a key goes either way.
+ * The conversation with the peers that is about no key: binding one another (P29), being born, hearing what they remember of
+ * a disk that forgot, heartbeats, watermarks. Until both sides have bound each other durably no message about a key goes
+ * either way.
  */
 import { assert } from "../base/assert.js";
-import type { ControlMessage } from "../codec/control.js";
+import type { BindingMessage, ControlMessage } from "../codec/control.js";
 import type { Hello, Transport } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import { HandoffLog } from "../paxos/handoffs.js";
 import type { Clock } from "./clock.js";
-import { type Identity, judgeBinding, judgeHello } from "./identity.js";
+import { judgeBinding, judgeHello } from "./binding-rules.js";
+import type { Identity } from "./identity.js";
 import type { NodeError } from "./node-error.js";
 import { NodeError as Failure } from "./node-error.js";
 import type { Outbox } from "./outbox.js";
@@ -37,6 +39,14 @@ export interface LinkHost {
   /** Readiness of a peer changed: suspicion is to be judged again. */
   onReadiness(): void;
   onBorn(): void;
+  /** P31: a peer tells of a loss of its disk that was not known here: what it said before is to be forgotten. */
+  onPeerLoss(replica: ReplicaId): void;
+  /** P29: a peer shows that our own disk forgot. */
+  onForgot(reason: string): void;
+  /** P29: all peers have told what they remember of a disk that forgot: the highest numbers. */
+  onTold(told: { readonly incarnation: number; readonly loss: number }): void;
+  /** P31: all peers have bound us under our present loss. */
+  onFence(): void;
   onFatal(error: NodeError): void;
   outboxOf(replica: ReplicaId): Outbox;
 }
@@ -54,6 +64,10 @@ export class Links {
    * an older one says nothing of this.
    */
   readonly #unsaved = new Map<string, number>();
+  /** They have told all, and what follows from it is on its way to the disk. */
+  #isTaking = false;
+  /** What peers remember of us, as they told last. */
+  readonly #told = new Map<ReplicaId, { readonly incarnation: number; readonly loss: number }>();
   /** Connected peers that refuse us and are refused here. */
   readonly #strangers = new Set<ReplicaId>();
   #lastWorkTick = 0;
@@ -78,10 +92,23 @@ export class Links {
     return peer;
   }
 
-  /** Whom birth waits for (P29); empty once born. */
+  /** Whom birth, or a disk that forgot, waits for (P29); empty when there is nothing to wait for. */
   waitingFor(): string[] {
-    if (this.#host.identity.born) return [];
-    return this.peers.filter((peer) => !this.#confirmedBirth.has(peer.replica)).map((peer) => peer.nodeId);
+    const { born, forgot } = this.#host.identity;
+    if (born && forgot === "") return [];
+    const heard = forgot === "" ? this.#confirmedBirth : this.#told;
+    return this.peers.filter((peer) => !heard.has(peer.replica)).map((peer) => peer.nodeId);
+  }
+
+  /** P31: every peer has bound us under our loss of this number or a later one; -1 = one of them has not said so yet. */
+  get fencedLoss(): number {
+    return this.peers.reduce((least, peer) => Math.min(least, peer.fencedLoss), Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Whom the fence of the present loss waits for. */
+  unfenced(): string[] {
+    const { loss } = this.#host.identity;
+    return this.peers.filter((peer) => peer.fencedLoss < loss).map((peer) => peer.nodeId);
   }
 
   onConnected(replica: ReplicaId, hello: Hello): void {
@@ -104,6 +131,7 @@ export class Links {
         bound: false,
         first: false,
         remembersIncarnation: remembered?.incarnation ?? 0,
+        remembersLoss: remembered?.loss ?? 0,
         remembersWatermark: remembered?.watermark ?? 0,
         reason: verdict.reason,
       });
@@ -114,7 +142,9 @@ export class Links {
       this.#bound(peer, hello);
       return;
     }
+    const lossBefore = identity.bindings.get(peer.nodeId)?.loss ?? 0;
     identity.bindings.set(peer.nodeId, verdict.binding);
+    if (verdict.binding.loss > lossBefore) this.#host.onPeerLoss(replica);
     this.#unsaved.set(peer.nodeId, connection);
     this.#host.saveIdentity(() => {
       if (this.#unsaved.get(peer.nodeId) !== connection) return;
@@ -142,6 +172,7 @@ export class Links {
       bound: true,
       first: binding.first,
       remembersIncarnation: binding.incarnation,
+      remembersLoss: binding.loss,
       remembersWatermark: binding.watermarkBefore,
       reason: "",
     });
@@ -186,22 +217,58 @@ export class Links {
         return;
       }
       case "binding": {
+        if (this.#isTaking) return; // said of what this node has just ceased to be
         const isBinding = this.#unsaved.get(peer.nodeId) === this.#connections[replica];
         if (!peer.boundHere && !isBinding) {
           if (!message.bound) this.#noteStranger(peer);
           return; // P29: a peer whose disk is refused here does not judge ours
         }
-        const forgot = judgeBinding(message, peer.nodeId, this.#host.recoveredWatermark);
-        if (forgot !== null) {
-          this.#host.onFatal(new Failure("forgot", `${forgot}; this node may not vote and does not start`));
-          return;
-        }
-        peer.boundThere = true;
-        this.#confirmBirth(peer, message.first);
-        this.#host.onReadiness();
+        this.#onBinding(peer, message);
         return;
       }
     }
+  }
+
+  #onBinding(peer: Peer, message: BindingMessage): void {
+    const host = this.#host;
+    const { identity } = host;
+    this.#told.set(peer.replica, { incarnation: message.remembersIncarnation, loss: message.remembersLoss });
+    const forgot = this.#whatWasForgotten(peer, message);
+    if (identity.forgot !== "" || forgot !== null) {
+      if (identity.forgot === "" && forgot !== null) host.onForgot(forgot);
+      this.tellTold();
+      return;
+    }
+    peer.boundThere = true;
+    const before = this.fencedLoss;
+    peer.fencedLoss = Math.max(peer.fencedLoss, message.remembersLoss);
+    this.#confirmBirth(peer);
+    host.onReadiness();
+    if (before < identity.loss && this.fencedLoss >= identity.loss) host.onFence();
+  }
+
+  #whatWasForgotten(peer: Peer, message: BindingMessage): string | null {
+    const forgot = judgeBinding(message, peer.nodeId, this.#host.recoveredWatermark);
+    if (forgot !== null || this.#host.identity.born || message.first) return forgot;
+    return `${peer.nodeId} has bound another disk for this node before: an empty disk may not vote in its place`;
+  }
+
+  /** P29: when all have told, the node may take numbers that are above all that they remember. */
+  tellTold(): void {
+    if (this.#host.identity.forgot === "" || this.#told.size < this.peers.length) return;
+    let incarnation = 0;
+    let loss = 0;
+    for (const told of this.#told.values()) {
+      incarnation = Math.max(incarnation, told.incarnation);
+      loss = Math.max(loss, told.loss);
+    }
+    this.#isTaking = true;
+    this.#host.onTold({ incarnation, loss });
+  }
+
+  /** All connections have ended, and this node says something new of itself on those to come. */
+  beginAgain(): void {
+    this.#isTaking = false;
   }
 
   /** It refuses us and we refuse it. One such peer has a wrong disk; when they are a majority, we have. */
@@ -213,14 +280,9 @@ export class Links {
     this.#host.onFatal(new Failure("foreign", text));
   }
 
-  #confirmBirth(peer: Peer, first: boolean): void {
+  #confirmBirth(peer: Peer): void {
     const { identity } = this.#host;
     if (identity.born) return;
-    if (!first) {
-      const text = `${peer.nodeId} has bound another disk for this node before: an empty disk may not vote in its place`;
-      this.#host.onFatal(new Failure("forgot", text));
-      return;
-    }
     this.#confirmedBirth.add(peer.replica);
     if (this.#confirmedBirth.size < this.peers.length) return;
     identity.born = true;

@@ -5,6 +5,7 @@
 import type { Key } from "../base/key.js";
 import { type LoadOutcome, loadPLog, stateOf } from "../codec/record.js";
 import type { LoadedKey, Store, StoreStatus } from "../storage/store.js";
+import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import { type Lane, newLane } from "../paxos/lane.js";
 import type { StateQueryMessage, StateReplyMessage } from "../paxos/message.js";
@@ -96,6 +97,16 @@ export class Loader {
     this.#host.onLane(newLane(key, outcome.plog, outcome.kind === "damaged"), waiting.inputs);
   }
 
+  /** P31: what a peer said before its loss is not heard any more. */
+  forgetPeer(replica: ReplicaId): void {
+    for (const { inputs } of this.#waiting.values()) dropOfPeer(inputs, replica, (input) => input);
+  }
+
+  clear(): void {
+    this.#waiting.clear();
+    this.#reads.clear();
+  }
+
   /** The store's answer to a read. */
   onRead(tag: number, status: StoreStatus, value: Uint8Array | null): void {
     const read = this.#reads.get(tag);
@@ -108,6 +119,15 @@ export class Loader {
       this.#proceed(waiting, records);
     });
   }
+}
+
+/** Takes messages of `replica` out of a list of whatever holds inputs. */
+export function dropOfPeer<T>(list: T[], replica: ReplicaId, inputOf: (item: T) => Input): void {
+  const kept = list.filter((item) => {
+    const input = inputOf(item);
+    return input.type !== "message" || input.from !== replica;
+  });
+  list.splice(0, list.length, ...kept);
 }
 
 /** Puts values that were read from disk beside the headers they belong to. */

@@ -3,8 +3,6 @@
 export type NodeErrorCode =
   /** The data directory belongs to another cluster, node or number of nodes. */
   | "foreign"
-  /** The disk is empty, swapped, or an old copy, and peers remember more than it does (P29). */
-  | "forgot"
   /** Records are broken and it cannot be told whose they are (P30). */
   | "damaged"
   /** The store failed, or could not be opened. */

@@ -17,7 +17,7 @@ import type { NativeStoreOptions } from "../storage/open-native.js";
 import type { StoreOpenError } from "../storage/open-error.js";
 import type { LoadedKey, Store, StoreFacts, StoreSink, StoreStatus } from "../storage/store.js";
 import { type Clock, SystemClock } from "./clock.js";
-import { type Identity, nextIdentity } from "./identity.js";
+import { firstIdentity, type Identity, loseAll, nextIdentity } from "./identity.js";
 import { IDENTITY_KEY } from "./identity-record.js";
 import { NodeError } from "./node-error.js";
 import { type NodeEvents, ReplicaNode } from "./replica-node.js";
@@ -118,29 +118,10 @@ export function startReplica(
       opened(error, null);
     });
   };
-  if (store.facts.unknownLosses > 0) {
-    const count = String(store.facts.unknownLosses);
-    giveUp(
-      new NodeError("damaged", `${count} broken runs held records whose keys cannot be told: this disk may not vote`),
-    );
-    return;
-  }
-  readIdentity(store, relay, (error, record, position) => {
-    if (error !== null) {
-      giveUp(error);
-      return;
-    }
+  readIdentity(store, relay, (found) => {
     let identity: Identity;
     try {
-      identity = nextIdentity(
-        {
-          clusterId: options.clusterId,
-          nodeId: options.nodeId,
-          nodeIds: options.nodes.map((node) => node.nodeId),
-          storageId: store.facts.storageId,
-        },
-        record,
-      );
+      identity = identityOf(options, store.facts, found);
     } catch (problem) {
       if (!(problem instanceof NodeError)) throw problem;
       giveUp(problem);
@@ -149,7 +130,8 @@ export function startReplica(
     const node = new ReplicaNode({
       context: newContext(selfOf(options), options.nodes.length, identity.incarnation, random, clock),
       identity,
-      identityPosition: position,
+      identityPosition: found.position,
+      identityBroken: found.broken !== "",
       store,
       transport,
       clock,
@@ -169,27 +151,56 @@ export function startReplica(
   });
 }
 
-type OnIdentity = (error: NodeError | null, record: Uint8Array | null, position: number) => void;
+/** The identity as it is on disk: nothing on a new one. */
+interface FoundIdentity {
+  readonly record: Uint8Array | null;
+  readonly position: number;
+  /** Why there is none although there should be; empty when there is, or when the disk is new. */
+  readonly broken: string;
+}
+
+type OnIdentity = (found: FoundIdentity) => void;
+
+/** P29, P31: who this node is in this start. What the disk is known to have lost since the last one has its number now. */
+function identityOf(options: ReplicaFacts, facts: StoreFacts, found: FoundIdentity): Identity {
+  const nodeIds = options.nodes.map((node) => node.nodeId);
+  const { clusterId, nodeId } = options;
+  const own = { clusterId, nodeId, nodeIds, storageId: facts.storageId };
+  const isAlone = nodeIds.length === 1;
+  if (found.record === null) {
+    if (found.broken !== "" && isAlone) throw new NodeError("damaged", `${found.broken}, and no other node can tell`);
+    return firstIdentity(own, found.broken);
+  }
+  const identity = nextIdentity(own, found.record);
+  const { unknownLosses } = facts;
+  if (unknownLosses > identity.unknownLosses) {
+    const reason = `${String(unknownLosses)} broken runs held records whose keys cannot be told`;
+    if (isAlone) throw new NodeError("damaged", `${reason}, and no other node can tell what is missing`);
+    if (identity.forgot === "") loseAll(identity, reason, { incarnation: 0, loss: 0 });
+  }
+  identity.unknownLosses = unknownLosses;
+  return identity;
+}
 
 /** The node's own record: from memory, or from disk when the cache does not hold it. */
 function readIdentity(store: Store, relay: SinkRelay, done: OnIdentity): void {
   const results: LoadedKey[] = [emptyLoadedKey()];
   store.load([IDENTITY_KEY], results);
   const found = results[0];
-  const broken = new NodeError("damaged", "the node's own identity record is broken: this disk may not vote");
+  const broken: FoundIdentity = { record: null, position: 0, broken: "the node's own identity record is broken" };
   if (found === undefined || found.corrupt) {
-    done(broken, null, 0);
+    done(broken);
     return;
   }
   if (found.slots === 0) {
-    // A store that has records and no identity has lost it: that is never a first start.
-    if (store.facts.recoveredKeys > 0) done(broken, null, 0);
-    else done(null, null, 0);
+    // A store that has records, or had some, and no identity has lost it: that is never a first start.
+    const isNew = store.facts.recoveredKeys === 0 && store.facts.unknownLosses === 0;
+    done(isNew ? { ...broken, broken: "" } : broken);
     return;
   }
   const { position, value } = found.slot[found.slots - 1] ?? found.slot[0];
   if (value !== null) {
-    done(null, value, position);
+    done({ record: value, position, broken: "" });
     return;
   }
   relay.target = {
@@ -198,8 +209,8 @@ function readIdentity(store: Store, relay: SinkRelay, done: OnIdentity): void {
     onDamaged: () => undefined,
     onRead: (_tag, status, bytes) => {
       relay.target = null;
-      if (status === "ok" && bytes !== null) done(null, bytes, position);
-      else done(broken, null, 0);
+      if (status === "ok" && bytes !== null) done({ record: bytes, position, broken: "" });
+      else done(broken);
     },
   };
   store.read(0, IDENTITY_KEY, position);

@@ -27,6 +27,8 @@ export interface Peer {
   /** P29: bound here durably, and bound there. Messages go both ways only when both hold. */
   boundHere: boolean;
   boundThere: boolean;
+  /** P31: it has bound us, durably, under our loss of this number or a later one; -1 = not known yet. */
+  fencedLoss: number;
   refused: string;
   incarnation: number;
   roundTripUs: number;
@@ -46,6 +48,7 @@ export function newPeer(replica: ReplicaId, nodeId: string): Peer {
     connected: false,
     boundHere: false,
     boundThere: false,
+    fencedLoss: -1,
     refused: "",
     incarnation: 0,
     roundTripUs: 500,

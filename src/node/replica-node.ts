@@ -10,8 +10,9 @@ import { PROTOCOL_VERSION } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import type { Message } from "../paxos/message.js";
-import type { Operation, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos/operation.js";
+import type { Operation } from "../paxos/operation.js";
 import type { Store, StoreSink, StoreStatus } from "../storage/store.js";
+import { ClientDoor, type Refusal } from "./client-door.js";
 import { ClientTable } from "./clients.js";
 import type { Clock, TimerHandle } from "./clock.js";
 import type { Identity } from "./identity.js";
@@ -19,12 +20,14 @@ import { IDENTITY_KEY, IdentityRecord } from "./identity-record.js";
 import { Inspections } from "./inspect.js";
 import { countLiveKeys, scanLiveKeys } from "./key-scan.js";
 import { Links } from "./links.js";
+import { Losses } from "./losses.js";
 import { NodeError } from "./node-error.js";
 import { Outbox } from "./outbox.js";
 import { isReady, judgePeers } from "./peers.js";
 import { noteRoom } from "./room.js";
-import { type KeyService, NOBODY, type NodeStats, type PeerView, type PLogView, type ReplySink } from "./service.js";
-import { Counters, storeFigures } from "./stats.js";
+import { nodeStats } from "./node-stats.js";
+import { type KeyService, NOBODY, type NodeStats, type PLogView, type ReplySink } from "./service.js";
+import { Counters } from "./stats.js";
 import { TurnLoop } from "./turn.js";
 
 /** Pace at which peers are judged and heartbeats are considered. */
@@ -50,6 +53,8 @@ export interface NodeParts {
   readonly identity: Identity;
   /** Position of the identity record on disk, 0 = there was none. */
   readonly identityPosition: number;
+  /** There was one that cannot be read. */
+  readonly identityBroken: boolean;
   readonly store: Store;
   readonly transport: Transport;
   readonly clock: Clock;
@@ -63,7 +68,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   readonly #parts: NodeParts;
   readonly #context: Context;
   readonly #counters = new Counters();
-  readonly #clients = new ClientTable();
+  readonly #door: ClientDoor;
   readonly #outboxes: (Outbox | null)[];
   readonly #links: Links;
   readonly #turns: TurnLoop;
@@ -71,6 +76,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   /** What reads the frames of each peer: made once, used for every frame. */
   readonly #visitors: FrameVisitor[] = [];
   readonly #record: IdentityRecord;
+  readonly #losses: Losses;
   #state: "loading" | "waiting" | "serving" | "failed" | "closed" = "loading";
   /** Whom to tell how the start went; null once told. */
   #starting: ((error: NodeError | null) => void) | null = null;
@@ -87,11 +93,45 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#parts = parts;
     this.#context = parts.context;
     const { context, identity, transport, store, clock } = parts;
-    this.#record = new IdentityRecord(store, identity, parts.identityPosition);
+    this.#record = new IdentityRecord(store, identity, parts.identityPosition, parts.identityBroken);
     this.#outboxes = identity.nodeIds.map((_id, replica) =>
       replica === context.self ? null : new Outbox(transport, replica, this.#counters),
     );
-    this.#links = new Links({
+    this.#losses = this.#newLosses();
+    this.#links = this.#newLinks();
+    const clients = new ClientTable();
+    this.#turns = this.#newTurns(clients);
+    const { requestTicks } = parts;
+    this.#door = new ClientDoor({
+      clock,
+      context,
+      turns: this.#turns,
+      clients,
+      counters: this.#counters,
+      requestTicks,
+    });
+    this.#inspections = new Inspections(context, clock, identity.nodeIds);
+  }
+
+  #newLosses(): Losses {
+    const { context, identity, transport } = this.#parts;
+    return new Losses({
+      context,
+      identity,
+      save: (done) => {
+        this.#saveIdentity(done);
+      },
+      announce: () => {
+        transport.changeHello(this.#hello());
+        this.#links.beginAgain();
+      },
+      fencedLoss: () => this.#links.fencedLoss,
+    });
+  }
+
+  #newLinks(): Links {
+    const { context, identity, transport, store, clock } = this.#parts;
+    return new Links({
       clock,
       context,
       identity,
@@ -105,18 +145,34 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
         this.#judge();
       },
       onBorn: () => {
-        this.#beginVoting();
+        this.#beginServing();
       },
+      onPeerLoss: (replica) => {
+        this.#turns.forgetPeer(replica);
+      },
+      onForgot: (reason) => {
+        this.#forget(reason);
+      },
+      onTold: (told) => {
+        this.#losses.takeAll(told, () => {
+          this.#beginServing();
+        });
+      },
+      onFence: () => undefined,
       onFatal: (error) => {
         this.#fail(error);
       },
       outboxOf: (replica) => this.#outboxOf(replica),
     });
-    this.#turns = new TurnLoop({
+  }
+
+  #newTurns(clients: ClientTable): TurnLoop {
+    const { context, store, clock } = this.#parts;
+    return new TurnLoop({
       clock,
       context,
       store,
-      clients: this.#clients,
+      clients,
       counters: this.#counters,
       outboxFor: (replica) => (isReady(this.#links.peer(replica)) ? this.#outboxOf(replica) : null),
       eachOutbox: (visit) => {
@@ -129,11 +185,13 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       onAlarm: (key, text) => {
         this.#alarm(`${JSON.stringify(key.slice(1))}: ${text}`);
       },
+      onTainted: () => {
+        this.#losses.taint();
+      },
       onBatchFailed: (status) => {
         this.#storeFailed(`a batch could not be made durable (${status})`);
       },
     });
-    this.#inspections = new Inspections(context, clock, identity.nodeIds);
   }
 
   /** Makes the new incarnation durable, then begins to listen. `serving`: once, or with why not. */
@@ -145,29 +203,28 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   #listen(): void {
-    const { transport, identity, nonce, epoch } = this.#parts;
-    const hello: Hello = {
-      protocolVersion: PROTOCOL_VERSION,
-      clusterId: identity.clusterId,
-      epoch,
-      nodeId: identity.nodeId,
-      replica: this.#context.self,
-      incarnation: identity.incarnation,
-      storageId: identity.storageId,
-      nonce,
-    };
-    transport.start(this, hello, (error) => {
+    const { transport, identity } = this.#parts;
+    transport.start(this, this.#hello(), (error) => {
       if (this.#state !== "loading") return;
       if (error !== null) {
         this.#fail(new NodeError("listen", `cannot listen for peers: ${error.message}`));
         return;
       }
       this.#state = "waiting";
-      if (identity.born) this.#beginVoting();
+      if (identity.born && identity.forgot === "") this.#beginServing();
       this.#lastBeatTick = this.#parts.clock.tick();
       this.#beat();
       this.#started(null);
     });
+  }
+
+  /** What this node says of itself now. */
+  #hello(): Hello {
+    const { identity, nonce, epoch } = this.#parts;
+    const { clusterId, nodeId, incarnation, storageId, loss, lossAll } = identity;
+    const replica = this.#context.self;
+    const protocolVersion = PROTOCOL_VERSION;
+    return { protocolVersion, clusterId, epoch, nodeId, replica, incarnation, storageId, nonce, loss, lossAll };
   }
 
   #started(error: NodeError | null): void {
@@ -201,41 +258,11 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   write(key: Key, operation: Operation, sink: ReplySink, tag: number): void {
-    this.#counters.writes++;
-    const refused = this.#refusal();
-    if (refused !== null) {
-      const outcome: WriteOutcome = { status: "not-applied", ...refused };
-      this.#turns.afterTurn(() => {
-        sink.onWrite(tag, outcome);
-      });
-      return;
-    }
-    const context = this.#context;
-    context.lastRequest++;
-    this.#turns.enqueue(key, {
-      type: "write",
-      client: this.#clients.add(sink, tag, true),
-      request: { replica: context.self, incarnation: context.incarnation, counter: context.lastRequest },
-      operation,
-      deadlineTick: this.#parts.clock.tick() + this.#parts.requestTicks,
-    });
+    this.#door.write(key, operation, sink, tag, this.#refusal());
   }
 
   read(key: Key, sink: ReplySink, tag: number): void {
-    this.#counters.reads++;
-    const refused = this.#refusal();
-    if (refused !== null) {
-      const outcome: ReadOutcome = { status: "refused", ...refused };
-      this.#turns.afterTurn(() => {
-        sink.onRead(tag, outcome);
-      });
-      return;
-    }
-    this.#turns.enqueue(key, {
-      type: "read",
-      client: this.#clients.add(sink, tag, false),
-      deadlineTick: this.#parts.clock.tick() + this.#parts.requestTicks,
-    });
+    this.#door.read(key, sink, tag, this.#refusal());
   }
 
   inspect(key: Key, done: (views: readonly PLogView[]) => void): void {
@@ -273,71 +300,28 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   stats(): NodeStats {
-    const { identity } = this.#parts;
-    const counters = this.#counters;
-    const rounds = counters.rounds(this.#context.replicas - 1);
-    const store = this.#parts.store.stats();
-    return {
-      nodeId: identity.nodeId,
-      replica: this.#context.self,
-      clusterId: identity.clusterId,
-      incarnation: identity.incarnation,
-      storageId: identity.storageId,
-      state: this.#state,
-      waitingFor: this.#links.waitingFor(),
-      peers: this.#peerViews(),
-      lanes: this.#turns.lanes,
-      undecided: this.#turns.undecided,
-      writes: counters.writes,
-      reads: counters.reads,
-      writesOk: counters.writesOk,
-      writesUnknown: counters.writesUnknown,
-      writesNotApplied: counters.writesNotApplied,
-      fastRounds: rounds.fast,
-      submittedRounds: counters.submittedRounds,
-      twoPhaseRounds: rounds.twoPhase,
-      forwards: counters.forwards,
-      catchUps: counters.catchUps,
-      messagesSent: counters.messagesSent,
-      framesSent: counters.framesSent,
-      alarms: counters.alarms,
-      ...storeFigures(store),
-    };
-  }
-
-  #peerViews(): PeerView[] {
-    const { identity } = this.#parts;
-    return identity.nodeIds.map((nodeId, replica): PeerView => {
-      if (replica === this.#context.self) {
-        const { incarnation } = identity;
-        return { replica, nodeId, state: "self", detail: "", incarnation, rttUs: 0 };
-      }
-      const peer = this.#links.peer(replica);
-      let state: PeerView["state"] = "connecting";
-      if (isReady(peer)) state = (this.#context.suspected[replica] ?? false) ? "suspected" : "connected";
-      else if (peer.refused !== "") state = "refused";
-      const { incarnation } = peer;
-      return { replica, nodeId, state, detail: peer.refused, incarnation, rttUs: Math.round(peer.roundTripUs) };
-    });
+    const { identity, store } = this.#parts;
+    const [context, links, counters, turns] = [this.#context, this.#links, this.#counters, this.#turns];
+    return nodeStats({ state: this.#state, identity, context, links, counters, turns, store: store.stats() });
   }
 
   /** Why nothing can be asked of this node now; null when it can. */
-  #refusal(): { readonly code: RefuseCode; readonly message: string } | null {
+  #refusal(): Refusal | null {
     switch (this.#state) {
       case "loading":
         return { code: "LOADING", message: "the node is recovering" };
       case "waiting": {
         const names = this.#links.waitingFor().join(", ");
-        return { code: "LOADING", message: `the node has never voted and waits once for all others: ${names}` };
+        const { forgot } = this.#parts.identity;
+        const why = forgot === "" ? "has never voted" : `may not trust its disk (${forgot})`;
+        return { code: "LOADING", message: `the node ${why} and waits once for all others: ${names}` };
       }
       case "failed":
       case "closed":
         return { code: "FAILED", message: this.#failure };
       case "serving":
-        break;
+        return null;
     }
-    if (this.#clients.isFull) return { code: "BUSY", message: "too many requests are in flight at this node" };
-    return null;
   }
 
   onDurable(token: number, status: StoreStatus): void {
@@ -426,12 +410,38 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#turns.schedule();
   }
 
-  #beginVoting(): void {
+  #beginServing(): void {
     if (this.#state !== "waiting") return; // it failed or was closed while its birth became durable
-    this.#context.mayVote = true;
+    this.#context.mayVote = !this.#parts.identity.learnerOrder;
     this.#state = "serving";
     this.#parts.events.onBorn();
     this.#turns.wakeAll();
+  }
+
+  /** P29: this disk may not be believed, so whatever was begun on it ends. All others are asked what they remember. */
+  #forget(reason: string): void {
+    if (this.#state === "failed" || this.#state === "closed") return;
+    this.#alarm(`P29: ${reason}; this node votes again for each key when all others have told what they hold of it`);
+    this.#parts.identity.forgot = reason;
+    if (this.#state === "serving") {
+      this.#state = "waiting";
+      this.#context.mayVote = false;
+      this.#turns.clear();
+      this.#door.drain(`${reason}; the node has to ask all others`);
+    }
+    this.#saveIdentity(() => undefined);
+  }
+
+  /** P30, by order: durable before `done`; the node votes or is silent from then on. */
+  setLearner(on: boolean, done: () => void): void {
+    const { identity } = this.#parts;
+    identity.learnerOrder = on;
+    if (on) this.#context.mayVote = false;
+    this.#saveIdentity(() => {
+      if (this.#state === "serving") this.#context.mayVote = !identity.learnerOrder;
+      this.#turns.wakeAll();
+      done();
+    });
   }
 
   readonly #beat = (): void => {
@@ -445,6 +455,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     noteRoom(context, store);
     this.#beats++;
     this.#links.beat();
+    this.#losses.beat();
     this.#inspections.expire(context.tick);
     this.#judge();
     this.#beatTimer = clock.after(BEAT_TICKS, this.#beat);
@@ -467,10 +478,6 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   #fail(error: NodeError): void {
     if (this.#state === "failed" || this.#state === "closed") return;
-    if (error.code === "forgot") {
-      this.#parts.identity.forgot = error.message;
-      this.#saveIdentity(() => undefined); // handed over when the turns stop
-    }
     this.#stop("failed", error.message);
     this.#leave(() => undefined);
     if (this.#starting === null) this.#parts.events.onFatal(error);
@@ -485,12 +492,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#context.mayVote = false;
     this.#beatTimer?.cancel();
     this.#turns.stop();
-    const unknown: WriteOutcome = { status: "unknown", message: `${why}; the write may have been applied` };
-    const refused: ReadOutcome = { status: "refused", code: "FAILED", message: why };
-    this.#clients.drain((sink, tag, isWrite) => {
-      if (isWrite) sink.onWrite(tag, unknown);
-      else sink.onRead(tag, refused);
-    });
+    this.#door.drain(why);
     this.#inspections.endAll();
   }
 }

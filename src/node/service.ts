@@ -45,7 +45,15 @@ export interface NodeStats {
   readonly storageId: string;
   /** loading: recovery or binding not done; waiting: birth waits for the nodes named in `waitingFor`; serving; failed. */
   readonly state: "loading" | "waiting" | "serving" | "failed" | "closed";
+  /** voter; learner: its disk was lost, in part or not, and not every key is restored (P30, P31); or silent by order. */
+  readonly mode: "voter" | "learner" | "learner-by-order";
   readonly waitingFor: readonly string[];
+  /** P31: number of the disk's last loss, 0 = none; whether all of it was lost and not every key is restored; why. */
+  readonly loss: number;
+  readonly lossOpen: boolean;
+  readonly lossReason: string;
+  /** Peers that have not confirmed the present loss yet: nothing is restored before. */
+  readonly unfenced: readonly string[];
   readonly peers: readonly PeerView[];
   readonly lanes: number;
   readonly undecided: number;

@@ -9,6 +9,7 @@ import { encodeHeader, RECORD_HEADER_BYTES, recordValue } from "../codec/record.
 import { NO_BALLOT, type ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import { Effects, type RecordWrite, SAME_WAKE } from "../paxos/effects.js";
+import { forgetVotes } from "../paxos/fence.js";
 import { type Lane, standingOf } from "../paxos/lane.js";
 import type { Message, StateReplyMessage } from "../paxos/message.js";
 import { type Input, step } from "../paxos/replica.js";
@@ -17,7 +18,7 @@ import type { ClientTable } from "./clients.js";
 import type { Clock, TimerHandle } from "./clock.js";
 import { HeldMessages } from "./held.js";
 import { type LaneSlot, LaneTable } from "./lane-table.js";
-import { Loader } from "./loader.js";
+import { dropOfPeer, Loader } from "./loader.js";
 import { MARK_PATIENCE_TICKS, type Outbox } from "./outbox.js";
 import { noteRoom } from "./room.js";
 import type { Counters } from "./stats.js";
@@ -48,6 +49,8 @@ export interface TurnHost {
   /** An answer of this replica to itself; true when it was for somebody outside of the lanes. */
   onOwnReply(message: StateReplyMessage): boolean;
   onAlarm(key: Key, text: string): void;
+  /** P30: what the disk holds of a key is broken. */
+  onTainted(): void;
   /** A batch was not made durable. The own records of its lanes can no longer be believed. */
   onBatchFailed(status: string): void;
 }
@@ -95,6 +98,7 @@ export class TurnLoop {
       },
       onDamaged: (key, reason) => {
         host.onAlarm(key, `P30: ${reason}; this replica is learner-only for the key`);
+        host.onTainted();
       },
     });
   }
@@ -152,6 +156,23 @@ export class TurnLoop {
   /** Steps every lane with a tick: suspicion or the right to vote has changed. */
   wakeAll(): void {
     for (const slot of this.#lanes.values()) this.enqueue(slot.lane.key, TICK);
+  }
+
+  /** P31: a peer has lost its disk. What it said before is taken back wherever it is counted, and not heard any more. */
+  forgetPeer(replica: ReplicaId): void {
+    for (const { lane } of this.#lanes.values()) forgetVotes(lane, replica);
+    dropOfPeer(this.#inputs, replica, ({ input }) => input);
+    this.#loader.forgetPeer(replica);
+  }
+
+  /** Forgets everything that is in memory only, as a crash would: what is said from now on comes from the disk. */
+  clear(): void {
+    for (const slot of this.#lanes.values()) this.#wheel.remove(slot);
+    this.#lanes.clear();
+    this.#loader.clear();
+    this.#held.clear();
+    this.#inputs = [];
+    this.#touched = [];
   }
 
   /** The store's answer to a read of ours. */

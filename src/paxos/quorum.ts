@@ -12,6 +12,10 @@ export function addVote(votes: number, voter: ReplicaId): number {
   return votes | (1 << voter);
 }
 
+export function withoutVote(votes: number, voter: ReplicaId): number {
+  return votes & ~(1 << voter);
+}
+
 export function hasVote(votes: number, voter: ReplicaId): boolean {
   return ((votes >> voter) & 1) === 1;
 }

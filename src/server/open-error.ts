@@ -12,8 +12,6 @@ export type OpenErrorCode =
   | "LOCKED"
   /** The data belongs to another cluster, node or version, or is no data of ours. */
   | "FOREIGN"
-  /** The disk remembers less than its peers do: an empty, swapped or restored one. */
-  | "FORGOT"
   /** What is on the disk is broken beyond what may be repaired unasked. */
   | "DAMAGED"
   /** The operating system or the device refused. */
@@ -23,7 +21,6 @@ const EXIT_CODES: Readonly<Record<OpenErrorCode, 2 | 3 | 4>> = {
   CONFIG: 2,
   LOCKED: 3,
   FOREIGN: 3,
-  FORGOT: 3,
   DAMAGED: 3,
   IO: 4,
 };
@@ -42,7 +39,6 @@ export class OpenError extends Error {
 
 const FROM_NODE: Readonly<Record<NodeErrorCode, OpenErrorCode>> = {
   foreign: "FOREIGN",
-  forgot: "FORGOT",
   damaged: "DAMAGED",
   io: "IO",
   listen: "CONFIG",

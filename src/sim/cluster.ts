@@ -416,6 +416,16 @@ export class SimulatedCluster {
     return true;
   }
 
+  /** P30, by order. False: the replica does not serve. */
+  setLearner(replica: ReplicaId, on: boolean): boolean {
+    const node = this.node(replica);
+    if (node === null) return false;
+    this.#processes[replica]?.gate.enter(() => {
+      node.setLearner(on, () => undefined);
+    });
+    return true;
+  }
+
   #enter(replica: ReplicaId, run: (service: Service) => void): void {
     const process = this.#processes[replica];
     process?.gate.enter(() => {

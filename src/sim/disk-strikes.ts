@@ -25,8 +25,8 @@ export interface DiskArena {
   allowLoss(replica: ReplicaId): void;
   start(replica: ReplicaId): boolean;
   isLost(replica: ReplicaId): boolean;
-  /** The machine is switched off for good. */
-  takeOut(replica: ReplicaId): void;
+  /** Another machine takes its place. */
+  replace(replica: ReplicaId): void;
   /** Runs while nothing else goes wrong, until it calls `done`. Not at all when that cannot be now. */
   alone(run: (done: () => void) => void): void;
 }
@@ -57,9 +57,9 @@ export class DiskStrikes {
   /** Stores in memory: what happens to the next batch, and to the next read. */
   readonly #failNextBatch = new Set<ReplicaId>();
   readonly #breakNextRead = new Set<ReplicaId>();
-  /** Replicas on whose disks errors were played, and those that may have lost something. */
+  /** Replicas on whose disks errors were played, and those that may have lost something: with the number of their losses before. */
   readonly #errors = new Set<ReplicaId>();
-  readonly #losses = new Set<ReplicaId>();
+  readonly #losses = new Map<ReplicaId, number>();
   readonly #copies = new Map<ReplicaId, ClusterDisk>();
   /** Watermarks of the copies. */
   readonly #copyHolds = new Map<ReplicaId, number>();
@@ -101,7 +101,7 @@ export class DiskStrikes {
   /** A node that cannot go on because of what was played on its disk. */
   isExpected(replica: ReplicaId, error: NodeError): boolean {
     if (error.code === "io") return this.mayBeBroken(replica);
-    return (error.code === "forgot" || error.code === "damaged") && this.#losses.has(replica);
+    return error.code === "damaged" && this.#losses.has(replica);
   }
 
   isOpenExpected(replica: ReplicaId, error: StoreOpenError): boolean {
@@ -198,7 +198,7 @@ export class DiskStrikes {
   }
 
   #mayLose(victim: ReplicaId): void {
-    this.#losses.add(victim);
+    this.#losses.set(victim, this.#lossOf(victim));
     this.#arena.allowLoss(victim);
   }
 
@@ -221,7 +221,7 @@ export class DiskStrikes {
         this.#arena.later(WAIT_US + random.below(60_000), () => {
           this.#restart(victim, () => {
             // Half a disk may be noticed at any later write: people would not leave it at that.
-            if (kind === "truncated") this.#arena.takeOut(victim);
+            if (kind === "truncated") this.#arena.replace(victim);
             done();
           });
         });
@@ -240,14 +240,24 @@ export class DiskStrikes {
     this.#awaitVerdict(victim, done);
   }
 
+  /** Until the new process has told its peers of a loss, or never will. */
   #awaitVerdict(victim: ReplicaId, done: () => void): void {
     const { cluster } = this.#arena;
     const untilUs = cluster.time.nowUs + VERDICT_US;
+    const before = this.#losses.get(victim) ?? 0;
     const look = (): void => {
-      if (this.#arena.isLost(victim) || cluster.time.nowUs >= untilUs) done();
+      const isTold = this.#lossOf(victim) > before;
+      if (isTold || this.#arena.isLost(victim) || cluster.time.nowUs >= untilUs) done();
       else this.#arena.later(POLL_US, look);
     };
     look();
+  }
+
+  /** P33: another machine takes the place of a node that runs, under its name and with an empty disk. */
+  replace(victim: ReplicaId): void {
+    if (!this.#arena.cluster.isUp(victim)) return;
+    this.#mayLose(victim);
+    this.#arena.replace(victim);
   }
 
   #loseDisk(victim: ReplicaId): void {
@@ -255,7 +265,7 @@ export class DiskStrikes {
     if (this.#arena.isLost(victim)) return;
     this.#mayLose(victim);
     cluster.kill(victim);
-    this.#retire(victim);
+    this.retire(victim);
     cluster.wipe(victim);
     cluster.hits.hit("disk-lost");
     this.#arena.start(victim);
@@ -281,26 +291,31 @@ export class DiskStrikes {
       this.#arena.later(WAIT_US, () => {
         this.#mayLose(victim);
         cluster.kill(victim);
-        this.#retire(victim);
+        this.retire(victim);
         cluster.disks[victim] = copy;
         this.#copies.delete(victim);
         cluster.hits.hit("old-copy");
         this.#arena.start(victim);
         this.#awaitVerdict(victim, () => {
-          const serves = cluster.node(victim) !== null;
-          if (isOlder && serves)
-            this.#arena.report("strangers", `${nameOf(victim)} serves from an old copy of its disk`);
+          const isBelieved = cluster.node(victim) !== null && this.#lossOf(victim) <= (this.#losses.get(victim) ?? 0);
+          if (isOlder && isBelieved)
+            this.#arena.report("strangers", `${nameOf(victim)} votes on an old copy of its disk`);
           done();
         });
       });
     });
   }
 
+  #lossOf(victim: ReplicaId): number {
+    return this.#arena.cluster.opened(victim)?.stats().loss ?? 0;
+  }
+
   #watermarkOf(victim: ReplicaId): number {
     return this.#arena.cluster.store(victim)?.watermark() ?? 0;
   }
 
-  #retire(victim: ReplicaId): void {
+  /** Its disk is put aside: what it has suffered is counted at the end. */
+  retire(victim: ReplicaId): void {
     const disk = this.#arena.cluster.disks[victim];
     if (disk !== undefined) this.#retired.push(disk);
   }

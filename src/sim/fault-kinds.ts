@@ -52,6 +52,8 @@ export const FAULT_KINDS = [
   "overload",
   "wrong-cluster",
   "swapped-disks",
+  "machine-replaced",
+  "learner-toggled",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];

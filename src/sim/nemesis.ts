@@ -52,7 +52,7 @@ export class Nemesis implements Arena {
   readonly #report: Report;
   readonly #strikes: readonly FaultKind[];
   readonly #disks: DiskStrikes;
-  /** Nodes that cannot run any more: their disks forgot, or are damaged beyond keys. */
+  /** Nodes that are down for good: nothing is there to start them on. */
   readonly #lost = new Set<ReplicaId>();
   readonly #failedStarts: number[];
   /** Cluster id in the configuration of a replica, when it is the wrong one. */
@@ -88,9 +88,8 @@ export class Nemesis implements Arena {
       },
       start: (replica) => this.startNow(replica),
       isLost: (replica) => this.#lost.has(replica),
-      takeOut: (replica) => {
-        this.#lost.add(replica);
-        this.cluster.kill(replica);
+      replace: (replica) => {
+        this.#replace(replica);
       },
       alone: (run) => {
         this.#beAlone(run);
@@ -224,6 +223,14 @@ export class Nemesis implements Arena {
         this.cluster.jumpWall(victim, this.random.below(4000) - 2000);
         this.cluster.hits.hit("wall-jump");
         return;
+      case "machine-replaced": {
+        const expendable = this.plan.expendable[this.random.below(Math.max(1, this.plan.expendable.length))];
+        if (expendable !== undefined) this.#disks.replace(expendable);
+        return;
+      }
+      case "learner-toggled":
+        this.#toggleLearner(victim);
+        return;
       case "wrong-cluster":
         this.#startAsStranger(victim);
         return;
@@ -311,7 +318,7 @@ export class Nemesis implements Arena {
   #failed(replica: ReplicaId): void {
     const failures = (this.#failedStarts[replica] ?? 0) + 1;
     this.#failedStarts[replica] = failures;
-    if (this.#disks.mayBeBroken(replica) && failures >= MOST_FAILED_STARTS) this.#lost.add(replica);
+    if (this.#disks.mayBeBroken(replica) && failures >= MOST_FAILED_STARTS) this.#replace(replica);
     else
       this.cluster.time.after(20_000, () => {
         this.startNow(replica);
@@ -324,7 +331,6 @@ export class Nemesis implements Arena {
       this.#disks.isExpected(replica, error) || (error.code === "foreign" && this.#strangers.has(replica));
     if (!expected)
       this.#report("fatal", `n${String(replica + 1)} cannot go on, and nothing was done to it: ${error.message}`);
-    if (error.code === "forgot" || error.code === "damaged") this.#lost.add(replica);
     this.cluster.time.after(1000, () => {
       this.cluster.kill(replica);
       this.#pauses[replica] = 0;
@@ -341,6 +347,26 @@ export class Nemesis implements Arena {
   }
 
   // ---- people
+
+  /** P30, by order, for a while. */
+  #toggleLearner(victim: ReplicaId): void {
+    if (!this.cluster.setLearner(victim, true)) return;
+    this.cluster.hits.hit("learner-toggled");
+    const back = (): void => {
+      if (!this.cluster.setLearner(victim, false)) this.later(5000, back);
+    };
+    this.later(10_000 + this.random.below(600_000), back);
+  }
+
+  /** P33: its machine is broken beyond use: another one takes its place, under its name and with an empty disk. */
+  #replace(victim: ReplicaId): void {
+    this.cluster.kill(victim);
+    this.#disks.retire(victim);
+    this.cluster.wipe(victim);
+    this.#failedStarts[victim] = 0;
+    this.cluster.hits.hit("machine-replaced");
+    this.startNow(victim);
+  }
 
   /** Its configuration names another cluster: the node must refuse its own disk, and nobody may speak to it. */
   #startAsStranger(victim: ReplicaId): void {

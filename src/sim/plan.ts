@@ -57,7 +57,7 @@ export interface Plan {
   readonly faultyMs: number;
 }
 
-export const PROFILES = ["swarm", "calm", "network", "processes", "time", "disks", "load", "full"] as const;
+export const PROFILES = ["swarm", "calm", "network", "processes", "time", "disks", "load", "full", "repair"] as const;
 export type ProfileName = (typeof PROFILES)[number];
 
 const OF_PROFILE: Readonly<Record<ProfileName, (kind: FaultKind) => boolean>> = {
@@ -69,7 +69,32 @@ const OF_PROFILE: Readonly<Record<ProfileName, (kind: FaultKind) => boolean>> = 
   time: between("wall-jump", "skewed-rate"),
   disks: (kind) => kind === "kill" || kind === "kill-all" || between("read-error", "old-copy")(kind),
   load: between("hot-key", "swapped-disks"),
+  repair: (kind) => OF_REPAIR.has(kind),
 };
+
+/** What takes votes from a disk, and what happens beside it (P29 to P33). */
+const OF_REPAIR: ReadonlySet<FaultKind> = new Set([
+  "drop",
+  "reorder",
+  "delay",
+  "partition",
+  "isolation",
+  "kill",
+  "kill-all",
+  "read-error",
+  "lost-flushed",
+  "lost-write",
+  "bit-flip",
+  "misdirected-write",
+  "stale-read",
+  "truncated",
+  "disk-lost",
+  "old-copy",
+  "machine-replaced",
+  "learner-toggled",
+]);
+/** Profiles whose seeds have each of their kinds by chance only. */
+const DRAWN_PROFILES: readonly ProfileName[] = ["swarm", "repair"];
 
 /** Chance that a seed of the swarm has a kind. */
 const KIND_CHANCE = 0.4;
@@ -99,7 +124,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const drawnReplicas = random.chance(0.3) ? 5 : 3;
   const replicas = options.replicas ?? drawnReplicas;
   const kinds = drawKinds(random, profile, engine, options.without ?? []);
-  const expendable = drawExpendable(random, replicas);
+  const drawnExpendable = drawExpendable(random, replicas);
+  const expendable = profile === "repair" && drawnExpendable.length === 0 ? [seed % replicas] : drawnExpendable;
   const rough = random.chance(0.5);
   const drawnClients = 1 + random.below(random.chance(0.3) ? 24 : 8);
   const drawnOperations = 300 + random.below(60);
@@ -156,7 +182,7 @@ function drawKinds(
 ): ReadonlySet<FaultKind> {
   const kinds = new Set<FaultKind>();
   for (const kind of FAULT_KINDS) {
-    const drawn = random.chance(KIND_CHANCE) || profile !== "swarm";
+    const drawn = random.chance(KIND_CHANCE) || !DRAWN_PROFILES.includes(profile);
     if (!drawn || !OF_PROFILE[profile](kind) || without.includes(kind)) continue;
     if (engine === "memory" && ENGINE_KINDS.has(kind)) continue;
     kinds.add(kind);

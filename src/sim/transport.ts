@@ -47,6 +47,11 @@ export class SimulatedTransport implements Transport {
     }
   }
 
+  changeHello(hello: Hello): void {
+    this.#hello = hello;
+    for (const peer of [...this.#connections.keys()]) this.disconnect(peer, "this node says something new of itself");
+  }
+
   send(peer: ReplicaId, payload: Uint8Array): boolean {
     const connection = this.#connections.get(peer);
     if (connection === undefined || this.isDead) return false;

@@ -149,7 +149,7 @@ describe("exit codes", () => {
     expect(exitCodeOf(new ConfigError([]))).toBe(2);
     expect(exitCodeOf(system("EADDRINUSE"))).toBe(2);
     expect(exitCodeOf(system("EACCES"))).toBe(4);
-    expect(exitCodeOf(new OpenError("FORGOT", ""))).toBe(3);
+    expect(exitCodeOf(new OpenError("DAMAGED", ""))).toBe(3);
     expect(exitCodeOf(new OpenError("LOCKED", ""))).toBe(3);
     expect(exitCodeOf(new OpenError("IO", ""))).toBe(4);
     expect(exitCodeOf(new Error("anything else"))).toBe(1);

@@ -274,6 +274,7 @@ export const CONTROLS: { readonly [T in ControlMessage["type"]]: fc.Arbitrary<Co
     bound: fc.boolean(),
     first: fc.boolean(),
     remembersIncarnation: wide,
+    remembersLoss: wide,
     remembersWatermark: wide,
     reason: text,
   }),

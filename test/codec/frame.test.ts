@@ -145,6 +145,7 @@ describe("a frame with a control message", () => {
       bound: false,
       first: false,
       remembersIncarnation: 1,
+      remembersLoss: 0,
       remembersWatermark: 2,
       reason,
     } as const;

@@ -15,6 +15,8 @@ export function helloOf(replica: number, changes: Partial<Hello> = {}): Hello {
     incarnation: 1,
     storageId: "0123456789abcdef0123456789abcdef",
     nonce: 1000 + replica,
+    loss: 0,
+    lossAll: 0,
     ...changes,
   };
 }

@@ -42,6 +42,19 @@ describe("two nodes", () => {
     expect(high.heard.hellos).toEqual([helloOf(0)]);
   });
 
+  it("P31 connect again when one of them says something new of itself, whoever dials", async () => {
+    const [low, high] = await pair();
+    low.transport.changeHello(helloOf(0, { loss: 1 }));
+    await high.heard.until(() => high.heard.hellos.length === 2);
+    high.transport.changeHello(helloOf(1, { loss: 2, lossAll: 2 }));
+    await low.heard.until(() => low.heard.hellos.at(-1)?.loss === 2);
+    await high.heard.until(() => high.heard.hellos.length === 3);
+    expect(high.heard.hellos.at(-1)).toEqual(helloOf(0, { loss: 1 }));
+    expect(low.heard.hellos.at(-1)).toEqual(helloOf(1, { loss: 2, lossAll: 2 }));
+    expect(low.transport.send(1, Buffer.from("after"))).toBe(true);
+    await high.heard.until(() => high.heard.frames.length === 1);
+  });
+
   it("exchange many frames in order, both ways", async () => {
     const [low, high] = await pair();
     const count = 5000;

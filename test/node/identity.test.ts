@@ -2,14 +2,8 @@
 import { describe, expect, it } from "vitest";
 import type { BindingMessage } from "../../src/codec/control.js";
 import type { Hello } from "../../src/net/transport.js";
-import {
-  type Binding,
-  encodeIdentity,
-  type Identity,
-  judgeBinding,
-  judgeHello,
-  nextIdentity,
-} from "../../src/node/identity.js";
+import { type Binding, judgeBinding, judgeHello } from "../../src/node/binding-rules.js";
+import { encodeIdentity, firstIdentity, type Identity, loseAll, nextIdentity } from "../../src/node/identity.js";
 import { NodeError } from "../../src/node/node-error.js";
 
 const FACTS = { clusterId: "c", nodeId: "n1", nodeIds: ["n1", "n2", "n3"], storageId: "a".repeat(32) };
@@ -18,12 +12,14 @@ const BOUND: Binding = {
   incarnation: 5,
   nonce: 77,
   first: true,
+  loss: 0,
   watermark: 40,
   watermarkBefore: 60,
 };
 
 function identity(change: Partial<Identity> = {}): Identity {
-  return { ...FACTS, incarnation: 7, born: true, forgot: "", bindings: new Map([["n2", { ...BOUND }]]), ...change };
+  const bindings = new Map([["n2", { ...BOUND }]]);
+  return { ...firstIdentity(FACTS, ""), incarnation: 7, born: true, bindings, ...change };
 }
 
 function hello(change: Partial<Hello> = {}): Hello {
@@ -37,6 +33,8 @@ function hello(change: Partial<Hello> = {}): Hello {
     incarnation,
     storageId,
     nonce,
+    loss: 0,
+    lossAll: 0,
     ...change,
   };
 }
@@ -53,22 +51,38 @@ function codeOf(run: () => unknown): string {
 
 describe("the next identity", () => {
   it("is the first incarnation, not born, on a disk without one", () => {
-    expect(nextIdentity(FACTS, null)).toEqual({
-      ...FACTS,
-      incarnation: 1,
-      born: false,
-      forgot: "",
-      bindings: new Map(),
-    });
+    expect(firstIdentity(FACTS, "")).toMatchObject({ ...FACTS, incarnation: 1, born: false, forgot: "", loss: 0 });
   });
 
   it("is born at once when there is nobody else", () => {
-    expect(nextIdentity({ ...FACTS, nodeIds: ["n1"] }, null).born).toBe(true);
+    expect(firstIdentity({ ...FACTS, nodeIds: ["n1"] }, "").born).toBe(true);
   });
 
   it("is one incarnation above the one on disk and remembers everything else", () => {
     expect(nextIdentity(FACTS, encodeIdentity(identity()))).toEqual(identity({ incarnation: 8 }));
     expect(nextIdentity(FACTS, encodeIdentity(identity({ born: false }))).born).toBe(false);
+  });
+
+  it("remembers that the disk forgot, and what it has lost", () => {
+    const old = identity({ forgot: "n2 remembers more", loss: 3, lossAll: 2, lossOpen: true, learnerOrder: true });
+    expect(nextIdentity(FACTS, encodeIdentity(old))).toEqual({ ...old, incarnation: 8 });
+  });
+
+  it("reads a record of before losses had numbers", () => {
+    const { bindings, clusterId, nodeId, nodeIds, storageId } = identity();
+    const { loss: _none, ...bound } = BOUND;
+    expect(bindings.size).toBe(1);
+    const record = { clusterId, nodeId, nodeIds, storageId, incarnation: 7, born: true, forgot: "" };
+    const text = JSON.stringify({ ...record, format: 1, bindings: { n2: bound } });
+    expect(nextIdentity(FACTS, new TextEncoder().encode(text))).toEqual(identity({ incarnation: 8 }));
+  });
+
+  it("P31 takes numbers above all that is remembered when everything is lost", () => {
+    const lost = identity({ loss: 2, forgot: "n2 remembers more" });
+    loseAll(lost, "n2 remembers more", { incarnation: 20, loss: 5 });
+    expect(lost).toMatchObject({ incarnation: 21, loss: 6, lossAll: 6, lossOpen: true, born: true, forgot: "" });
+    loseAll(lost, "again", { incarnation: 0, loss: 0 });
+    expect(lost).toMatchObject({ incarnation: 22, loss: 7, lossAll: 7, lossReason: "again" });
   });
 
   const refused: readonly (readonly [string, Partial<Identity>, string])[] = [
@@ -78,7 +92,6 @@ describe("the next identity", () => {
     ["of a smaller group", { nodeIds: ["n1"] }, "foreign"],
     ["with the nodes in another order", { nodeIds: ["n2", "n1", "n3"] }, "foreign"],
     ["written on another disk", { storageId: "c".repeat(32) }, "foreign"],
-    ["found to have forgotten", { forgot: "n2 remembers more" }, "forgot"],
   ];
   for (const [what, change, code] of refused) {
     it(`refuses a disk ${what}`, () => {
@@ -89,11 +102,14 @@ describe("the next identity", () => {
   const broken: readonly (readonly [string, (record: Record<string, unknown>) => unknown])[] = [
     ["no JSON", () => undefined],
     ["a list", () => []],
-    ["another format", (record) => ({ ...record, format: 2 })],
+    ["another format", (record) => ({ ...record, format: 3 })],
     ["no incarnation", (record) => ({ ...record, incarnation: null })],
     ["a negative incarnation", (record) => ({ ...record, incarnation: -1 })],
     ["an incarnation beyond 2^53", (record) => ({ ...record, incarnation: 2 ** 53 })],
     ["half an incarnation", (record) => ({ ...record, incarnation: 1.5 })],
+    ["a loss of all above the last loss", (record) => ({ ...record, loss: 1, lossAll: 2 })],
+    ["a loss beyond 24 bits", (record) => ({ ...record, loss: 2 ** 24 })],
+    ["a loss that is open in words", (record) => ({ ...record, lossOpen: "yes" })],
     ["a birth that is no truth", (record) => ({ ...record, born: "yes" })],
     ["bindings in a list", (record) => ({ ...record, bindings: [] })],
     ["a binding without a storage id", (record) => ({ ...record, bindings: { n2: { ...BOUND, storageId: 3 } } })],
@@ -138,9 +154,36 @@ describe("the judgement of a peer's hello", () => {
     expect(verdict.kind === "new" && verdict.binding.first).toBe(false);
   });
 
+  const renewed: readonly (readonly [string, Partial<Hello>, Partial<Binding>])[] = [
+    [
+      "another disk that is told as a loss",
+      { storageId: "c".repeat(32), incarnation: 9, loss: 1, lossAll: 1 },
+      { first: false, watermark: 0, watermarkBefore: 0 },
+    ],
+    [
+      "a restored copy that is told as a loss",
+      { incarnation: 9, loss: 1, lossAll: 1 },
+      { watermark: 0, watermarkBefore: 0 },
+    ],
+    ["a small loss of the process that is known", { loss: 1 }, {}],
+    ["a small loss that is told at the next start", { loss: 1, incarnation: 6 }, { watermark: 0, watermarkBefore: 60 }],
+  ];
+  for (const [what, change, then] of renewed) {
+    it(`P31 binds ${what} anew, and its loss with it`, () => {
+      const { storageId, incarnation, loss } = hello(change);
+      const binding = { ...BOUND, storageId, incarnation, loss, ...then };
+      expect(judgeHello(BOUND, hello(change))).toEqual({ kind: "new", binding });
+    });
+  }
+
   const refused: readonly (readonly [string, Partial<Hello>])[] = [
     ["another storage id", { storageId: "c".repeat(32) }],
     ["another storage id in a later incarnation", { storageId: "c".repeat(32), incarnation: 9 }],
+    ["another storage id as a small loss", { storageId: "c".repeat(32), incarnation: 9, loss: 1 }],
+    [
+      "another storage id with a loss, in an incarnation that was seen",
+      { storageId: "c".repeat(32), loss: 1, lossAll: 1 },
+    ],
     ["an earlier incarnation", { incarnation: 4 }],
     ["the same incarnation in another process", { nonce: 78 }],
   ];
@@ -151,12 +194,24 @@ describe("the judgement of a peer's hello", () => {
   }
 });
 
+describe("a peer whose loss is known", () => {
+  it("is refused when it comes as before that loss", () => {
+    expect(judgeHello({ ...BOUND, loss: 2 }, hello({ incarnation: 9, loss: 1, lossAll: 1 })).kind).toBe("refused");
+  });
+
+  it("is not taken for another disk by a loss that is known already", () => {
+    const change = { storageId: "c".repeat(32), incarnation: 9, loss: 2, lossAll: 2 };
+    expect(judgeHello({ ...BOUND, loss: 2 }, hello(change)).kind).toBe("refused");
+  });
+});
+
 describe("the judgement of what a peer says of us", () => {
   const message: BindingMessage = {
     type: "binding",
     bound: true,
     first: true,
     remembersIncarnation: 7,
+    remembersLoss: 0,
     remembersWatermark: 100,
     reason: "",
   };

@@ -36,6 +36,9 @@ class Wire implements Transport {
   start(): void {
     throw new Error("not asked for");
   }
+  changeHello(): void {
+    throw new Error("not asked for");
+  }
   disconnect(): void {
     throw new Error("not asked for");
   }

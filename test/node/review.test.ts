@@ -145,8 +145,22 @@ describe("a node that is closed", () => {
   });
 });
 
+/** P30: serves, has no vote for the key, and everybody knows of its loss. */
+function expectLearner(cluster: SimulatedCluster, replica: number, loss = 1): void {
+  expect(cluster.runUntilServing(3000)).toBe(true);
+  expect(codesOf(cluster)).toEqual([]);
+  expect(cluster.opened(replica)?.stats()).toMatchObject({ state: "serving", loss });
+}
+
+function votersOf(cluster: SimulatedCluster): number[] {
+  const views = answered(cluster, (done: (views: readonly PLogView[]) => void) => {
+    cluster.opened(0)?.inspect(KEY, done);
+  });
+  return views.filter(({ votes }) => votes).map(({ replica }) => replica);
+}
+
 describe("a disk that forgot", () => {
-  it("is refused when it is a copy made moments ago, that no peer has noted", () => {
+  it("is a learner's when it is a copy made moments ago, that no peer has noted", () => {
     const cluster = started(21);
     write(cluster, 0, KEY, set("old"));
     const disk = cluster.disks[1];
@@ -157,12 +171,13 @@ describe("a disk that forgot", () => {
     cluster.disks[1] = copy;
     cluster.start(1);
     cluster.run(200);
-    expect(codesOf(cluster)).toEqual(["forgot"]);
-    expect(cluster.node(1)).toBe(null);
-    expect(textOf(read(cluster, 0, KEY))).toBe("new");
+    expectLearner(cluster, 1);
+    expect(textOf(read(cluster, 1, KEY))).toBe("new");
+    expect(write(cluster, 1, KEY, set("newer")).status).toBe("ok");
+    expect(textOf(read(cluster, 0, KEY))).toBe("newer");
   });
 
-  it("stays refused however often it is started again", () => {
+  it("stays one however often it is started, until all others were asked", () => {
     const cluster = started(22);
     const disk = cluster.disks[1];
     if (disk === undefined) throw new Error("no disk");
@@ -171,13 +186,18 @@ describe("a disk that forgot", () => {
     cluster.run(1500);
     cluster.kill(1);
     cluster.disks[1] = copy;
+    cluster.kill(2);
     for (let start = 1; start <= 40; start++) {
       cluster.start(1);
       cluster.run(200);
-      expect(codesOf(cluster), `start ${String(start)}`).toEqual(new Array<string>(start).fill("forgot"));
-      expect(cluster.node(1)).toBe(null);
+      expect(cluster.node(1), `start ${String(start)}`).toBe(null);
+      expect(cluster.opened(1)?.stats().waitingFor).toEqual(["n3"]);
       cluster.kill(1);
     }
+    cluster.start(1);
+    cluster.start(2);
+    expectLearner(cluster, 1);
+    expect(textOf(read(cluster, 1, KEY))).toBe("new");
   });
 
   it("is refused when it was swapped with another node's", () => {
@@ -189,34 +209,71 @@ describe("a disk that forgot", () => {
     expect(() => cluster.start(0)).toThrow(/belongs to node n2/);
   });
 
-  it("is refused without its identity, if it holds anything else", () => {
-    const cluster = started(24);
+  const broken: readonly (readonly [string, (disk: MemoryMedium) => void])[] = [
+    ["holds no identity, but something else", (disk) => disk.keys.delete(nodeKey("identity"))],
+    [
+      "holds a broken identity",
+      (disk) => {
+        const [record] = disk.keys.get(nodeKey("identity")) ?? [];
+        if (record === undefined) throw new Error("no identity on disk");
+        record.corrupt = true;
+      },
+    ],
+    [
+      "holds broken runs whose keys cannot be told",
+      (disk) => {
+        disk.unknownLosses = 1;
+      },
+    ],
+  ];
+  for (const [what, damage] of broken) {
+    it(`is a learner's when it ${what}, over restarts, and one loss`, () => {
+      const cluster = started(24);
+      write(cluster, 0, KEY, set("v"));
+      cluster.kill(0);
+      damage(memoryDisk(cluster, 0));
+      cluster.start(0);
+      cluster.run(100);
+      expectLearner(cluster, 0);
+      cluster.kill(0);
+      cluster.start(0);
+      cluster.run(100);
+      expectLearner(cluster, 0);
+      expect(textOf(read(cluster, 0, KEY))).toBe("v");
+    });
+
+    it(`is nobody's when it ${what} and there is no other node`, () => {
+      const cluster = started(24, { replicas: 1 });
+      write(cluster, 0, KEY, set("v"));
+      cluster.kill(0);
+      damage(memoryDisk(cluster, 0));
+      cluster.start(0);
+      cluster.run(100);
+      expect(codesOf(cluster)).toEqual(["damaged"]);
+    });
+  }
+
+  it("P30 is silent by order, over restarts, until the order is taken back", () => {
+    const cluster = started(27);
     write(cluster, 0, KEY, set("v"));
-    cluster.kill(0);
-    memoryDisk(cluster, 0).keys.delete(nodeKey("identity"));
-    cluster.start(0);
+    const order = (on: boolean): void => {
+      answered(cluster, (done: (ended: true) => void) => {
+        cluster.opened(1)?.setLearner(on, () => {
+          done(true);
+        });
+      });
+    };
+    expect(votersOf(cluster)).toEqual([0, 1, 2]);
+    order(true);
+    cluster.kill(1);
+    cluster.start(1);
+    expect(cluster.runUntilServing(2000)).toBe(true);
     cluster.run(100);
-    expect(codesOf(cluster)).toEqual(["damaged"]);
-  });
-
-  it("is refused with a broken identity", () => {
-    const cluster = started(25);
-    cluster.kill(0);
-    const [record] = memoryDisk(cluster, 0).keys.get(nodeKey("identity")) ?? [];
-    if (record === undefined) throw new Error("no identity on disk");
-    record.corrupt = true;
-    cluster.start(0);
-    cluster.run(100);
-    expect(codesOf(cluster)).toEqual(["damaged"]);
-  });
-
-  it("is refused when runs are broken whose keys cannot be told", () => {
-    const cluster = started(26);
-    cluster.kill(0);
-    memoryDisk(cluster, 0).unknownLosses = 1;
-    cluster.start(0);
-    cluster.run(100);
-    expect(codesOf(cluster)).toEqual(["damaged"]);
+    expect(votersOf(cluster)).toEqual([0, 2]);
+    expect(cluster.opened(1)?.stats().mode).toBe("learner-by-order");
+    expect(write(cluster, 1, KEY, set("w")).status).toBe("ok");
+    order(false);
+    expect(votersOf(cluster)).toEqual([0, 1, 2]);
   });
 });
 

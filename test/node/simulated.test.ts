@@ -63,16 +63,20 @@ describe.each(ENGINES)("a simulated cluster on the %s engine", (engine) => {
     expect(textOf(read(cluster, 0, key))).toBe("back");
   });
 
-  it("refuses to be born on an empty disk when its peers remember another one", () => {
+  it("P29, P31 is no birth when peers remember another disk: the node learns, and all of it is told as a loss", () => {
     const cluster = started(4, { engine });
     write(cluster, 0, userKey("k"), set("v"));
     cluster.kill(1);
     cluster.wipe(1);
+    cluster.kill(2);
     cluster.start(1);
     cluster.run(1000);
-    expect(cluster.node(1)).toBe(null);
-    expect(cluster.fatal.map((error) => error.code)).toEqual(["forgot"]);
-    expect(textOf(read(cluster, 0, userKey("k")))).toBe("v");
+    expect(cluster.node(1), "all others are asked").toBe(null);
+    cluster.start(2);
+    expect(cluster.runUntilServing(3000)).toBe(true);
+    expect(cluster.opened(1)?.stats()).toMatchObject({ loss: 1, incarnation: 2 });
+    expect(textOf(read(cluster, 1, userKey("k")))).toBe("v");
+    expect(write(cluster, 1, userKey("k"), set("w")).status).toBe("ok");
   });
 
   it("waits for all nodes once, at its birth, and says for whom", () => {

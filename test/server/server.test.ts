@@ -112,7 +112,6 @@ describe("opening", () => {
 
   it.each([
     ["foreign", "FOREIGN", 3],
-    ["forgot", "FORGOT", 3],
     ["damaged", "DAMAGED", 3],
     ["io", "IO", 4],
     ["listen", "CONFIG", 2],

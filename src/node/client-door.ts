@@ -1,0 +1,88 @@
+/**
+ * Where clients come in: each request gets its deadline and the name of who waits, or is refused at once. Every one is
+ * answered exactly once, after the call that brought it.
+ */
+import type { Key } from "../base/key.js";
+import type { Context } from "../paxos/context.js";
+import type { Operation, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos/operation.js";
+import type { ClientTable } from "./clients.js";
+import type { Clock } from "./clock.js";
+import type { ReplySink } from "./service.js";
+import type { Counters } from "./stats.js";
+import type { TurnLoop } from "./turn.js";
+
+/** Why nothing can be asked of this node now. */
+export interface Refusal {
+  readonly code: RefuseCode;
+  readonly message: string;
+}
+
+interface DoorParts {
+  readonly clock: Clock;
+  readonly context: Context;
+  readonly turns: TurnLoop;
+  readonly clients: ClientTable;
+  readonly counters: Counters;
+  /** A request is decided, or answered with an error, within this time. */
+  readonly requestTicks: number;
+}
+
+const FULL: Refusal = { code: "BUSY", message: "too many requests are in flight at this node" };
+
+export class ClientDoor {
+  readonly #parts: DoorParts;
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+  }
+
+  write(key: Key, operation: Operation, sink: ReplySink, tag: number, closed: Refusal | null): void {
+    const { context, turns, clients, counters } = this.#parts;
+    counters.writes++;
+    const refused = closed ?? (clients.isFull ? FULL : null);
+    if (refused !== null) {
+      const outcome: WriteOutcome = { status: "not-applied", ...refused };
+      turns.afterTurn(() => {
+        sink.onWrite(tag, outcome);
+      });
+      return;
+    }
+    context.lastRequest++;
+    turns.enqueue(key, {
+      type: "write",
+      client: clients.add(sink, tag, true),
+      request: { replica: context.self, incarnation: context.incarnation, counter: context.lastRequest },
+      operation,
+      deadlineTick: this.#deadlineTick(),
+    });
+  }
+
+  read(key: Key, sink: ReplySink, tag: number, closed: Refusal | null): void {
+    const { turns, clients, counters } = this.#parts;
+    counters.reads++;
+    const refused = closed ?? (clients.isFull ? FULL : null);
+    if (refused !== null) {
+      const outcome: ReadOutcome = { status: "refused", ...refused };
+      turns.afterTurn(() => {
+        sink.onRead(tag, outcome);
+      });
+      return;
+    }
+    const client = clients.add(sink, tag, false);
+    turns.enqueue(key, { type: "read", client, deadlineTick: this.#deadlineTick() });
+  }
+
+  #deadlineTick(): number {
+    return this.#parts.clock.tick() + this.#parts.requestTicks;
+  }
+
+  /** The node serves no more. Who waits for a write is told the truth: nobody knows. */
+  drain(why: string): void {
+    const unknown: WriteOutcome = { status: "unknown", message: `${why}; the write may have been applied` };
+    const refused: ReadOutcome = { status: "refused", code: "FAILED", message: why };
+    this.#parts.clients.drain((sink, tag, isWrite) => {
+      if (isWrite) sink.onWrite(tag, unknown);
+      else sink.onRead(tag, refused);
+    });
+  }
+}
