@@ -101,6 +101,7 @@ constexpr Constant kConstants[] = {
     {"scanHeader", AsDouble(kScanHeader)},
     {"scanFixedBytes", AsDouble(kScanFixedBytes)},
     {"cursorDone", AsDouble(kCursorDone)},
+    {"cursorUntil", AsDouble(kCursorUntil)},
     {"cursorBytes", AsDouble(kCursorBytes)},
     {"maxScanKeys", AsDouble(kMaxScanKeys)},
     {"wakeCompletions", AsDouble(kWakeCompletions)},

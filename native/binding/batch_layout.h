@@ -127,7 +127,8 @@ inline constexpr size_t kScanFixedBytes = kScanHeader + kHeaderBytes;
 // The cursor of iterate: the engine's (8 bytes that mean nothing to JavaScript; zero = the beginning), then whether the
 // end was reached.
 inline constexpr size_t kCursorDone = 8;  // u32
-inline constexpr size_t kCursorBytes = 16;
+inline constexpr size_t kCursorUntil = 16;  // u64: the walk ends here
+inline constexpr size_t kCursorBytes = 24;
 inline constexpr size_t kMaxScanKeys = 65536;
 
 // What wakes JavaScript: the argument of its one callback.

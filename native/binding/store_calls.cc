@@ -175,10 +175,12 @@ Napi::Value StoreCalls::Iterate(const Napi::CallbackInfo& info) {
     return Refuse(env, "iterate takes (cursor, keys)");
   }
   uint64_t cursor = 0;
+  uint64_t until = kIterationEnd;
   std::memcpy(&cursor, position.data(), sizeof(cursor));
+  std::memcpy(&until, position.data() + kCursorUntil, sizeof(until));
   if (cursor == kIterationEnd) return Napi::ArrayBuffer::New(env, 0);
   auto keys = std::make_unique<std::vector<uint8_t>>();
-  cursor = store_->Iterate(cursor, limit, CollectKey, keys.get());
+  cursor = store_->Iterate(cursor, until, limit, CollectKey, keys.get());
   const uint32_t done = cursor == kIterationEnd ? 1 : 0;
   std::memcpy(position.data(), &cursor, sizeof(cursor));
   std::memcpy(position.data() + kCursorDone, &done, sizeof(done));

@@ -361,9 +361,9 @@ bool KeyIndex::EraseMarker(std::span<const uint8_t> key, uint64_t hash, uint64_t
   return fits;
 }
 
-uint64_t KeyIndex::Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const {
+uint64_t KeyIndex::Iterate(uint64_t cursor, uint64_t until, size_t limit, KeyVisitor visit, void* context) const {
   if (cursor == kIterationEnd || limit == 0) return cursor;
-  return Walk(cursor, limit, [visit, context](const KeyEntry& entry) {
+  return Walk(cursor, until, limit, [visit, context](const KeyEntry& entry) {
     const Slot* newest = entry.Newest();
     if (newest != nullptr) visit(context, AsBytes(entry.key), newest->position, newest->header);
     return newest != nullptr;

@@ -118,7 +118,7 @@ class KeyIndex {
   // Visits about `limit` entries from the cursor on (0: the first). Returns the cursor to go on with, or kIterationEnd.
   template <typename Visit>
   uint64_t VisitSome(uint64_t cursor, uint64_t limit, Visit visit) const {
-    return Walk(cursor, limit, [&visit](const KeyEntry& entry) {
+    return Walk(cursor, kIterationEnd, limit, [&visit](const KeyEntry& entry) {
       visit(entry);
       return true;
     });
@@ -127,13 +127,13 @@ class KeyIndex {
   // Visits every entry, in order of hash, under its shard's lock; the lock is let go now and then.
   template <typename Visit>
   void ForEach(Visit visit) const {
-    Walk(0, UINT64_MAX, [&visit](const KeyEntry& entry) {
+    Walk(0, kIterationEnd, UINT64_MAX, [&visit](const KeyEntry& entry) {
       visit(entry);
       return true;
     });
   }
   // As Store::Iterate.
-  uint64_t Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const;
+  uint64_t Iterate(uint64_t cursor, uint64_t until, size_t limit, KeyVisitor visit, void* context) const;
   // As Store::Digests; the range is the caller's to check.
   void Digests(uint32_t first, std::span<uint64_t> out) const;
 
@@ -152,15 +152,15 @@ class KeyIndex {
   void MakeRoom(uint64_t hash, const ValueRef& value);
   static void LoadAnother(KeyShard* shard, uint64_t hash, const uint8_t* packed, LoadObserver* observer);
 
-  // Visits entries from the cursor on, until `visit` has returned true `limit` times. Returns where to go on.
+  // Visits entries from the cursor on and before `until`, until `visit` has returned true `limit` times. Returns where to go on.
   template <typename Visit>
-  uint64_t Walk(uint64_t cursor, uint64_t limit, Visit visit) const {
-    while (limit > 0 && cursor != kIterationEnd) cursor = WalkSlice(cursor, &limit, visit);
+  uint64_t Walk(uint64_t cursor, uint64_t until, uint64_t limit, Visit visit) const {
+    while (limit > 0 && cursor < until) cursor = WalkSlice(cursor, until, &limit, visit);
     return cursor;
   }
 
   template <typename Visit>
-  uint64_t WalkSlice(uint64_t cursor, uint64_t* limit, Visit& visit) const {
+  uint64_t WalkSlice(uint64_t cursor, uint64_t until, uint64_t* limit, Visit& visit) const {
     const size_t number = ShardOfHash(cursor);
     const LockedShard& locked = *shards_[number];
     const std::lock_guard<std::mutex> lock(locked.mutex);
@@ -168,8 +168,8 @@ class KeyIndex {
     size_t at = table.NextFrom(table.Find(TagOfHash(cursor)));
     for (uint64_t visited = 0; at < table.end(); ++visited) {
       const uint32_t tag = table.Tag(at);
-      if (*limit == 0 || visited >= kWalkSlice)
-        return uint64_t{number} << (64 - kShardBits) | uint64_t{tag} << kUnusedBits;
+      const uint64_t place = uint64_t{number} << (64 - kShardBits) | uint64_t{tag} << kUnusedBits;
+      if (*limit == 0 || visited >= kWalkSlice || place >= until) return place;
       for (; table.Has(at, tag); ++at) {  // what has one tag is visited together: no cursor leads into its middle
         KeyEntry entry;
         locked.shard.UnpackAt(at, &entry);

@@ -236,11 +236,11 @@ bool StoreImpl::IsShort() const {
 }
 
 void StoreImpl::ForEachKey(KeyVisitor visit, void* context) const {
-  index_.Iterate(0, SIZE_MAX, visit, context);
+  index_.Iterate(0, kIterationEnd, SIZE_MAX, visit, context);
 }
 
-uint64_t StoreImpl::Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const {
-  return index_.Iterate(cursor, limit, visit, context);
+uint64_t StoreImpl::Iterate(uint64_t cursor, uint64_t until, size_t limit, KeyVisitor visit, void* context) const {
+  return index_.Iterate(cursor, until, limit, visit, context);
 }
 
 Status StoreImpl::Digests(uint32_t first, std::span<uint64_t> out) const {

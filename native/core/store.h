@@ -252,10 +252,11 @@ class Store {
 
   virtual void ForEachKey(KeyVisitor visit, void* context) const = 0;
 
-  // Visits some keys from `cursor` on (0 = the beginning), at least `limit` of them unless the end comes first, and
-  // returns the cursor to go on with, or kIterationEnd. Every key that is there from the first call to the last is visited
+  // Visits some keys from `cursor` on (0 = the beginning) and before `until`, at least `limit` of them unless the end or
+  // `until` comes first, and returns the cursor to go on with (at or behind `until`: there is nothing more before it), or
+  // kIterationEnd. A cursor is a place in the order of hashes: bucket b begins at b << 48. Every key that is there from the first call to the last is visited
   // exactly once; keys that come or go meanwhile, at most once. Order: by hash. Cursors are good for this open store only.
-  virtual uint64_t Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const = 0;
+  virtual uint64_t Iterate(uint64_t cursor, uint64_t until, size_t limit, KeyVisitor visit, void* context) const = 0;
 
   // D20: copies the digests of buckets first, first + 1, ... into `out`. Two stores that hold the same keys, positions and
   // record hashes have the same digests, whatever their history. A bucket is BucketOfKey(key).

@@ -45,7 +45,7 @@ class StoreImpl : public Store {
   bool IsFull() const override;
   bool IsShort() const override;
   void ForEachKey(KeyVisitor visit, void* context) const override;
-  uint64_t Iterate(uint64_t cursor, size_t limit, KeyVisitor visit, void* context) const override;
+  uint64_t Iterate(uint64_t cursor, uint64_t until, size_t limit, KeyVisitor visit, void* context) const override;
   Status Digests(uint32_t first, std::span<uint64_t> out) const override;
   void SetMerge(const MergeOptions& options) override;
   void SetScrub(const ScrubOptions& options) override;

@@ -157,7 +157,7 @@ CASE("iteration: what stays is visited once, what comes and goes at most once, i
     };
     while (cursor != kIterationEnd) {
       const size_t before = seen.size();
-      cursor = index.Iterate(cursor, limit, note, &seen);
+      cursor = index.Iterate(cursor, kIterationEnd, limit, note, &seen);
       CHECK(cursor == kIterationEnd || seen.size() - before >= limit);
       CHECK(seen.size() - before < limit + 3);
       for (int i = 0; i < 3; ++i) {
@@ -179,7 +179,7 @@ CASE("iteration: what stays is visited once, what comes and goes at most once, i
     CHECK(once.size() == seen.size());
     CHECK(std::count_if(once.begin(), once.end(), [](const auto& key) { return key.starts_with("stays"); }) == 5000);
   }
-  CHECK(index.Iterate(kIterationEnd, 1, nullptr, nullptr) == kIterationEnd);
+  CHECK(index.Iterate(kIterationEnd, kIterationEnd, 1, nullptr, nullptr) == kIterationEnd);
 }
 
 CASE("merge asks: what is live, what a decided record above makes needless, and the marker's end (D5, D10, D13)") {

@@ -121,7 +121,7 @@ class Liver {
     Seen by_part;
     uint64_t cursor = 0;
     for (size_t calls = 0; cursor != kIterationEnd && calls <= at_once.size() + 1; ++calls) {
-      cursor = fixture_->store->Iterate(cursor, 3, visit, &by_part);
+      cursor = fixture_->store->Iterate(cursor, kIterationEnd, 3, visit, &by_part);
     }
     if (cursor != kIterationEnd || by_part != at_once) Fail("iteration shows other keys");
   }

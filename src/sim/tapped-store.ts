@@ -124,8 +124,12 @@ export class TappedStore implements Store {
     return this.#store.isFull();
   }
 
-  beginIteration(): Cursor {
-    return this.#store.beginIteration();
+  beginIteration(from?: bigint, until?: bigint): Cursor {
+    return this.#store.beginIteration(from, until);
+  }
+
+  placeOfBucket(bucket: number): bigint {
+    return this.#store.placeOfBucket(bucket);
   }
 
   iterate(cursor: Cursor, limit: number, visit: KeyVisitor): void {

@@ -11,10 +11,10 @@ export class MemoryCursor implements Cursor {
   readonly #keys: readonly (readonly [hash: bigint, key: Key])[];
   #next = 0;
 
-  constructor(keys: readonly Key[], from: bigint) {
+  constructor(keys: readonly Key[], from: bigint, until: bigint) {
     this.#keys = keys
       .map((key) => [BigInt(hashKey(key)), key] as const)
-      .filter(([hash]) => hash >= from)
+      .filter(([hash]) => hash >= from && hash < until)
       .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   }
 
@@ -45,7 +45,7 @@ export function memoryDigests(disk: MemoryDisk): BigUint64Array {
   const digests = new BigUint64Array(DIGEST_BUCKETS);
   for (const [key, records] of disk.keys) {
     const name = Buffer.from(key, "latin1");
-    const bucket = hashBytes(name) % DIGEST_BUCKETS;
+    const bucket = hashKey(key) >>> 16; // the keys of a bucket follow each other
     for (const { position, value } of records) {
       const record = Buffer.concat([name, Buffer.from(`\0${String(position)}\0`), value]);
       digests[bucket] = BigInt.asUintN(64, (digests[bucket] ?? 0n) + BigInt(hashBytes(record)));

@@ -69,6 +69,9 @@ export function openMemoryStore(options: MemoryStoreOptions, sink: StoreSink): M
   return new MemoryStore(options, sink);
 }
 
+/** Behind every key. */
+const END = 2n ** 64n - 1n;
+
 export class MemoryStore implements Store {
   readonly facts: StoreFacts;
   readonly #disk: MemoryDisk;
@@ -415,8 +418,12 @@ export class MemoryStore implements Store {
     return this.#disk.usedBytes + ORDINARY_BYTES > this.#normalCapacity();
   }
 
-  beginIteration(from = 0n): Cursor {
-    return new MemoryCursor([...this.#disk.keys.keys()], from);
+  beginIteration(from = 0n, until = END): Cursor {
+    return new MemoryCursor([...this.#disk.keys.keys()], from, until);
+  }
+
+  placeOfBucket(bucket: number): bigint {
+    return BigInt(bucket) << 16n;
   }
 
   iterate(cursor: Cursor, limit: number, visit: KeyVisitor): void {

@@ -11,9 +11,12 @@ export class NativeCursor implements Cursor {
   readonly #position = new ArrayBuffer(LAYOUT.cursorBytes);
   readonly #words = new Uint32Array(this.#position);
   readonly #place = new BigUint64Array(this.#position, 0, 1);
+  readonly #until: bigint;
 
-  constructor(from: bigint) {
+  constructor(from: bigint, until: bigint) {
     this.#place[0] = from;
+    new BigUint64Array(this.#position, LAYOUT.cursorUntil, 1)[0] = until;
+    this.#until = until;
   }
 
   get position(): bigint {
@@ -21,7 +24,7 @@ export class NativeCursor implements Cursor {
   }
 
   get done(): boolean {
-    return this.#words[LAYOUT.cursorDone >>> 2] === 1;
+    return this.#words[LAYOUT.cursorDone >>> 2] === 1 || this.position >= this.#until;
   }
 
   advance(handle: OpenHandle, limit: number, visit: KeyVisitor): void {

@@ -16,6 +16,7 @@ import { readStats } from "./native-stats.js";
 import { checkKey, checkMark, checkPut, RequestWriter, writeKey } from "./request-writer.js";
 import {
   type Cursor,
+  DIGEST_BUCKETS,
   HEADER_BYTES,
   type KeyVisitor,
   type LoadedKey,
@@ -53,6 +54,9 @@ const EVENT_LOOP: StoreHost = {
   rests: (store) => busy.delete(store),
   later: setImmediate,
 };
+
+/** Behind every key. */
+const END = 2n ** 64n - 1n;
 
 export class NativeStore implements Store, HandleOwner {
   readonly facts: StoreFacts;
@@ -320,8 +324,12 @@ export class NativeStore implements Store, HandleOwner {
     return this.#phase === "open" && this.#handle.isShort();
   }
 
-  beginIteration(from = 0n): Cursor {
-    return new NativeCursor(from);
+  beginIteration(from = 0n, until = END): Cursor {
+    return new NativeCursor(from, until);
+  }
+
+  placeOfBucket(bucket: number): bigint {
+    return bucket === DIGEST_BUCKETS ? END : BigInt(bucket) << 48n;
   }
 
   iterate(cursor: Cursor, limit: number, visit: KeyVisitor): void {

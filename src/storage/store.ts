@@ -248,8 +248,14 @@ export interface Store {
    */
   isShort(): boolean;
 
-  /** A cursor at the beginning, or at a position that a cursor had, for `iterate`. */
-  beginIteration(from?: bigint): Cursor;
+  /**
+   * A cursor for `iterate`: at the beginning, or at a position that a cursor had or that `placeOfBucket` tells; done at the
+   * end, or at the position `until`.
+   */
+  beginIteration(from?: bigint, until?: bigint): Cursor;
+
+  /** D20: where the keys of a bucket begin, for `beginIteration`; of DIGEST_BUCKETS, where the keys of the last one end. */
+  placeOfBucket(bucket: number): bigint;
 
   /**
    * Calls `visit` for the newest record of some keys, about `limit` of them (at least 1), and moves the cursor on. Every

@@ -158,6 +158,32 @@ export function keysContract(scene: () => Scene): void {
       store.iterate(store.beginIteration(2n ** 64n - 1n), 7, () => undefined); // the end, or behind it
     });
 
+    it("goes over one bucket of the digests, or over some", async () => {
+      const session = await scene().start();
+      const { store, sink } = session;
+      const zero = store.digests(0, DIGEST_BUCKETS);
+      const keys = Array.from({ length: 2000 }, (_, i) => userKey(`key:${String(i)}`));
+      for (const key of keys) store.put(key, 7, 6, header(1), bytes(20, 1));
+      await sink.ended(store.submit());
+      const digests = store.digests(0, DIGEST_BUCKETS);
+      const between = (first: number, end: number, limit: number): Key[] => {
+        const seen: Key[] = [];
+        const cursor = store.beginIteration(store.placeOfBucket(first), store.placeOfBucket(end));
+        while (!cursor.done) store.iterate(cursor, limit, (key) => seen.push(key));
+        return seen;
+      };
+      const filled = [...digests.keys()].filter((bucket) => digests[bucket] !== zero[bucket]);
+      for (const limit of [1, 100]) {
+        const seen = filled.flatMap((bucket) => between(bucket, bucket + 1, limit));
+        expect(seen.length).toBe(2000);
+        expect(new Set(seen)).toEqual(new Set(keys));
+      }
+      const empty = [...digests.keys()].filter((bucket) => digests[bucket] === zero[bucket]);
+      expect(empty.slice(0, 500).flatMap((bucket) => between(bucket, bucket + 1, 10))).toEqual([]);
+      const parts = [0, 1000, 30_000, 65_535, DIGEST_BUCKETS];
+      expect(parts.slice(1).flatMap((end, i) => between(parts[i] ?? 0, end, 7)).length).toBe(2000);
+    });
+
     it("ends at once in an empty store", async () => {
       const session = await scene().start();
       expect(iterated(session.store, 10)).toEqual([]);
