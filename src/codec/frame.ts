@@ -1,15 +1,17 @@
 /**
  * Frames: what one node sends another at once. A frame is [u8 kind][u53 watermark] and then, for kind 1, [u32 count] and
- * that many messages about any number of keys, or, for kind 2, one control message. The watermark of the sender's disk
+ * that many messages about any number of keys, or, for kind 2, one control message, or, for kind 3, one about what replicas hold. The watermark of the sender's disk
  * rides on every frame (P29, D18). Length and checksum are the transport's.
  */
 import { ByteReader, ByteWriter } from "../base/cursor.js";
 import type { Message } from "../paxos/message.js";
 import { type ControlMessage, decodeControl, encodeControl } from "./control.js";
+import { decodeSweep, encodeSweep, type SweepMessage } from "./sweep.js";
 import { decodeMessage, encodeMessage, LEAST_MESSAGE_BYTES } from "./message.js";
 
 const KIND_MESSAGES = 1;
 const KIND_CONTROL = 2;
+const KIND_SWEEP = 3;
 const COUNT_AT = 9;
 
 /** A frame that has grown to this much is sent before more is added: one large value must not hold up many small ones. */
@@ -56,6 +58,13 @@ export class FrameWriter {
     return this.#out.view();
   }
 
+  /** A whole frame of one message about what replicas hold: a view, as of `control`. */
+  sweep(watermark: number, message: SweepMessage): Uint8Array {
+    this.#open(KIND_SWEEP, watermark);
+    encodeSweep(this.#out, message);
+    return this.#out.view();
+  }
+
   #open(kind: number, watermark: number): void {
     if (this.#out.length > KEPT_BYTES) this.#out = new ByteWriter(4096);
     this.#out.reset();
@@ -71,6 +80,7 @@ export interface FrameVisitor {
   onWatermark(watermark: number): void;
   onMessage(message: Message): void;
   onControl(message: ControlMessage): void;
+  onSweep(message: SweepMessage): void;
   /** The frame is not what a peer of this version says; nothing of it follows. What came before was valid. */
   onBad(reason: string): void;
 }
@@ -84,13 +94,14 @@ export function readFrame(payload: Uint8Array, replicas: number, visitor: FrameV
     visitor.onBad("frame without a head");
     return;
   }
-  if (kind !== KIND_MESSAGES && kind !== KIND_CONTROL) {
+  if (kind < KIND_MESSAGES || kind > KIND_SWEEP) {
     visitor.onBad(`unknown kind of frame ${String(kind)}`);
     return;
   }
   visitor.onWatermark(watermark);
   if (kind === KIND_MESSAGES) readMessages(reader, replicas, visitor);
-  else readControl(reader, visitor);
+  else if (kind === KIND_CONTROL) readControl(reader, visitor);
+  else readSweep(reader, visitor);
 }
 
 function readMessages(reader: ByteReader, replicas: number, visitor: FrameVisitor): void {
@@ -109,6 +120,12 @@ function readMessages(reader: ByteReader, replicas: number, visitor: FrameVisito
     visitor.onMessage(message);
   }
   if (reader.remaining > 0) visitor.onBad("bytes after the last message of a frame");
+}
+
+function readSweep(reader: ByteReader, visitor: FrameVisitor): void {
+  const message = decodeSweep(reader);
+  if (message === null || reader.remaining > 0) visitor.onBad("malformed message about what is held");
+  else visitor.onSweep(message);
 }
 
 function readControl(reader: ByteReader, visitor: FrameVisitor): void {

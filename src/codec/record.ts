@@ -286,6 +286,27 @@ export function stateOf(key: Key, records: KeyRecords, context: LoadContext): Ke
   };
 }
 
+/** What a newest record says by itself, without the one below it, for the comparison of replicas (P28); null: it says nothing. */
+export interface HeldState {
+  readonly chosenIndex: number;
+  readonly chosenHash: number;
+  readonly acceptedHash: number;
+  readonly learner: boolean;
+  /** Of a learner: the lowest loss under which it may be restored (P31). */
+  readonly loss: number;
+}
+
+export function heldState(position: number, header: Uint8Array, context: LoadContext): HeldState | null {
+  const head = headOf(header, context.replicas);
+  if (head === null || position < 1) return null;
+  const { chosen, entryHash, baseHash, hasEntry } = head;
+  const learner = head.learner || head.loss < context.lossAll;
+  const loss = Math.max(head.loss, context.lossAll);
+  if (chosen) return { chosenIndex: position, chosenHash: entryHash, acceptedHash: 0, learner, loss };
+  const acceptedHash = hasEntry ? entryHash : 0;
+  return { chosenIndex: position - 1, chosenHash: baseHash, acceptedHash, learner, loss };
+}
+
 /** What takeStanding and loadPLog make of the same heads, for the position above `index`. */
 function votesAbove(index: number, head: Head, base: Head | null, { lossAll }: LoadContext): boolean {
   if (head.learner || head.loss < lossAll || index + 1 < head.votesFrom) return false;

@@ -7,7 +7,7 @@ import type { Context } from "../paxos/context.js";
 import type { Operation, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos/operation.js";
 import type { ClientTable } from "./clients.js";
 import type { Clock } from "./clock.js";
-import type { ReplySink } from "./service.js";
+import { NOBODY, type ReplySink } from "./service.js";
 import type { Counters } from "./stats.js";
 import type { TurnLoop } from "./turn.js";
 
@@ -69,6 +69,14 @@ export class ClientDoor {
       return;
     }
     const client = clients.add(sink, tag, false);
+    turns.enqueue(key, { type: "read", client, deadlineTick: this.#deadlineTick() });
+  }
+
+  /** P27: reads for nobody, so that the key gets a lane that looks after what is undecided. */
+  look(key: Key): void {
+    const { turns, clients } = this.#parts;
+    if (clients.isFull) return;
+    const client = clients.add(NOBODY, 0, false);
     turns.enqueue(key, { type: "read", client, deadlineTick: this.#deadlineTick() });
   }
 

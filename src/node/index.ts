@@ -5,5 +5,6 @@
 export { type Clock, SystemClock, type TimerHandle } from "./clock.js";
 export { NodeError, type NodeErrorCode } from "./node-error.js";
 export { type OnReplica, type OpenedReplica, openReplica, type ReplicaOptions } from "./open-replica.js";
-export { type NodeEvents, ReplicaNode } from "./replica-node.js";
+export type { NodeEvents } from "./node-parts.js";
+export { ReplicaNode } from "./replica-node.js";
 export type { KeyService, NodeStats, PeerView, PLogView, ReplySink } from "./service.js";

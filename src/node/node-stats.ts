@@ -6,6 +6,7 @@ import type { Links } from "./links.js";
 import { isReady } from "./peers.js";
 import type { NodeStats, PeerView } from "./service.js";
 import { type Counters, storeFigures } from "./stats.js";
+import type { SweepStats } from "./sweep/sweep.js";
 import type { TurnLoop } from "./turn.js";
 
 interface Known {
@@ -16,10 +17,12 @@ interface Known {
   readonly counters: Counters;
   readonly turns: TurnLoop;
   readonly store: StoreStats;
+  readonly sweep: SweepStats;
 }
 
 export function nodeStats(known: Known): NodeStats {
-  const { state, identity, context, links, counters, turns, store } = known;
+  const { state, identity, context, links, counters, turns, store, sweep } = known;
+  const levels = turns.undecided();
   const rounds = counters.rounds(context.replicas - 1);
   return {
     nodeId: identity.nodeId,
@@ -36,7 +39,7 @@ export function nodeStats(known: Known): NodeStats {
     unfenced: links.unfenced(),
     peers: peerViews(known),
     lanes: turns.lanes,
-    undecided: turns.undecided,
+    undecided: levels.level1 + levels.level2,
     writes: counters.writes,
     reads: counters.reads,
     writesOk: counters.writesOk,
@@ -50,6 +53,16 @@ export function nodeStats(known: Known): NodeStats {
     messagesSent: counters.messagesSent,
     framesSent: counters.framesSent,
     alarms: counters.alarms,
+    sweepPasses: sweep.passes,
+    sweepBucketsDone: sweep.bucketsDone,
+    sweepSinceTicks: sweep.sinceTicks,
+    sweepFound: sweep.found,
+    catchUpBacklog: sweep.backlog,
+    catchUpAgeTicks: sweep.backlogAgeTicks,
+    keysFetched: sweep.keysFetched,
+    keysRestored: counters.restored,
+    undecidedLevel1: levels.level1,
+    undecidedLevel2: levels.level2,
     ...storeFigures(store),
   };
 }

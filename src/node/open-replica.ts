@@ -20,7 +20,9 @@ import { type Clock, SystemClock } from "./clock.js";
 import { firstIdentity, type Identity, loseAll, nextIdentity } from "./identity.js";
 import { IDENTITY_KEY } from "./identity-record.js";
 import { NodeError } from "./node-error.js";
-import { type NodeEvents, ReplicaNode } from "./replica-node.js";
+import { DEFAULT_REPAIR, type RepairOptions } from "./repair.js";
+import type { NodeEvents } from "./node-parts.js";
+import { ReplicaNode } from "./replica-node.js";
 
 /** P27, level 2. */
 const SETTLE_TICKS = 1000;
@@ -36,6 +38,7 @@ export interface ReplicaFacts {
   /** A client's request is decided or answered with an error within this time. */
   readonly requestMs: number;
   readonly events: NodeEvents;
+  readonly repair?: Partial<RepairOptions>;
 }
 
 export interface ReplicaOptions extends ReplicaFacts {
@@ -138,6 +141,7 @@ export function startReplica(
       epoch: options.epoch,
       nonce: random.next32(),
       requestTicks: options.requestMs,
+      repair: { ...DEFAULT_REPAIR, ...options.repair },
       events: options.events,
     });
     relay.target = node;

@@ -4,6 +4,7 @@
  */
 import { FrameWriter } from "../codec/frame.js";
 import type { ControlMessage } from "../codec/control.js";
+import type { SweepMessage } from "../codec/sweep.js";
 import type { Transport } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { ChosenMessage, Message } from "../paxos/message.js";
@@ -73,6 +74,14 @@ export class Outbox {
   control(message: ControlMessage, watermark: number): void {
     if (this.#open) this.#send();
     this.#count(this.#transport.send(this.#peer, this.#writer.control(watermark, message)));
+  }
+
+  /** About what replicas hold: it waits for nothing, and need not arrive. False: it was not taken. */
+  sweep(message: SweepMessage, watermark: number): boolean {
+    if (this.#open) this.#send();
+    const taken = this.#transport.send(this.#peer, this.#writer.sweep(watermark, message));
+    this.#count(taken);
+    return taken;
   }
 
   /** The connection ended: what was not sent is of no use any more. */

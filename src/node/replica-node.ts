@@ -4,18 +4,16 @@
  * be decided is refused with a code, or said to be unknown.
  */
 import type { Key } from "../base/key.js";
-import { type FrameVisitor, readFrame } from "../codec/frame.js";
-import type { Hello, Transport, TransportSink } from "../net/transport.js";
+import type { Hello, TransportSink } from "../net/transport.js";
 import { PROTOCOL_VERSION } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import type { Message } from "../paxos/message.js";
 import type { Operation } from "../paxos/operation.js";
-import type { Store, StoreSink, StoreStatus } from "../storage/store.js";
+import type { StoreSink, StoreStatus } from "../storage/store.js";
 import { ClientDoor, type Refusal } from "./client-door.js";
 import { ClientTable } from "./clients.js";
-import type { Clock, TimerHandle } from "./clock.js";
-import type { Identity } from "./identity.js";
+import type { TimerHandle } from "./clock.js";
 import { IDENTITY_KEY, IdentityRecord } from "./identity-record.js";
 import { Inspections } from "./inspect.js";
 import { countLiveKeys, scanLiveKeys } from "./key-scan.js";
@@ -23,11 +21,15 @@ import { Links } from "./links.js";
 import { Losses } from "./losses.js";
 import { NodeError } from "./node-error.js";
 import { Outbox } from "./outbox.js";
+import { PeerFrames } from "./peer-frames.js";
 import { isReady, judgePeers } from "./peers.js";
+import { Repair } from "./repair.js";
 import { noteRoom } from "./room.js";
+import type { NodeParts } from "./node-parts.js";
 import { nodeStats } from "./node-stats.js";
 import { type KeyService, NOBODY, type NodeStats, type PLogView, type ReplySink } from "./service.js";
 import { Counters } from "./stats.js";
+import type { PassFindings } from "./sweep/findings.js";
 import { TurnLoop } from "./turn.js";
 
 /** Pace at which peers are judged and heartbeats are considered. */
@@ -36,33 +38,6 @@ const BEAT_TICKS = 4;
 const OWN_PAUSE_TICKS = 12;
 /** Store statistics that change slowly are asked for every so many beats. */
 const BEATS_PER_SAMPLE = 32;
-
-export interface NodeEvents {
-  /** The node began to vote, after it had waited for its birth. */
-  onBorn(): void;
-  /** The node cannot go on; it has stopped voting and serving. */
-  onFatal(error: NodeError): void;
-  /** P6, P30: somebody has to look at this. */
-  onAlarm(text: string): void;
-  /** A connection came, went or was refused. For the log. */
-  onPeer(text: string): void;
-}
-
-export interface NodeParts {
-  readonly context: Context;
-  readonly identity: Identity;
-  /** Position of the identity record on disk, 0 = there was none. */
-  readonly identityPosition: number;
-  /** There was one that cannot be read. */
-  readonly identityBroken: boolean;
-  readonly store: Store;
-  readonly transport: Transport;
-  readonly clock: Clock;
-  readonly epoch: number;
-  readonly nonce: number;
-  readonly requestTicks: number;
-  readonly events: NodeEvents;
-}
 
 export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   readonly #parts: NodeParts;
@@ -73,8 +48,8 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   readonly #links: Links;
   readonly #turns: TurnLoop;
   readonly #inspections: Inspections;
-  /** What reads the frames of each peer: made once, used for every frame. */
-  readonly #visitors: FrameVisitor[] = [];
+  readonly #frames: PeerFrames;
+  readonly #repair: Repair;
   readonly #record: IdentityRecord;
   readonly #losses: Losses;
   #state: "loading" | "waiting" | "serving" | "failed" | "closed" = "loading";
@@ -101,16 +76,51 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#links = this.#newLinks();
     const clients = new ClientTable();
     this.#turns = this.#newTurns(clients);
-    const { requestTicks } = parts;
-    this.#door = new ClientDoor({
-      clock,
-      context,
-      turns: this.#turns,
-      clients,
-      counters: this.#counters,
-      requestTicks,
-    });
+    const [turns, counters, requestTicks] = [this.#turns, this.#counters, parts.requestTicks];
+    this.#door = new ClientDoor({ clock, context, turns, clients, counters, requestTicks });
+    this.#repair = this.#newRepair();
+    this.#frames = this.#newFrames();
     this.#inspections = new Inspections(context, clock, identity.nodeIds);
+  }
+
+  #newRepair(): Repair {
+    const { context, identity, store, repair: options } = this.#parts;
+    const [links, turns, door, losses] = [this.#links, this.#turns, this.#door, this.#losses];
+    return new Repair({
+      context,
+      identity,
+      store,
+      links,
+      turns,
+      door,
+      losses,
+      options,
+      sendSweep: (peer, message) => {
+        if (!isReady(links.peer(peer))) return false;
+        links.noteSent(peer);
+        return this.#outboxOf(peer).sweep(message, store.watermark());
+      },
+    });
+  }
+
+  #newFrames(): PeerFrames {
+    return new PeerFrames(this.#context.replicas, {
+      onWatermark: (peer, watermark) => {
+        this.#links.onWatermark(peer, watermark);
+      },
+      onMessage: (peer, message) => {
+        this.#onMessage(peer, message);
+      },
+      onControl: (peer, message) => {
+        this.#links.onControl(peer, message);
+      },
+      onSweep: (peer, message) => {
+        if (this.#links.mayAct(peer) && this.#state === "serving") this.#repair.onMessage(peer, message);
+      },
+      onBad: (peer, reason) => {
+        this.#parts.transport.disconnect(peer, `a frame could not be read: ${reason}`);
+      },
+    });
   }
 
   #newLosses(): Losses {
@@ -158,7 +168,9 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
           this.#beginServing();
         });
       },
-      onFence: () => undefined,
+      onFence: () => {
+        this.#repair.onFence();
+      },
       onFatal: (error) => {
         this.#fail(error);
       },
@@ -302,7 +314,12 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   stats(): NodeStats {
     const { identity, store } = this.#parts;
     const [context, links, counters, turns] = [this.#context, this.#links, this.#counters, this.#turns];
-    return nodeStats({ state: this.#state, identity, context, links, counters, turns, store: store.stats() });
+    const [state, sweep] = [this.#state, this.#repair.stats];
+    return nodeStats({ state, identity, context, links, counters, turns, sweep, store: store.stats() });
+  }
+
+  verifyNow(done: (found: Readonly<PassFindings>) => void): void {
+    this.#repair.verifyNow(done);
   }
 
   /** Why nothing can be asked of this node now; null when it can. */
@@ -362,29 +379,12 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   onClosed(peer: ReplicaId, reason: string): void {
     this.#parts.events.onPeer(`connection with ${this.#links.peer(peer).nodeId} ended: ${reason}`);
     this.#links.onClosed(peer);
+    this.#repair.onGone(peer);
   }
 
   onFrame(peer: ReplicaId, payload: Uint8Array): void {
     this.#links.onFrame(peer);
-    const visitor = (this.#visitors[peer] ??= this.#visitorFor(peer));
-    readFrame(payload, this.#context.replicas, visitor);
-  }
-
-  #visitorFor(peer: ReplicaId): FrameVisitor {
-    return {
-      onWatermark: (watermark) => {
-        this.#links.onWatermark(peer, watermark);
-      },
-      onMessage: (message) => {
-        this.#onMessage(peer, message);
-      },
-      onControl: (message) => {
-        this.#links.onControl(peer, message);
-      },
-      onBad: (reason) => {
-        this.#parts.transport.disconnect(peer, `a frame could not be read: ${reason}`);
-      },
-    };
+    this.#frames.read(peer, payload);
   }
 
   onRefused(peer: ReplicaId | -1, reason: string): void {
@@ -395,6 +395,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   #onMessage(from: ReplicaId, message: Message): void {
     if (!this.#links.mayAct(from)) return;
+    if (message.type === "learn") this.#repair.noteFetched(message.entry.bytes.length);
     if (message.type === "state-reply" && this.#inspections.onReply(from, message)) return;
     this.#turns.enqueueMessage(from, message);
   }
@@ -456,6 +457,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#beats++;
     this.#links.beat();
     this.#losses.beat();
+    if (this.#state === "serving") this.#repair.beat();
     this.#inspections.expire(context.tick);
     this.#judge();
     this.#beatTimer = clock.after(BEAT_TICKS, this.#beat);

@@ -3,6 +3,7 @@
  * public API wraps them.
  */
 import type { Key } from "../base/key.js";
+import type { PassFindings } from "./sweep/findings.js";
 import type { Ballot, ReplicaId } from "../paxos/ballot.js";
 import type { SpaceLevel } from "../storage/store.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
@@ -70,6 +71,18 @@ export interface NodeStats {
   readonly messagesSent: number;
   readonly framesSent: number;
   readonly alarms: number;
+  /** P26 to P31: the sweep, in words of sweep/sweep.ts. */
+  readonly sweepPasses: number;
+  readonly sweepBucketsDone: number;
+  readonly sweepSinceTicks: number;
+  readonly sweepFound: Readonly<PassFindings>;
+  readonly catchUpBacklog: number;
+  readonly catchUpAgeTicks: number;
+  readonly keysFetched: number;
+  readonly keysRestored: number;
+  /** P27: undecided positions with a lane, younger and older than what the second level settles. */
+  readonly undecidedLevel1: number;
+  readonly undecidedLevel2: number;
   /** Of the store below. */
   readonly flushes: number;
   readonly runs: number;
@@ -111,6 +124,10 @@ export interface KeyService {
   /** Asks every replica for its state of the key; `done` is called once. */
   inspect(key: Key, done: (views: readonly PLogView[]) => void): void;
   stats(): NodeStats;
+  /** P30, by order: `done` once it is durable; the node votes, or is silent, from then on. */
+  setLearner(on: boolean, done: () => void): void;
+  /** P28: a whole pass of the sweep from now on; `done` with what it found, perhaps never. */
+  verifyNow(done: (found: Readonly<PassFindings>) => void): void;
   /** Live user keys at this replica. */
   countKeys(): number;
   /**

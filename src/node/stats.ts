@@ -16,6 +16,8 @@ export class Counters {
   submittedRounds = 0;
   catchUps = 0;
   alarms = 0;
+  /** P31: keys for which this replica votes again. */
+  restored = 0;
 
   /** A message to another replica. Accepts and prepares go to all others, so a round counts once by its replicas. */
   count(message: Message): void {

@@ -117,11 +117,16 @@ export class TurnLoop {
     return this.#held.nextToken;
   }
 
-  /** Lanes with an accepted entry of which it is not known whether it was chosen. */
-  get undecided(): number {
-    let count = 0;
-    for (const { lane } of this.#lanes.values()) if (lane.plog.acceptedEntry !== null) count++;
-    return count;
+  /** Lanes with an accepted entry of which it is not known whether it was chosen, by the levels of P27. */
+  undecided(): { readonly level1: number; readonly level2: number } {
+    const { tick, settleTicks } = this.#host.context;
+    const levels = { level1: 0, level2: 0 };
+    for (const { lane } of this.#lanes.values()) {
+      if (lane.plog.acceptedEntry === null) continue;
+      if (lane.busySinceTick > 0 && tick >= lane.busySinceTick + settleTicks) levels.level2++;
+      else levels.level1++;
+    }
+    return levels;
   }
 
   /** Hands an input over; it is stepped at the end of this turn. */
@@ -156,6 +161,25 @@ export class TurnLoop {
   /** Steps every lane with a tick: suspicion or the right to vote has changed. */
   wakeAll(): void {
     for (const slot of this.#lanes.values()) this.enqueue(slot.lane.key, TICK);
+  }
+
+  /** Batches on their way to the disk. */
+  get batches(): number {
+    return this.#held.pending;
+  }
+
+  /** Says something to a peer at the end of this turn. */
+  send(to: ReplicaId, message: Message): void {
+    if (this.#stopped) return;
+    this.#dispatch(to, message);
+    this.schedule();
+  }
+
+  /** P13: the record of a key without a lane is known as chosen; in memory only. */
+  mark(key: Key, position: number, header: Uint8Array): void {
+    if (this.#stopped || this.hasLane(key)) return;
+    this.#host.store.mark(key, position, position, header);
+    this.schedule();
   }
 
   /** P31: a peer has lost its disk. What it said before is taken back wherever it is counted, and not heard any more. */
@@ -270,6 +294,7 @@ export class TurnLoop {
     const effects = this.#effects;
     effects.clear();
     step(context, slot.lane, input, effects);
+    if (effects.restored) this.#host.counters.restored++;
     if (slot.touchedTurn !== context.turn) {
       slot.touchedTurn = context.turn;
       this.#touched.push(slot);

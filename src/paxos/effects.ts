@@ -63,6 +63,8 @@ export class Effects {
   readonly readReplies: ReadReply[] = [];
   /** Step the lane with a tick not later than this one; 0 = no wish. Replaces the lane's earlier wish, but for SAME_WAKE. */
   wakeAtTick = SAME_WAKE;
+  /** P31: from now on this replica votes for the key again. */
+  restored = false;
   /** P6: text of an alarm; the lane has stopped. */
   alarm: string | null = null;
 
@@ -75,6 +77,7 @@ export class Effects {
     this.writeReplies.length = 0;
     this.readReplies.length = 0;
     this.wakeAtTick = SAME_WAKE;
+    this.restored = false;
     this.alarm = null;
   }
 }

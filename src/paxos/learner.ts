@@ -89,11 +89,11 @@ function noteErase(lane: Lane, effects: Effects): void {
 }
 
 /** The lane's records and marks up to `sequence` are durable. */
-export function onPersisted(lane: Lane, sequence: number): void {
+export function onPersisted(lane: Lane, sequence: number, effects: Effects): void {
   assert(sequence <= lane.writes, "P2: durable before it was asked for");
   if (sequence <= lane.durable) return;
   lane.durable = sequence;
-  noteRestored(lane);
+  noteRestored(lane, effects);
   while (lane.pendingAccepts.length > 0) {
     const first = lane.pendingAccepts[0];
     if (first === undefined || first.sequence > sequence) break;
@@ -103,13 +103,14 @@ export function onPersisted(lane: Lane, sequence: number): void {
 }
 
 /** P31: the limit is lifted by a durable record, and not before. */
-function noteRestored(lane: Lane): void {
+function noteRestored(lane: Lane, effects: Effects): void {
   const { plog, restore } = lane;
   if (restore === null || restore.sequence === 0 || lane.durable < restore.sequence) return;
   plog.learner = false;
   plog.votesFrom = restore.votesFrom;
   plog.loss = restore.loss;
   lane.restore = null;
+  effects.restored = true;
 }
 
 /** P6: keeps what the lane holds, serves nothing any more, raises the alarm. */

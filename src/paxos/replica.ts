@@ -65,7 +65,7 @@ export function step(context: Context, lane: Lane, input: Input, effects: Effect
       addRead(context, lane, { client: input.client, deadlineTick: input.deadlineTick });
       break;
     case "persisted":
-      onPersisted(lane, input.sequence);
+      onPersisted(lane, input.sequence, effects);
       // Durability decides nothing by itself: the host lets the answers go, and they come back as messages.
       if (lane.read === null) return;
       break;

@@ -8,7 +8,7 @@ import type { ReplicaId } from "./ballot.js";
 import type { Context } from "./context.js";
 import type { Effects } from "./effects.js";
 import type { Lane } from "./lane.js";
-import { fetchFrom, persistChosen, persistPosition } from "./learner.js";
+import { fetchFrom, hasRoomToPromise, persistChosen, persistPosition } from "./learner.js";
 
 /** How many patiences a restore waits for the entry that it fetches. */
 const FETCH_PATIENCES = 8;
@@ -27,7 +27,12 @@ export interface RestoreInput {
 export function onRestore(context: Context, lane: Lane, input: RestoreInput, effects: Effects): void {
   const { plog } = lane;
   const { loss, votesFrom, index } = input;
-  if (!plog.learner || lane.quarantined || loss < plog.loss || lane.restore !== null) return;
+  if (!plog.learner || lane.quarantined || lane.restore !== null) return;
+  if (loss < plog.loss) {
+    // The damage is younger than the loss that was asked under: what the disk is to say of it is that this is a learner.
+    if (lane.damaged && plog.chosen.index >= index && hasRoomToPromise(context, lane)) persistPosition(lane, effects);
+    return;
+  }
   const untilTick = context.tick + context.patienceTicks * FETCH_PATIENCES;
   lane.restore = { loss, votesFrom, index, untilTick, sequence: 0 };
   if (plog.chosen.index >= index) return; // written by driveRestore

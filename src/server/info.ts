@@ -204,6 +204,9 @@ function plogdbFields(context: ServerContext): Fields {
   return [
     ...numbersAndNames(stats),
     ["waiting_for", stats.waitingFor.join(",")],
+    ["loss_open", stats.lossOpen ? "yes" : "no"],
+    ["unfenced", stats.unfenced.join(",")],
+    ...Object.entries(stats.sweepFound).map(([what, count]): [string, number] => [`found_${snakeCase(what)}`, count]),
     ...stats.peers.map((peer): readonly [string, string] => [
       `peer_${peer.nodeId}`,
       `state=${peer.state},replica=${String(peer.replica)},incarnation=${String(peer.incarnation)},` +

@@ -85,6 +85,8 @@ const GAUGES: ReadonlySet<string> = new Set([
   ],
   ...["freeExtents", "totalExtents", "secondsToFull", "stalledBatches", "mergeBytesPerSecond", "corruptKeys"],
   ...["indexBytes", "cacheBytes"],
+  ...["loss", "sweepBucketsDone", "sweepSinceTicks", "catchUpBacklog", "catchUpAgeTicks"],
+  ...["undecidedLevel1", "undecidedLevel2"],
 ]);
 
 function nodeMetrics(page: Page, context: ServerContext): void {
@@ -94,6 +96,18 @@ function nodeMetrics(page: Page, context: ServerContext): void {
   const stats = service.stats();
   page.head("plogdb_state", "gauge", "1 for the present state of the node.");
   page.labelled("plogdb_state", { state: stats.state }, 1);
+  page.head("plogdb_mode", "gauge", "1 for the present mode of the node: voter, learner or learner-by-order.");
+  page.labelled("plogdb_mode", { mode: stats.mode }, 1);
+  page.one(
+    "plogdb_loss_open",
+    "gauge",
+    "1 while not every key is restored after a loss of the disk.",
+    stats.lossOpen ? 1 : 0,
+  );
+  page.head("plogdb_sweep_found", "gauge", "What the last pass of verification found.");
+  for (const [what, count] of Object.entries(stats.sweepFound)) {
+    page.labelled("plogdb_sweep_found", { what: snakeCase(what) }, count);
+  }
   page.head("plogdb_space_level", "gauge", "1 for the present state of space: plenty, soft, hard or full.");
   page.labelled("plogdb_space_level", { level: stats.spaceLevel }, 1);
   page.one("plogdb_keys", "gauge", "Live keys at this replica.", service.countKeys());

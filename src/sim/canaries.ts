@@ -55,6 +55,9 @@ function rewritten(payload: Uint8Array, rewrite: (message: Message) => Message |
     onControl: () => {
       isAboutKeys = false;
     },
+    onSweep: () => {
+      isAboutKeys = false;
+    },
     onBad: () => undefined,
   });
   return isAboutKeys ? writer.finish().slice() : payload.slice();
@@ -348,6 +351,7 @@ function forgetfulBinding(payload: Uint8Array): Uint8Array {
       if (message.type === "binding")
         said = new FrameWriter().control(0, { ...message, remembersWatermark: 0 }).slice();
     },
+    onSweep: () => undefined,
     onBad: () => undefined,
   });
   return said;

@@ -7,6 +7,7 @@ import { assert } from "../base/assert.js";
 import type { Key } from "../base/key.js";
 import { Random } from "../base/random.js";
 import { SinkRelay, startReplica } from "../node/open-replica.js";
+import type { RepairOptions } from "../node/repair.js";
 import type { NodeError } from "../node/node-error.js";
 import type { ReplicaNode } from "../node/replica-node.js";
 import type { KeyService, ReplySink } from "../node/service.js";
@@ -52,6 +53,8 @@ export interface ClusterOptions {
   readonly faultsOf?: (replica: ReplicaId) => MemoryFaults;
   /** The cluster id in a replica's configuration; default: the same for all. */
   readonly clusterIdOf?: (replica: ReplicaId) => string;
+  /** P26, P28; default: the node's own, with a pause of a few seconds between passes. */
+  readonly repair?: Partial<RepairOptions>;
   readonly watch?: ClusterWatch;
   readonly tamper?: ClusterTamper;
   /** The trace keeps text. */
@@ -110,6 +113,7 @@ interface Process {
 const NETWORK_STREAM = 0x6e657477;
 const DISK_STREAM = 0x6469736b;
 const BLOCK_BYTES = 4096;
+const VERIFY_SECONDS = 3;
 
 export class SimulatedCluster {
   readonly time = new VirtualTime();
@@ -171,7 +175,9 @@ export class SimulatedCluster {
     const nodes = this.disks.map((_, other) => ({ replica: other, nodeId: nameOf(other) }));
     const clusterId = this.options.clusterIdOf?.(replica) ?? "sim";
     const { requestMs } = this.options;
-    const facts = { clusterId, nodeId: nameOf(replica), nodes, epoch: 1, requestMs, events: this.#eventsOf(replica) };
+    const events = this.#eventsOf(replica);
+    const repair = { verifySeconds: VERIFY_SECONDS, ...this.options.repair };
+    const facts = { clusterId, nodeId: nameOf(replica), nodes, epoch: 1, requestMs, events, repair };
     const random = new Random(this.random.next32());
     const transport = this.network.attach(replica, process.gate);
     startReplica(facts, process.tapped, process.relay, transport, random, process.clock, (error, opened) => {

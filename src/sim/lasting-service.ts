@@ -6,6 +6,7 @@
 import { assert } from "../base/assert.js";
 import type { Key } from "../base/key.js";
 import type { KeyService, NodeStats, PLogView, ReplySink } from "../node/service.js";
+import type { PassFindings } from "../node/sweep/findings.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
 import { nameOf, type SimulatedCluster } from "./cluster.js";
@@ -66,6 +67,20 @@ export class LastingService implements KeyService {
     if (this.#cluster.read(this.#replica, key, end)) return;
     this.#cluster.time.after(0, () => {
       refused("does not serve");
+    });
+  }
+
+  setLearner(on: boolean, done: () => void): void {
+    this.#cluster.opened(this.#replica)?.setLearner(on, () => {
+      done();
+      this.#onAnswer();
+    });
+  }
+
+  verifyNow(done: (found: Readonly<PassFindings>) => void): void {
+    this.#cluster.opened(this.#replica)?.verifyNow((found) => {
+      done(found);
+      this.#onAnswer();
     });
   }
 

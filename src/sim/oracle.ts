@@ -36,6 +36,8 @@ export interface Standing {
   /** Of chosenIndex + 1. */
   readonly promised: Ballot;
   readonly accepted: Ballot;
+  /** P31: number of the loss after which the key was restored there. */
+  readonly loss: number;
 }
 
 export interface KeyFacts {
@@ -48,7 +50,7 @@ export interface KeyFacts {
   highest: number;
 }
 
-const NOTHING: Standing = { chosenIndex: 0, promised: NO_BALLOT, accepted: NO_BALLOT };
+const NOTHING: Standing = { chosenIndex: 0, promised: NO_BALLOT, accepted: NO_BALLOT, loss: 0 };
 
 export class Oracle implements StoreWatch {
   readonly #replicas: number;
@@ -130,7 +132,8 @@ export class Oracle implements StoreWatch {
     this.#claims(replica, facts, position, head);
     const standing = standingOf(position, head);
     const before = this.#present[replica]?.get(key) ?? NOTHING;
-    if (!head.learner) this.#mustNotFall(replica, key, before, standing, "while it runs");
+    if (!head.learner && standing.loss > before.loss) this.#isRestored(replica, facts, head.votesFrom);
+    else if (!head.learner) this.#mustNotFall(replica, key, before, standing, "while it runs");
     this.#present[replica]?.set(key, standing);
     this.#gathering[replica]?.push({ key, position, head });
   }
@@ -165,7 +168,14 @@ export class Oracle implements StoreWatch {
     this.#votes(replica, this.factsOf(key), position, head);
     const standing = standingOf(position, head);
     const before = this.#durable[replica]?.get(key) ?? NOTHING;
-    if (isAtLeast(standing, before)) this.#durable[replica]?.set(key, standing);
+    if (standing.loss > before.loss || isAtLeast(standing, before)) this.#durable[replica]?.set(key, standing);
+  }
+
+  /** P31: what it voted from there on before its loss is forgotten: whoever counts it now takes what no majority holds for chosen. */
+  #isRestored(replica: ReplicaId, facts: KeyFacts, votesFrom: number): void {
+    for (const [index, votes] of facts.votes) {
+      if (index >= votesFrom) for (const vote of votes) vote.mask &= ~(1 << replica);
+    }
   }
 
   #votes(replica: ReplicaId, facts: KeyFacts, position: number, head: Head): void {
@@ -287,8 +297,9 @@ export class Oracle implements StoreWatch {
 }
 
 function standingOf(position: number, head: Head): Standing {
-  if (head.chosen) return { chosenIndex: position, promised: NO_BALLOT, accepted: NO_BALLOT };
-  return { chosenIndex: position - 1, promised: head.promised, accepted: head.accepted };
+  const { promised, accepted, loss } = head;
+  if (head.chosen) return { chosenIndex: position, promised: NO_BALLOT, accepted: NO_BALLOT, loss };
+  return { chosenIndex: position - 1, promised, accepted, loss };
 }
 
 function isAtLeast(after: Standing, before: Standing): boolean {

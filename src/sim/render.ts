@@ -1,6 +1,7 @@
 /** Messages, records and frames as short lines for people: the words of a simulated run's story. */
 import { type FrameVisitor, readFrame } from "../codec/frame.js";
 import { headOf } from "../codec/record.js";
+import type { SweepMessage } from "../codec/sweep.js";
 import type { Ballot } from "../paxos/ballot.js";
 import { type Entry, requestsOf } from "../paxos/entry.js";
 import type { Message } from "../paxos/message.js";
@@ -86,10 +87,29 @@ export function renderFrame(payload: Uint8Array, replicas: number): string[] {
     onControl: (message) => {
       if (message.type === "binding") lines.push(message.bound ? "binds you" : `does not bind you: ${message.reason}`);
     },
+    onSweep: (message) => lines.push(renderSweep(message)),
     onBad: (reason) => lines.push(`something malformed: ${reason}`),
   };
   readFrame(payload, replicas, visitor);
   return lines;
+}
+
+function renderSweep(message: SweepMessage): string {
+  switch (message.type) {
+    case "digests-query":
+      return `asks for ${String(message.count)} digests from ${String(message.first)} on`;
+    case "digests":
+      return `digests from ${String(message.first)} on`;
+    case "list-query":
+      return `asks what is held in buckets ${String(message.first)} to ${String(message.end)}, loss ${String(message.loss)}`;
+    case "list": {
+      const states = message.keys.map(({ key, top, chosenIndex, learner }) => {
+        const undecided = top > chosenIndex ? `, up to ${String(top)}` : "";
+        return `${key.slice(1)} chosen ${String(chosenIndex)}${undecided}${learner ? ", no vote" : ""}`;
+      });
+      return `holds ${states.join("; ")}${message.open ? ", and cannot tell of others" : ""}`;
+    }
+  }
 }
 
 export function renderHeader(position: number, header: Uint8Array, replicas: number): string {

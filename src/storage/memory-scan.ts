@@ -46,7 +46,9 @@ export function memoryDigests(disk: MemoryDisk): BigUint64Array {
   for (const [key, records] of disk.keys) {
     const name = Buffer.from(key, "latin1");
     const bucket = hashKey(key) >>> 16; // the keys of a bucket follow each other
-    for (const { position, value } of records) {
+    const newest = records.at(-1);
+    if (newest !== undefined) {
+      const { position, value } = newest;
       const record = Buffer.concat([name, Buffer.from(`\0${String(position)}\0`), value]);
       digests[bucket] = BigInt.asUintN(64, (digests[bucket] ?? 0n) + BigInt(hashBytes(record)));
     }

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { rawKey } from "../../src/base/key.js";
 import type { ControlMessage } from "../../src/codec/control.js";
+import type { KeyState, SweepMessage } from "../../src/codec/sweep.js";
 import { type Ballot, isBallot, NO_BALLOT } from "../../src/paxos/ballot.js";
 import { type Entry, makeEntry } from "../../src/paxos/entry.js";
 import type { Message } from "../../src/paxos/message.js";
@@ -281,3 +282,38 @@ export const CONTROLS: { readonly [T in ControlMessage["type"]]: fc.Arbitrary<Co
 };
 
 export const anyControl: fc.Arbitrary<ControlMessage> = fc.oneof(...Object.values(CONTROLS));
+
+const keyState: fc.Arbitrary<KeyState> = fc
+  .record({ key, top: index, chosenHash: hash, acceptedHash: hash, kind: fc.nat(2), learner: fc.boolean() })
+  .map(({ kind, top, acceptedHash, ...rest }) => ({
+    ...rest,
+    top,
+    chosenIndex: kind === 0 ? top : top - 1,
+    acceptedHash: kind === 1 ? Math.max(1, acceptedHash) : 0,
+  }));
+const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+const bucketDigest = fc.oneof({ weight: 3, arbitrary: fc.constant(0n) }, { weight: 1, arbitrary: u64 });
+const digests = fc
+  .array(bucketDigest, { maxLength: 40 })
+  .map((values) => new Uint8Array(BigUint64Array.from(values).buffer));
+const bucket = fc.nat(65_535);
+
+export const SWEEPS: { readonly [T in SweepMessage["type"]]: fc.Arbitrary<SweepMessage> } = {
+  "digests-query": fc
+    .record({ type: of("digests-query"), loss: wide, first: bucket, count: fc.nat() })
+    .map((query) => ({ ...query, count: 1 + (query.count % (65_536 - query.first)) })),
+  digests: fc.record({ type: of("digests"), loss: wide, first: fc.nat(65_000), digests, keys: wide }),
+  "list-query": fc
+    .record({ type: of("list-query"), loss: wide, query: wide, first: bucket, end: fc.nat(), after: u64 })
+    .map((query) => ({ ...query, end: query.first + 1 + (query.end % (65_536 - query.first)) })),
+  list: fc.record({
+    type: of("list"),
+    loss: wide,
+    query: wide,
+    keys: fc.array(keyState, { maxLength: 8 }),
+    open: fc.boolean(),
+    next: u64,
+  }),
+};
+
+export const anySweep: fc.Arbitrary<SweepMessage> = fc.oneof(...Object.values(SWEEPS));

@@ -7,26 +7,29 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ControlMessage } from "../../src/codec/control.js";
 import { FrameWriter, readFrame } from "../../src/codec/frame.js";
+import type { SweepMessage } from "../../src/codec/sweep.js";
 import { rawKey, userKey } from "../../src/base/key.js";
 import { type Ballot, NO_BALLOT, ordinaryBallot, zeroBallot } from "../../src/paxos/ballot.js";
 import { type Entry, makeEntry } from "../../src/paxos/entry.js";
 import type { Message } from "../../src/paxos/message.js";
 import { MAX_STEPS, type Operation } from "../../src/paxos/operation.js";
-import { anyControl, anyMessage, CONTROLS, MESSAGES, REPLICAS } from "./arbitraries.js";
+import { anyControl, anyMessage, anySweep, CONTROLS, MESSAGES, REPLICAS, SWEEPS } from "./arbitraries.js";
 
 interface Heard {
   watermark: number;
   messages: Message[];
   controls: ControlMessage[];
+  sweeps: SweepMessage[];
   bad: string[];
 }
 
 function hear(payload: Uint8Array, replicas = REPLICAS): Heard {
-  const heard: Heard = { watermark: -1, messages: [], controls: [], bad: [] };
+  const heard: Heard = { watermark: -1, messages: [], controls: [], sweeps: [], bad: [] };
   readFrame(payload, replicas, {
     onWatermark: (watermark) => (heard.watermark = watermark),
     onMessage: (message) => heard.messages.push(message),
     onControl: (message) => heard.controls.push(message),
+    onSweep: (message) => heard.sweeps.push(message),
     onBad: (reason) => heard.bad.push(reason),
   });
   return heard;
@@ -70,6 +73,7 @@ describe("a frame of messages", () => {
             watermark,
             messages: [message],
             controls: [],
+            sweeps: [],
             bad: [],
           });
         }),
@@ -80,7 +84,7 @@ describe("a frame of messages", () => {
   it("carries many messages of many keys in their order", () => {
     fc.assert(
       fc.property(fc.array(anyMessage, { maxLength: 20 }), (messages) => {
-        expect(hear(frameOf(messages))).toEqual({ watermark: 7, messages, controls: [], bad: [] });
+        expect(hear(frameOf(messages))).toEqual({ watermark: 7, messages, controls: [], sweeps: [], bad: [] });
       }),
     );
   });
@@ -132,7 +136,7 @@ describe("a frame with a control message", () => {
       fc.assert(
         fc.property(arbitrary, fc.maxSafeNat(), (control, watermark) => {
           const payload = writer.control(watermark, control);
-          expect(hear(payload)).toEqual({ watermark, messages: [], controls: [control], bad: [] });
+          expect(hear(payload)).toEqual({ watermark, messages: [], controls: [control], sweeps: [], bad: [] });
         }),
       );
     });
@@ -150,6 +154,31 @@ describe("a frame with a control message", () => {
       reason,
     } as const;
     expect(hear(writer.control(0, binding)).controls).toEqual([{ ...binding, reason: "x".repeat(512) }]);
+  });
+});
+
+describe("a frame about what replicas hold", () => {
+  for (const [type, arbitrary] of Object.entries(SWEEPS)) {
+    it(`carries ${type} unchanged`, () => {
+      fc.assert(
+        fc.property(arbitrary, fc.maxSafeNat(), (message, watermark) => {
+          const payload = writer.sweep(watermark, message);
+          expect(hear(payload)).toEqual({ watermark, messages: [], controls: [], sweeps: [message], bad: [] });
+        }),
+      );
+    });
+  }
+
+  it("says nothing of keys that are the node's own", () => {
+    const state = { key: rawKey("nidentity"), top: 1, chosenIndex: 1, chosenHash: 1, acceptedHash: 0, learner: false };
+    const list = { type: "list", loss: 0, query: 1, keys: [state], open: false, next: 0n } as const;
+    expect(() => writer.sweep(0, list)).toThrow();
+  });
+
+  it("costs little where most buckets are empty", () => {
+    const digests = new Uint8Array(65_536 * 8);
+    digests[8 * 4000] = 1;
+    expect(writer.sweep(0, { type: "digests", loss: 0, first: 0, digests, keys: 1 }).length).toBeLessThan(60);
   });
 });
 
@@ -197,11 +226,41 @@ describe("reading what no node said", () => {
     );
   });
 
+  it("says that a frame about what is held, cut anywhere or with more behind it, is bad", () => {
+    fc.assert(
+      fc.property(anySweep, fc.nat(), (message, cut) => {
+        const payload = writer.sweep(1, message).slice();
+        const bad = { sweeps: [], bad: [expect.any(String)] };
+        expect(hear(payload.subarray(0, cut % payload.length))).toMatchObject(bad);
+        expect(hear(new Uint8Array([...payload, 0]))).toMatchObject(bad);
+      }),
+    );
+  });
+
+  it("yields nothing of what is held out of range, however a frame was changed", () => {
+    const change = fc.record({ at: fc.nat(), byte: fc.nat(255) });
+    fc.assert(
+      fc.property(anySweep, fc.array(change, { maxLength: 4 }), (message, changes) => {
+        const payload = writer.sweep(1, message).slice();
+        for (const { at, byte } of changes) payload[at % payload.length] = byte;
+        const heard = hear(payload);
+        for (const one of heard.sweeps) {
+          if (one.type !== "list") continue;
+          expectInRange(one.keys, "keys");
+          for (const { top, chosenIndex } of one.keys)
+            expect(top - chosenIndex === 0 || top - chosenIndex === 1).toBe(true);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   it("never throws on noise", () => {
     const head = fc.constantFrom(
       new Uint8Array(0),
       new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0]),
       new Uint8Array([2, 0, 0, 0, 0, 0, 0, 0, 0]),
+      new Uint8Array([3, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
     );
     fc.assert(
       fc.property(head, fc.uint8Array({ maxLength: 200 }), (start, noise) => {
@@ -227,7 +286,7 @@ describe("reading what no node said", () => {
   });
 
   it("does not know other kinds of frames", () => {
-    expect(hear(new Uint8Array([3, 0, 0, 0, 0, 0, 0, 0, 0])).bad).toEqual(["unknown kind of frame 3"]);
+    expect(hear(new Uint8Array([4, 0, 0, 0, 0, 0, 0, 0, 0])).bad).toEqual(["unknown kind of frame 4"]);
   });
 });
 

@@ -114,6 +114,7 @@ function messagesIn(payload: Uint8Array): { messages: Message[]; bad: boolean } 
     onWatermark: () => undefined,
     onMessage: (message) => heard.messages.push(message),
     onControl: () => undefined,
+    onSweep: () => undefined,
     onBad: () => {
       heard.bad = true;
     },

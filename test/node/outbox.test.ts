@@ -27,6 +27,7 @@ class Wire implements Transport {
       onWatermark: (watermark) => parts.push(String(watermark)),
       onMessage: (message) => parts.push(message.type),
       onControl: (message) => parts.push(message.type),
+      onSweep: () => undefined,
       onBad: (reason) => parts.push(`bad: ${reason}`),
     });
     if (this.taken) this.frames.push(parts.join(" "));

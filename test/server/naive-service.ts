@@ -1,6 +1,7 @@
 // A KeyService in memory for tests of the server: one map, operations evaluated at once in the order they come, as a
 // lane does; reads are evaluated at a random moment before they are answered, and answers come in random order, so that
 // whatever order a client sees was made by the server. Outcomes can be forced.
+import { noFindings, type PassFindings } from "../../src/node/sweep/findings.js";
 import { Random } from "../../src/base/random.js";
 import type { Key } from "../../src/base/key.js";
 import type { KeyService, NodeStats, PLogView, ReplySink } from "../../src/node/service.js";
@@ -63,6 +64,20 @@ export class NaiveService implements KeyService {
     });
   }
 
+  /** As ordered last. */
+  isLearner = false;
+
+  setLearner(on: boolean, done: () => void): void {
+    this.isLearner = on;
+    queueMicrotask(done);
+  }
+
+  verifyNow(done: (found: Readonly<PassFindings>) => void): void {
+    queueMicrotask(() => {
+      done({ ...noFindings(), buckets: 65_536 });
+    });
+  }
+
   stats(): NodeStats {
     const { state } = this;
     const storageId = "0123456789abcdef0123456789abcdef";
@@ -73,12 +88,22 @@ export class NaiveService implements KeyService {
       incarnation: 1,
       storageId,
       state,
-      mode: "voter",
+      mode: this.isLearner ? "learner-by-order" : "voter",
       waitingFor: state === "waiting" ? ["n2"] : [],
       loss: 0,
       lossOpen: false,
       lossReason: "",
       unfenced: [],
+      sweepPasses: 0,
+      sweepBucketsDone: 65_536,
+      sweepSinceTicks: -1,
+      sweepFound: noFindings(),
+      catchUpBacklog: 0,
+      catchUpAgeTicks: 0,
+      keysFetched: 0,
+      keysRestored: 0,
+      undecidedLevel1: 0,
+      undecidedLevel2: 0,
       peers: [{ replica: 0, nodeId: "n1", state: "self", detail: "", incarnation: 1, rttUs: 0 }],
       lanes: 0,
       undecided: 0,

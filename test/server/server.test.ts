@@ -55,7 +55,7 @@ describe("the HTTP port", () => {
         expect(announced.has(type[1])).toBe(false);
         announced.add(type[1]);
       } else if (!line.startsWith("# HELP ")) {
-        expect(line).toMatch(/^[a-z_]+(?:\{[^}]*\})? (?:-?[0-9.e+-]+|\+Inf)$/);
+        expect(line).toMatch(/^[a-z_0-9]+(?:\{[^}]*\})? (?:-?[0-9.e+-]+|\+Inf)$/);
         expect(announced).toContain(line.replace(/[{ ].*$/, "").replace(/_(?:bucket|sum|count)$/, ""));
       }
     }

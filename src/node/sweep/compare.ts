@@ -1,0 +1,84 @@
+/**
+ * One key, as this replica and its peers hold it: what is to be done here. Pure. Everybody compares for itself, so what a
+ * peer lacks is its own affair; and a difference that is in flight ends by itself.
+ */
+import type { KeyState } from "../../codec/sweep.js";
+import type { ReplicaId } from "../../paxos/ballot.js";
+
+/** What this replica holds. */
+export interface OwnState extends KeyState {
+  /** Of a learner: the lowest loss under which it may be restored. */
+  readonly loss: number;
+  /** P30: a record of the key cannot be read. */
+  readonly broken: boolean;
+}
+
+/** What one peer listed: null = nothing of this key. */
+export interface PeerState {
+  readonly replica: ReplicaId;
+  readonly state: KeyState | null;
+  /** P31: its own loss is open, so that of a key it does not list it knows nothing. */
+  readonly open: boolean;
+}
+
+/** Where this replica stands after its last loss. */
+export interface Standing {
+  readonly loss: number;
+  readonly lossOpen: boolean;
+  /** All other replicas were asked, under `loss`, after all had confirmed it. */
+  readonly isPoll: boolean;
+}
+
+export type Action =
+  | { readonly kind: "none" }
+  /** Accepted here, chosen elsewhere: what is on the disk is it. */
+  | { readonly kind: "mark" }
+  /** Another replica holds a newer chosen entry. */
+  | { readonly kind: "fetch"; readonly from: ReplicaId; readonly index: number }
+  /** P6: another entry for the same index; to be seen by the key's lane, which stops. */
+  | { readonly kind: "diverged"; readonly from: ReplicaId; readonly index: number }
+  /** P27: something is undecided, here or there, and nobody is known to be at work on it. */
+  | { readonly kind: "look" }
+  /** P31: this replica votes again from this index on. */
+  | { readonly kind: "restore"; readonly votesFrom: number; readonly from: ReplicaId; readonly index: number }
+  /** P31: a second loss of the same key before the first was repaired: an operator decides. */
+  | { readonly kind: "refused" }
+  /** A learner that cannot be restored yet. */
+  | { readonly kind: "learner" };
+
+const NONE: Action = { kind: "none" };
+
+export function compare(own: OwnState | null, peers: readonly PeerState[], standing: Standing): Action {
+  let newest: PeerState | null = null;
+  let top = 0;
+  for (const peer of peers) {
+    if (peer.state === null) continue;
+    top = Math.max(top, peer.state.top);
+    if (newest === null || peer.state.chosenIndex > (newest.state?.chosenIndex ?? 0)) newest = peer;
+  }
+  const from = newest?.replica ?? -1;
+  const index = newest?.state?.chosenIndex ?? 0;
+  const isLearner = own === null ? standing.lossOpen : own.learner;
+  if (isLearner) {
+    if (own === null && top === 0) return NONE; // nobody holds anything: closing the loss is what it takes
+    const mayBeRestored = standing.isPoll && (own === null || own.loss <= standing.loss);
+    if (!mayBeRestored && index > (own?.chosenIndex ?? 0)) return { kind: "fetch", from, index };
+    // Nothing to be fetched, and still broken: the key's lane puts the record of a learner in its place.
+    if (!mayBeRestored)
+      return own?.broken === true ? { kind: "restore", votesFrom: 1, from, index } : { kind: "learner" };
+    const isLostTwice = peers.some(({ state, open }) => (state === null ? open : state.learner));
+    return isLostTwice ? { kind: "refused" } : { kind: "restore", votesFrom: top + 1, from, index };
+  }
+  const ownIndex = own?.chosenIndex ?? 0;
+  if (index > ownIndex) {
+    const isAcceptedHere = own !== null && own.top === index && own.acceptedHash === newest?.state?.chosenHash;
+    return isAcceptedHere ? { kind: "mark" } : { kind: "fetch", from, index };
+  }
+  if (ownIndex > 0) {
+    const other = peers.find(({ state }) => state?.chosenIndex === ownIndex && state.chosenHash !== own?.chosenHash);
+    if (other !== undefined) return { kind: "diverged", from: other.replica, index: ownIndex };
+  }
+  const isUndecided = (own?.acceptedHash ?? 0) > 0;
+  const isUndecidedThere = peers.some(({ state }) => state !== null && state.acceptedHash > 0 && state.top > ownIndex);
+  return isUndecided || isUndecidedThere ? { kind: "look" } : NONE;
+}
