@@ -1,13 +1,13 @@
 /**
  * What must hold once the faults have ended: everybody who can serves, each key is read and written through each of them
- * within a bound, lanes come to rest, and all replicas hold the same. It asks for what the product promises today: a node
- * whose disk forgot stays out, and a key that was damaged on one disk is served there without a vote.
+ * within a bound, lanes come to rest, all replicas hold the same, and whoever lost a disk, or a record of it, votes again for
+ * every key, unless two had lost the same before the first was repaired (P31).
  */
 import type { Key } from "../base/key.js";
 import { headOf } from "../codec/record.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import { emptyLoadedKey } from "../storage/loaded-key.js";
-import type { SimulatedCluster } from "./cluster.js";
+import { nameOf, type SimulatedCluster } from "./cluster.js";
 import { type DrawnCall, ofCall } from "./draw-call.js";
 import type { Oracle, Report } from "./oracle.js";
 import type { Plan } from "./plan.js";
@@ -29,6 +29,7 @@ export interface CalmHost {
 const SERVING_MS = 10_000;
 const ANSWER_MS = 10_000;
 const REST_MS = 10_000;
+const RETURN_MS = 60_000;
 const RETRY_US = 3000;
 /** Operations of the calm have client numbers from here on. */
 const FIRST_CLIENT = 1000;
@@ -122,6 +123,28 @@ export class Calm {
         });
       }
     });
+  }
+
+  /** P31: "time to full redundancy is a metric and ends". */
+  votesReturn(): void {
+    const { cluster, report, runUntil } = this.#host;
+    const running = this.#running();
+    // An order that was taken back may be on an old copy of the disk: people see it, and take it back again.
+    for (const replica of running) {
+      if (cluster.node(replica)?.stats().mode === "learner-by-order") cluster.setLearner(replica, false);
+    }
+    const isLostTwice = (): boolean => running.some((r) => (cluster.node(r)?.stats().sweepFound.lostTwice ?? 0) > 0);
+    const silent = (): ReplicaId[] =>
+      running.filter((replica) => {
+        const stats = cluster.node(replica)?.stats();
+        return stats === undefined || stats.mode !== "voter" || stats.corruptKeys > 0 || stats.sweepFound.learners > 0;
+      });
+    if (runUntil(() => silent().length === 0 || isLostTwice(), RETURN_MS) || this.#host.isBroken()) return;
+    const names = silent().map((replica) => {
+      const stats = cluster.node(replica)?.stats();
+      return `${nameOf(replica)} (${stats?.mode ?? "down"}, loss ${String(stats?.loss)}, ${JSON.stringify(stats?.sweepFound)})`;
+    });
+    report("liveness", `votes do not return at ${names.join(", ")}`);
   }
 
   comesToRest(): void {

@@ -352,8 +352,11 @@ export class Nemesis implements Arena {
   #toggleLearner(victim: ReplicaId): void {
     if (!this.cluster.setLearner(victim, true)) return;
     this.cluster.hits.hit("learner-toggled");
+    // The process may die before the order is durable.
     const back = (): void => {
-      if (!this.cluster.setLearner(victim, false)) this.later(5000, back);
+      const mode = this.cluster.node(victim)?.stats().mode;
+      if (mode === "learner-by-order") this.cluster.setLearner(victim, false);
+      if (mode === undefined || mode === "learner-by-order") this.later(20_000, back);
     };
     this.later(10_000 + this.random.below(600_000), back);
   }

@@ -199,6 +199,7 @@ class Run {
     workload.stop();
     if (!this.#isBroken) calm.everyKeyIsServed();
     if (!this.#isBroken) calm.comesToRest();
+    if (!this.#isBroken) calm.votesReturn();
     if (!this.#isBroken) calm.replicasAgree();
     if (this.#isBroken) return;
     this.#ledger.checkEffects();

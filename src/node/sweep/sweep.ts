@@ -18,6 +18,8 @@ const SMALL_KEYS = 20_000;
 const CHUNK_BUCKETS = 4096;
 /** Keys of one job, and jobs at a time. */
 const RANGE_KEYS = 1000;
+/** So many keys are listed for the sake of one of them. */
+const FEW_KEYS = 100;
 const MAX_JOBS = 4;
 const ANSWER_TICKS = 2000;
 /** After a pass that left something to be done, and how far that pause grows. */
@@ -255,7 +257,7 @@ export class Sweep {
     const own = digestBytes(store, pass.chunk, count);
     const picked = new Uint8Array(count);
     for (const { digests } of pass.digests.values()) pickDifferences(own, digests, picked);
-    for (const differs of picked) pass.findings.values.differing += differs;
+    for (let at = picked.indexOf(1); at >= 0; at = picked.indexOf(1, at + 1)) pass.findings.values.differing++;
     if (context.lossOpen) picked.fill(1);
     else if (pass.looksForLearners) this.#pickLearners(pass, picked);
     let keys = store.stats().keys;
@@ -263,11 +265,7 @@ export class Sweep {
     this.#mostKeys = keys;
     const most = Math.max(1, Math.floor((RANGE_KEYS * DIGEST_BUCKETS) / Math.max(1, keys)));
     pass.ranges = [];
-    for (let at = 0; at < count; ) {
-      if (picked[at] === 0) {
-        at++;
-        continue;
-      }
+    for (let at = picked.indexOf(1); at >= 0; at = picked.indexOf(1, at)) {
       let end = at + 1;
       // A bucket without a difference costs less to be listed than a question of its own.
       for (let next = end; next < count && next < at + most; next++) if (picked[next] === 1) end = next + 1;
@@ -276,22 +274,40 @@ export class Sweep {
     }
   }
 
+  /** Buckets with a learner's key, or some around them: halves of halves, so that where none is costs one walk. */
   #pickLearners(pass: Pass, picked: Uint8Array): void {
-    const { context, store } = this.#host;
+    const { store } = this.#host;
     if (store.stats().corruptKeys > 0) {
       picked.fill(1);
       return;
     }
-    for (let at = 0; at < picked.length; at++) {
-      const bucket = pass.chunk + at;
-      const cursor = store.beginIteration(store.placeOfBucket(bucket), store.placeOfBucket(bucket + 1));
-      while (!cursor.done) {
-        store.iterate(cursor, RANGE_KEYS, (key, top, header) => {
-          if (!key.startsWith(USER_SPACE) || heldState(top, header, context)?.learner === false) return;
-          picked[at] = 1;
-        });
+    const pick = (from: number, to: number): void => {
+      const { learners, keys } = this.#countLearners(pass.chunk + from, pass.chunk + to);
+      if (learners === 0) return;
+      if (to - from === 1 || keys <= FEW_KEYS) {
+        picked.fill(1, from, to);
+        return;
       }
+      const middle = (from + to) >> 1;
+      pick(from, middle);
+      pick(middle, to);
+    };
+    pick(0, picked.length);
+  }
+
+  #countLearners(first: number, end: number): { readonly learners: number; readonly keys: number } {
+    const { context, store } = this.#host;
+    let learners = 0;
+    let keys = 0;
+    const cursor = store.beginIteration(store.placeOfBucket(first), store.placeOfBucket(end));
+    while (!cursor.done) {
+      store.iterate(cursor, RANGE_KEYS, (key, top, header) => {
+        if (!key.startsWith(USER_SPACE)) return;
+        keys++;
+        if (heldState(top, header, context)?.learner !== false) learners++;
+      });
     }
+    return { learners, keys };
   }
 
   #advance(pass: Pass): void {
