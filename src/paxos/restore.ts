@@ -13,10 +13,13 @@ import { fetchFrom, hasRoomToPromise, persistChosen, persistPosition } from "./l
 /** How many patiences a restore waits for the entry that it fetches. */
 const FETCH_PATIENCES = 8;
 
+/** A loss under which nothing was asked: what is broken is to be written as a learner's, and no more. */
+export const NOT_POLLED = -1;
+
 /** All other replicas have told, under `loss`, the highest index that they hold in any way: `votesFrom` - 1 at the most. */
 export interface RestoreInput {
   readonly type: "restore";
-  /** The number of the loss under which all others were asked. */
+  /** The number of the loss under which all others were asked, or NOT_POLLED. */
   readonly loss: number;
   readonly votesFrom: number;
   /** The newest chosen entry that any of them told of, and who holds it; index 0 = none does. */

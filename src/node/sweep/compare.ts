@@ -39,6 +39,8 @@ export type Action =
   | { readonly kind: "diverged"; readonly from: ReplicaId; readonly index: number }
   /** P27: something is undecided, here or there, and nobody is known to be at work on it. */
   | { readonly kind: "look" }
+  /** P30: nobody holds anything that could take the place of a broken record; that this is a learner is written there. */
+  | { readonly kind: "note" }
   /** P31: this replica votes again from this index on. */
   | { readonly kind: "restore"; readonly votesFrom: number; readonly from: ReplicaId; readonly index: number }
   /** P31: a second loss of the same key before the first was repaired: an operator decides. */
@@ -61,11 +63,10 @@ export function compare(own: OwnState | null, peers: readonly PeerState[], stand
   const isLearner = own === null ? standing.lossOpen : own.learner;
   if (isLearner) {
     if (own === null && top === 0) return NONE; // nobody holds anything: closing the loss is what it takes
+    // What is broken becomes a learner's sound record first: only that says under which loss it may be restored.
+    if (own?.broken === true) return index > 0 ? { kind: "fetch", from, index } : { kind: "note" };
     const mayBeRestored = standing.isPoll && (own === null || own.loss <= standing.loss);
-    if (!mayBeRestored && index > (own?.chosenIndex ?? 0)) return { kind: "fetch", from, index };
-    // Nothing to be fetched, and still broken: the key's lane puts the record of a learner in its place.
-    if (!mayBeRestored)
-      return own?.broken === true ? { kind: "restore", votesFrom: 1, from, index } : { kind: "learner" };
+    if (!mayBeRestored) return index > (own?.chosenIndex ?? 0) ? { kind: "fetch", from, index } : { kind: "learner" };
     const isLostTwice = peers.some(({ state, open }) => (state === null ? open : state.learner));
     return isLostTwice ? { kind: "refused" } : { kind: "restore", votesFrom: top + 1, from, index };
   }

@@ -7,6 +7,7 @@ import { heldState, markHeader } from "../../codec/record.js";
 import type { KeyState, ListReply } from "../../codec/sweep.js";
 import type { ReplicaId } from "../../paxos/ballot.js";
 import { brokenOf } from "./answers.js";
+import { NOT_POLLED } from "../../paxos/restore.js";
 import { type Action, compare, type OwnState, type PeerState } from "./compare.js";
 import type { SweepHost } from "./host.js";
 import type { Findings } from "./findings.js";
@@ -148,14 +149,14 @@ export class RangeJob {
     const first = this.#checks === 0;
     this.#checks++;
     if (first) this.#findings.count(steps.map(({ action }) => action));
-    this.#unrestored = steps.filter(({ action: { kind } }) => kind === "restore" || isLeft(kind)).length;
+    this.#unrestored = steps.filter(({ action: { kind } }) => isOfLearner(kind)).length;
     // What has a lane is in flight; only a learner's key is restored all the same.
     this.#steps = steps.filter(({ key, action: { kind } }) => {
       if (isLeft(kind) || (kind === "diverged" && !first)) return false;
-      return kind === "restore" || !this.#host.hasLane(key);
+      return isOfLearner(kind) || !this.#host.hasLane(key);
     });
     if (this.#steps.length === 0 || this.#checks > MAX_CHECKS) {
-      if (this.#steps.some(({ action }) => action.kind === "restore")) this.#isWhole = false;
+      if (this.#steps.some(({ action }) => isOfLearner(action.kind))) this.#isWhole = false;
       this.#steps = [];
       this.#phase = "over";
       return;
@@ -230,6 +231,9 @@ export class RangeJob {
       case "look":
         this.#host.look(key);
         return;
+      case "note":
+        this.#host.restore(key, { type: "restore", loss: NOT_POLLED, votesFrom: 0, from: -1, index: 0 });
+        return;
       case "restore": {
         const { votesFrom, from, index } = action;
         this.#host.restore(key, { type: "restore", loss: this.#loss, votesFrom, from, index });
@@ -253,6 +257,10 @@ export class RangeJob {
     if (!this.#lists.some(({ states }) => isChosen(states.get(key)))) return;
     this.#host.mark(key, top.position, markHeader(top.header));
   }
+}
+
+function isOfLearner(kind: Action["kind"]): boolean {
+  return kind === "restore" || kind === "note" || isLeft(kind);
 }
 
 function isLeft(kind: Action["kind"]): boolean {
