@@ -52,8 +52,8 @@ export function encodeIdentity(identity: Identity): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ ...identity, format: FORMAT, bindings }));
 }
 
-/** Of a disk that holds no record of it: a new one, or one of which `forgot` says why that cannot be believed. */
-export function firstIdentity(facts: IdentityFacts, forgot: string): Identity {
+/** Of a new disk. */
+export function firstIdentity(facts: IdentityFacts): Identity {
   return {
     ...facts,
     incarnation: 1,
@@ -63,7 +63,7 @@ export function firstIdentity(facts: IdentityFacts, forgot: string): Identity {
     lossOpen: false,
     unknownLosses: 0,
     learnerOrder: false,
-    forgot,
+    forgot: "",
     lossReason: "",
     bindings: new Map(),
   };

@@ -23,7 +23,7 @@ export interface NodeParts {
   readonly identity: Identity;
   /** Position of the identity record on disk, 0 = there was none. */
   readonly identityPosition: number;
-  /** There was one that cannot be read. */
+  /** One of its two records cannot be read. */
   readonly identityBroken: boolean;
   readonly store: Store;
   readonly transport: Transport;

@@ -11,14 +11,13 @@ import type { Transport } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import { HandoffLog } from "../paxos/handoffs.js";
-import { emptyLoadedKey } from "../storage/loaded-key.js";
 import { openNativeStore } from "../storage/open-native.js";
 import type { NativeStoreOptions } from "../storage/open-native.js";
 import type { StoreOpenError } from "../storage/open-error.js";
-import type { LoadedKey, Store, StoreFacts, StoreSink, StoreStatus } from "../storage/store.js";
+import type { Store, StoreFacts, StoreSink, StoreStatus } from "../storage/store.js";
 import { type Clock, SystemClock } from "./clock.js";
 import { firstIdentity, type Identity, loseAll, nextIdentity } from "./identity.js";
-import { IDENTITY_KEY } from "./identity-record.js";
+import { type FoundIdentity, readIdentity } from "./read-identity.js";
 import { NodeError } from "./node-error.js";
 import { DEFAULT_REPAIR, type RepairOptions } from "./repair.js";
 import type { NodeEvents } from "./node-parts.js";
@@ -134,7 +133,7 @@ export function startReplica(
       context: newContext(selfOf(options), options.nodes.length, identity.incarnation, random, clock),
       identity,
       identityPosition: found.position,
-      identityBroken: found.broken !== "",
+      identityBroken: found.isBroken,
       store,
       transport,
       clock,
@@ -155,70 +154,28 @@ export function startReplica(
   });
 }
 
-/** The identity as it is on disk: nothing on a new one. */
-interface FoundIdentity {
-  readonly record: Uint8Array | null;
-  readonly position: number;
-  /** Why there is none although there should be; empty when there is, or when the disk is new. */
-  readonly broken: string;
-}
-
-type OnIdentity = (found: FoundIdentity) => void;
-
 /** P29, P31: who this node is in this start. What the disk is known to have lost since the last one has its number now. */
 function identityOf(options: ReplicaFacts, facts: StoreFacts, found: FoundIdentity): Identity {
   const nodeIds = options.nodes.map((node) => node.nodeId);
   const { clusterId, nodeId } = options;
   const own = { clusterId, nodeId, nodeIds, storageId: facts.storageId };
-  const isAlone = nodeIds.length === 1;
   if (found.record === null) {
-    if (found.broken !== "" && isAlone) throw new NodeError("damaged", `${found.broken}, and no other node can tell`);
-    return firstIdentity(own, found.broken);
+    // Records without an identity may be those of another cluster: what they say was chosen must not be believed.
+    const isNew = !found.isBroken && facts.recoveredKeys === 0 && facts.unknownLosses === 0;
+    if (isNew) return firstIdentity(own);
+    const text =
+      "the disk holds records, but not whose they are: empty the data directory, and the node comes back as a new one";
+    throw new NodeError("damaged", text);
   }
   const identity = nextIdentity(own, found.record);
   const { unknownLosses } = facts;
   if (unknownLosses > identity.unknownLosses) {
     const reason = `${String(unknownLosses)} broken runs held records whose keys cannot be told`;
-    if (isAlone) throw new NodeError("damaged", `${reason}, and no other node can tell what is missing`);
+    if (nodeIds.length === 1) throw new NodeError("damaged", `${reason}, and no other node can tell what is missing`);
     if (identity.forgot === "") loseAll(identity, reason, { incarnation: 0, loss: 0 });
   }
   identity.unknownLosses = unknownLosses;
   return identity;
-}
-
-/** The node's own record: from memory, or from disk when the cache does not hold it. */
-function readIdentity(store: Store, relay: SinkRelay, done: OnIdentity): void {
-  const results: LoadedKey[] = [emptyLoadedKey()];
-  store.load([IDENTITY_KEY], results);
-  const found = results[0];
-  const broken: FoundIdentity = { record: null, position: 0, broken: "the node's own identity record is broken" };
-  if (found === undefined || found.corrupt) {
-    done(broken);
-    return;
-  }
-  if (found.slots === 0) {
-    // A store that has records, or had some, and no identity has lost it: that is never a first start.
-    const isNew = store.facts.recoveredKeys === 0 && store.facts.unknownLosses === 0;
-    done(isNew ? { ...broken, broken: "" } : broken);
-    return;
-  }
-  const { position, value } = found.slot[found.slots - 1] ?? found.slot[0];
-  if (value !== null) {
-    done({ record: value, position, broken: "" });
-    return;
-  }
-  relay.target = {
-    onDurable: () => undefined,
-    onFailed: () => undefined,
-    onDamaged: () => undefined,
-    onRead: (_tag, status, bytes) => {
-      relay.target = null;
-      if (status === "ok" && bytes !== null) done({ record: bytes, position, broken: "" });
-      else done(broken);
-    },
-  };
-  store.read(0, IDENTITY_KEY, position);
-  store.submit();
 }
 
 function newContext(self: number, replicas: number, incarnation: number, random: Random, clock: Clock): Context {

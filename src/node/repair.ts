@@ -5,7 +5,6 @@
 import type { SweepMessage } from "../codec/sweep.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
-import { emptyLoadedKey } from "../storage/loaded-key.js";
 import type { Store } from "../storage/store.js";
 import type { ClientDoor } from "./client-door.js";
 import type { Identity } from "./identity.js";
@@ -53,12 +52,10 @@ export class Repair {
   constructor(parts: RepairParts) {
     this.#parts = parts;
     const { context, store, links, turns, door, losses, options } = parts;
-    const room = emptyLoadedKey();
     const host = {
       context,
       store,
       pace: new Pace(options, context.tick),
-      room,
       send: (peer: ReplicaId, message: SweepMessage) => parts.sendSweep(peer, message),
       isReady: (peer: ReplicaId) => isReady(links.peer(peer)),
       fetch: (peer: ReplicaId, key: Parameters<ClientDoor["look"]>[0], index: number) => {
@@ -66,7 +63,6 @@ export class Repair {
       },
       look: door.look.bind(door),
       restore: turns.enqueue.bind(turns),
-      mark: turns.mark.bind(turns),
       hasLane: turns.hasLane.bind(turns),
       isBusy: () => turns.lanes > BUSY_LANES || turns.batches > BUSY_BATCHES,
       isFenced: () => losses.isFenced,

@@ -14,7 +14,7 @@ import type { StoreSink, StoreStatus } from "../storage/store.js";
 import { ClientDoor, type Refusal } from "./client-door.js";
 import { ClientTable } from "./clients.js";
 import type { TimerHandle } from "./clock.js";
-import { IDENTITY_KEY, IdentityRecord } from "./identity-record.js";
+import { IDENTITY_KEYS, IdentityRecord } from "./identity-record.js";
 import { Inspections } from "./inspect.js";
 import { countLiveKeys, scanLiveKeys } from "./key-scan.js";
 import { Links } from "./links.js";
@@ -344,6 +344,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   onDurable(token: number, status: StoreStatus): void {
     this.#turns.onDurable(token, status);
     this.#record.onDurable(token, status);
+    if (status === "ok" && this.#record.putCopy()) this.#turns.schedule();
   }
 
   onRead(tag: number, status: StoreStatus, value: Uint8Array | null): void {
@@ -362,7 +363,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   onDamaged(key: Key, position: number): void {
     if (this.#state === "failed" || this.#state === "closed") return;
     const text = `D19: the record at position ${String(position)} is broken on disk`;
-    if (key === IDENTITY_KEY) {
+    if ((IDENTITY_KEYS as readonly Key[]).includes(key)) {
       this.#alarm(`identity: ${text}; it is written anew`);
       this.#saveIdentity(() => undefined);
       return;

@@ -175,13 +175,6 @@ export class TurnLoop {
     this.schedule();
   }
 
-  /** P13: the record of a key without a lane is known as chosen; in memory only. */
-  mark(key: Key, position: number, header: Uint8Array): void {
-    if (this.#stopped || this.hasLane(key)) return;
-    this.#host.store.mark(key, position, position, header);
-    this.schedule();
-  }
-
   /** P31: a peer has lost its disk. What it said before is taken back wherever it is counted, and not heard any more. */
   forgetPeer(replica: ReplicaId): void {
     for (const { lane } of this.#lanes.values()) forgetVotes(lane, replica);

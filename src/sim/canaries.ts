@@ -3,11 +3,12 @@
  * service, and the swarm must catch it. A swarm that lets one live proves nothing. They run on the store in memory, with
  * the faults that give them their chance, and are counted in seeds until the first violation.
  */
-import type { Key } from "../base/key.js";
+import { type Key, USER_SPACE } from "../base/key.js";
 import { FrameWriter, readFrame } from "../codec/frame.js";
 import { CLASS_DELETED, loadPLog } from "../codec/record.js";
 import type { ReplicaNode } from "../node/replica-node.js";
-import { IDENTITY_KEY } from "../node/identity-record.js";
+import type { KeyState } from "../codec/sweep.js";
+import { IDENTITY_KEYS } from "../node/identity-record.js";
 import type { ReplySink } from "../node/service.js";
 import { NO_BALLOT, type ReplicaId } from "../paxos/ballot.js";
 import type { Message } from "../paxos/message.js";
@@ -216,8 +217,10 @@ function wipedVotes(): ClusterTamper {
         const forged = new MemoryMedium(old.storageId, old.capacityBytes);
         forged.nodeId = old.nodeId;
         forged.lastLsn = old.lastLsn;
-        const identity = old.keys.get(IDENTITY_KEY);
-        if (identity !== undefined) forged.keys.set(IDENTITY_KEY, identity);
+        for (const key of IDENTITY_KEYS) {
+          const identity = old.keys.get(key);
+          if (identity !== undefined) forged.keys.set(key, identity);
+        }
         cluster.disks[replica] = forged;
         return;
       }
@@ -230,12 +233,14 @@ function wipedVotes(): ClusterTamper {
 function incarnationReused(): ClusterTamper {
   return {
     beforeStart: (cluster, replica) => {
-      const records = memoryDisk(cluster, replica)?.keys.get(IDENTITY_KEY);
-      const record = records?.[0];
-      if (records === undefined || record === undefined) return;
-      const identity = JSON.parse(new TextDecoder().decode(record.value)) as { incarnation: number };
-      identity.incarnation--;
-      records[0] = { ...record, value: new TextEncoder().encode(JSON.stringify(identity)) };
+      for (const key of IDENTITY_KEYS) {
+        const records = memoryDisk(cluster, replica)?.keys.get(key);
+        const record = records?.[0];
+        if (records === undefined || record === undefined) continue;
+        const identity = JSON.parse(new TextDecoder().decode(record.value)) as { incarnation: number };
+        identity.incarnation--;
+        records[0] = { ...record, value: new TextEncoder().encode(JSON.stringify(identity)) };
+      }
     },
   };
 }
@@ -254,11 +259,11 @@ function flagsOf(header: Uint8Array): number {
 }
 
 function isBarePromise(key: Key, header: Uint8Array): boolean {
-  return key !== IDENTITY_KEY && (flagsOf(header) & (FLAG_ENTRY | FLAG_CHOSEN)) === 0;
+  return key.startsWith(USER_SPACE) && (flagsOf(header) & (FLAG_ENTRY | FLAG_CHOSEN)) === 0;
 }
 
 function isAccept(key: Key, header: Uint8Array): boolean {
-  return key !== IDENTITY_KEY && (flagsOf(header) & (FLAG_ENTRY | FLAG_CHOSEN)) === FLAG_ENTRY;
+  return key.startsWith(USER_SPACE) && (flagsOf(header) & (FLAG_ENTRY | FLAG_CHOSEN)) === FLAG_ENTRY;
 }
 
 export const CLUSTER_CANARIES: readonly ClusterCanary[] = [
@@ -308,12 +313,30 @@ export const CLUSTER_CANARIES: readonly ClusterCanary[] = [
     needs: ["kill-all"],
     make: () => ({ store: { keeps: (_replica, key, _position, header) => !isAccept(key, header) } }),
   },
-  { name: "cluster_wiped_votes", rule: "P29", needs: ["disk-lost"], make: wipedVotes },
+  { name: "cluster_wiped_votes", rule: "P29", needs: ["disk-lost", "isolation", "overload"], make: wipedVotes },
   {
     name: "cluster_old_copy_votes",
     rule: "P29",
     needs: ["old-copy"],
     make: () => ({ frames: { onFrame: (_network, _from, _to, payload) => [forgetfulBinding(payload)] } }),
+  },
+  {
+    name: "cluster_poll_chosen_only",
+    rule: "P31",
+    needs: ["disk-lost", "isolation", "drop"],
+    make: () => ({ frames: rewritingLists((state) => ({ ...state, top: state.chosenIndex, acceptedHash: 0 })) }),
+  },
+  {
+    name: "cluster_poll_majority",
+    rule: "P31",
+    needs: ["disk-lost", "isolation", "drop"],
+    make: () => ({ frames: rewritingLists((state, from) => (from === 0 ? null : state)) }),
+  },
+  {
+    name: "cluster_learners_are_asked",
+    rule: "P31",
+    needs: ["disk-lost", "machine-replaced"],
+    make: () => ({ frames: rewritingLists((state) => ({ ...state, learner: false }), true) }),
   },
   { name: "cluster_incarnation_reused", rule: "P29", needs: ["kill"], make: incarnationReused },
   { name: "cluster_forget_tombstone", rule: "P24", needs: ["kill"], make: forgetTombstones },
@@ -355,6 +378,31 @@ function forgetfulBinding(payload: Uint8Array): Uint8Array {
     onBad: () => undefined,
   });
   return said;
+}
+
+/** P31: what replicas list of their keys is changed on its way; `closed`: nobody says that its own loss is open. */
+function rewritingLists(
+  rewrite: (state: KeyState, from: ReplicaId) => KeyState | null,
+  closed = false,
+): NonNullable<ClusterTamper["frames"]> {
+  return {
+    onFrame: (_network, from, _to, payload) => {
+      let said = payload;
+      readFrame(payload, MOST_REPLICAS, {
+        onWatermark: () => undefined,
+        onMessage: () => undefined,
+        onControl: () => undefined,
+        onSweep: (message) => {
+          if (message.type !== "list") return;
+          const keys = message.keys.map((state) => rewrite(state, from)).filter((state) => state !== null);
+          const open = message.open && !closed;
+          said = new FrameWriter().sweep(0, { ...message, keys, open }).slice();
+        },
+        onBad: () => undefined,
+      });
+      return [said];
+    },
+  };
 }
 
 /** The plan on which a canary is hunted with this seed. */

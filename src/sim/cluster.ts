@@ -423,11 +423,11 @@ export class SimulatedCluster {
   }
 
   /** P30, by order. False: the replica does not serve. */
-  setLearner(replica: ReplicaId, on: boolean): boolean {
+  setLearner(replica: ReplicaId, on: boolean, done: () => void = () => undefined): boolean {
     const node = this.node(replica);
     if (node === null) return false;
     this.#processes[replica]?.gate.enter(() => {
-      node.setLearner(on, () => undefined);
+      node.setLearner(on, done);
     });
     return true;
   }

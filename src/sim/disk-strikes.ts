@@ -61,8 +61,6 @@ export class DiskStrikes {
   readonly #errors = new Set<ReplicaId>();
   readonly #losses = new Map<ReplicaId, number>();
   readonly #copies = new Map<ReplicaId, ClusterDisk>();
-  /** Watermarks of the copies. */
-  readonly #copyHolds = new Map<ReplicaId, number>();
   /** Disks that are gone: they have hits to be counted. */
   readonly #retired: ClusterDisk[] = [];
 
@@ -255,7 +253,7 @@ export class DiskStrikes {
 
   /** P33: another machine takes the place of a node that runs, under its name and with an empty disk. */
   replace(victim: ReplicaId): void {
-    if (!this.#arena.cluster.isUp(victim)) return;
+    if (!this.#arena.cluster.isUp(victim) || this.#arena.isLost(victim)) return;
     this.#mayLose(victim);
     this.#arena.replace(victim);
   }
@@ -279,7 +277,6 @@ export class DiskStrikes {
     if (this.#arena.isLost(victim) || disk === undefined || !cluster.isUp(victim)) return;
     if (copy === undefined) {
       this.#copies.set(victim, disk.copy());
-      this.#copyHolds.set(victim, this.#watermarkOf(victim));
       this.#arena.later(50_000 + this.#arena.random.below(400_000), () => {
         if (this.#copies.has(victim)) this.#restoreCopy(victim);
       });
@@ -287,15 +284,16 @@ export class DiskStrikes {
     }
     this.#arena.alone((done) => {
       // Everybody is up and connected for a while before: then every peer has heard of what the disk holds now (P29).
-      const isOlder = this.#watermarkOf(victim) > (this.#copyHolds.get(victim) ?? 0);
       this.#arena.later(WAIT_US, () => {
         this.#mayLose(victim);
+        const held = this.#watermarkOf(victim);
         cluster.kill(victim);
         this.retire(victim);
         cluster.disks[victim] = copy;
         this.#copies.delete(victim);
         cluster.hits.hit("old-copy");
         this.#arena.start(victim);
+        const isOlder = held > (cluster.store(victim)?.facts.recoveredWatermark ?? held);
         this.#awaitVerdict(victim, () => {
           const isBelieved = cluster.node(victim) !== null && this.#lossOf(victim) <= (this.#losses.get(victim) ?? 0);
           if (isOlder && isBelieved)

@@ -87,7 +87,8 @@ export class Nemesis implements Arena {
         this.later(us, run);
       },
       start: (replica) => this.startNow(replica),
-      isLost: (replica) => this.#lost.has(replica),
+      // On a disk without an identity a stranger would be a new node of that other cluster.
+      isLost: (replica) => this.#lost.has(replica) || this.#wrongCluster.has(replica),
       replace: (replica) => {
         this.#replace(replica);
       },
@@ -331,9 +332,15 @@ export class Nemesis implements Arena {
       this.#disks.isExpected(replica, error) || (error.code === "foreign" && this.#strangers.has(replica));
     if (!expected)
       this.#report("fatal", `n${String(replica + 1)} cannot go on, and nothing was done to it: ${error.message}`);
+    // Nobody can tell whose the records are: people give it an empty disk.
+    const isBeyondUse = error.code === "damaged" && this.#disks.mayBeBroken(replica);
     this.cluster.time.after(1000, () => {
       this.cluster.kill(replica);
       this.#pauses[replica] = 0;
+      if (isBeyondUse) {
+        this.#replace(replica);
+        return;
+      }
       if (!this.#wrongCluster.has(replica)) this.startNow(replica);
     });
   }
@@ -353,10 +360,13 @@ export class Nemesis implements Arena {
     if (!this.cluster.setLearner(victim, true)) return;
     this.cluster.hits.hit("learner-toggled");
     // The process may die before the order is durable.
+    let isBack = false;
     const back = (): void => {
-      const mode = this.cluster.node(victim)?.stats().mode;
-      if (mode === "learner-by-order") this.cluster.setLearner(victim, false);
-      if (mode === undefined || mode === "learner-by-order") this.later(20_000, back);
+      if (isBack) return;
+      this.cluster.setLearner(victim, false, () => {
+        isBack = true;
+      });
+      this.later(20_000, back);
     };
     this.later(10_000 + this.random.below(600_000), back);
   }
@@ -373,7 +383,8 @@ export class Nemesis implements Arena {
 
   /** Its configuration names another cluster: the node must refuse its own disk, and nobody may speak to it. */
   #startAsStranger(victim: ReplicaId): void {
-    if (!this.cluster.isUp(victim) || this.#wrongCluster.size > 0) return;
+    // On a disk without an identity it would be a new node of that other cluster.
+    if (this.cluster.node(victim) === null || this.#wrongCluster.size > 0) return;
     this.cluster.kill(victim);
     this.#pauses[victim] = 0;
     this.#wrongCluster.add(victim);

@@ -42,7 +42,7 @@ const BIRTH_MS = 3000;
 /** Between two looks at whether a phase is over. */
 const STEP_MS = 20;
 /** A strike that is to be seen through takes no longer. */
-const END_OF_STRIKE_MS = 3000;
+const END_OF_STRIKE_MS = 5000;
 const MOST_VIOLATIONS = 12;
 const STACK_LINES = 8;
 /** After the faults: clients may take this long to finish what the plan says. */

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { type Key, userKey } from "../../src/base/key.js";
-import { IDENTITY_KEY } from "../../src/node/identity-record.js";
+import { IDENTITY_KEYS } from "../../src/node/identity-record.js";
 import type { PLogView } from "../../src/node/service.js";
 import type { SimulatedCluster } from "../../src/sim/cluster.js";
 import { answered, memoryDisk, read, set, started, textOf, write } from "./harness.js";
@@ -78,11 +78,11 @@ describe("a record that is found broken", () => {
 
   it("of the node's identity: it is written anew from memory, and the node can start again", () => {
     const cluster = started(63);
-    breakRecords(cluster, 0, IDENTITY_KEY);
+    for (const key of IDENTITY_KEYS) breakRecords(cluster, 0, key);
     cluster.store(0)?.scrubAll();
     cluster.run(200);
-    expect(isBroken(cluster, 0, IDENTITY_KEY)).toBe(false);
-    expect(cluster.alarms).toHaveLength(1);
+    for (const key of IDENTITY_KEYS) expect(isBroken(cluster, 0, key)).toBe(false);
+    expect(cluster.alarms).toHaveLength(2);
     cluster.kill(0);
     cluster.start(0);
     expect(cluster.runUntilServing(2000)).toBe(true);

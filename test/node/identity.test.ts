@@ -19,7 +19,7 @@ const BOUND: Binding = {
 
 function identity(change: Partial<Identity> = {}): Identity {
   const bindings = new Map([["n2", { ...BOUND }]]);
-  return { ...firstIdentity(FACTS, ""), incarnation: 7, born: true, bindings, ...change };
+  return { ...firstIdentity(FACTS), incarnation: 7, born: true, bindings, ...change };
 }
 
 function hello(change: Partial<Hello> = {}): Hello {
@@ -51,11 +51,11 @@ function codeOf(run: () => unknown): string {
 
 describe("the next identity", () => {
   it("is the first incarnation, not born, on a disk without one", () => {
-    expect(firstIdentity(FACTS, "")).toMatchObject({ ...FACTS, incarnation: 1, born: false, forgot: "", loss: 0 });
+    expect(firstIdentity(FACTS)).toMatchObject({ ...FACTS, incarnation: 1, born: false, forgot: "", loss: 0 });
   });
 
   it("is born at once when there is nobody else", () => {
-    expect(firstIdentity({ ...FACTS, nodeIds: ["n1"] }, "").born).toBe(true);
+    expect(firstIdentity({ ...FACTS, nodeIds: ["n1"] }).born).toBe(true);
   });
 
   it("is one incarnation above the one on disk and remembers everything else", () => {

@@ -209,49 +209,71 @@ describe("a disk that forgot", () => {
     expect(() => cluster.start(0)).toThrow(/belongs to node n2/);
   });
 
-  const broken: readonly (readonly [string, (disk: MemoryMedium) => void])[] = [
-    ["holds no identity, but something else", (disk) => disk.keys.delete(nodeKey("identity"))],
-    [
-      "holds a broken identity",
-      (disk) => {
-        const [record] = disk.keys.get(nodeKey("identity")) ?? [];
-        if (record === undefined) throw new Error("no identity on disk");
-        record.corrupt = true;
-      },
-    ],
-    [
-      "holds broken runs whose keys cannot be told",
-      (disk) => {
-        disk.unknownLosses = 1;
-      },
-    ],
-  ];
-  for (const [what, damage] of broken) {
-    it(`is a learner's when it ${what}, over restarts, and one loss`, () => {
+  it("is a learner's when it holds broken runs whose keys cannot be told, over restarts, and one loss", () => {
+    const cluster = started(24);
+    write(cluster, 0, KEY, set("v"));
+    cluster.kill(0);
+    memoryDisk(cluster, 0).unknownLosses = 1;
+    for (let start = 0; start < 2; start++) {
+      cluster.start(0);
+      cluster.run(100);
+      expectLearner(cluster, 0);
+      if (start === 0) cluster.kill(0);
+    }
+    expect(textOf(read(cluster, 0, KEY))).toBe("v");
+  });
+
+  it("is nobody's when it holds such runs and there is no other node", () => {
+    const cluster = started(24, { replicas: 1 });
+    write(cluster, 0, KEY, set("v"));
+    cluster.kill(0);
+    memoryDisk(cluster, 0).unknownLosses = 1;
+    cluster.start(0);
+    cluster.run(100);
+    expect(codesOf(cluster)).toEqual(["damaged"]);
+  });
+
+  const identities = [nodeKey("identity"), nodeKey("identity-copy")];
+
+  it("is what it was when one of the two records of its identity is broken, or gone", () => {
+    for (const [at, key] of identities.entries()) {
+      const cluster = started(25 + at);
+      write(cluster, 0, KEY, set("v"));
+      cluster.kill(0);
+      const { keys } = memoryDisk(cluster, 0);
+      const [record] = keys.get(key) ?? [];
+      if (record === undefined) throw new Error("no identity on disk");
+      if (at === 0) record.corrupt = true;
+      else keys.delete(key);
+      for (let start = 0; start < 2; start++) {
+        cluster.start(0);
+        expectLearner(cluster, 0, 0);
+        cluster.run(100);
+        expect(
+          memoryDisk(cluster, 0)
+            .keys.get(key)
+            ?.every(({ corrupt }) => !corrupt),
+        ).toBe(true);
+        if (start === 0) cluster.kill(0);
+      }
+    }
+  });
+
+  it("is refused without an identity, if it holds anything else: nobody can tell whose records they are", () => {
+    for (const isGone of [true, false]) {
       const cluster = started(24);
       write(cluster, 0, KEY, set("v"));
       cluster.kill(0);
-      damage(memoryDisk(cluster, 0));
-      cluster.start(0);
-      cluster.run(100);
-      expectLearner(cluster, 0);
-      cluster.kill(0);
-      cluster.start(0);
-      cluster.run(100);
-      expectLearner(cluster, 0);
-      expect(textOf(read(cluster, 0, KEY))).toBe("v");
-    });
-
-    it(`is nobody's when it ${what} and there is no other node`, () => {
-      const cluster = started(24, { replicas: 1 });
-      write(cluster, 0, KEY, set("v"));
-      cluster.kill(0);
-      damage(memoryDisk(cluster, 0));
+      for (const key of identities) {
+        const { keys } = memoryDisk(cluster, 0);
+        if (isGone) keys.delete(key);
+        else for (const record of keys.get(key) ?? []) record.corrupt = true;
+      }
       cluster.start(0);
       cluster.run(100);
       expect(codesOf(cluster)).toEqual(["damaged"]);
-    });
-  }
+    }
+  });
 
   it("P30 is silent by order, over restarts, until the order is taken back", () => {
     const cluster = started(27);

@@ -17,4 +17,9 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly story: str
   { seed: 7177, story: "D12: the same, with large values and two nodes" },
   { seed: 202002, story: "P29: a binding fell between two connections, and two nodes never spoke again" },
   { seed: 85, story: "D12: nobody woke merge of a store that had become short with nothing under way" },
+  {
+    seed: 850,
+    story: "P31: a broken key was restored by what nobody was asked, and an acknowledged write was not read",
+  },
+  { seed: 557, story: "P30: an order that was taken back came back after a kill" },
 ];

@@ -31,8 +31,6 @@ export interface Standing {
 
 export type Action =
   | { readonly kind: "none" }
-  /** Accepted here, chosen elsewhere: what is on the disk is it. */
-  | { readonly kind: "mark" }
   /** Another replica holds a newer chosen entry. */
   | { readonly kind: "fetch"; readonly from: ReplicaId; readonly index: number }
   /** P6: another entry for the same index; to be seen by the key's lane, which stops. */
@@ -72,8 +70,9 @@ export function compare(own: OwnState | null, peers: readonly PeerState[], stand
   }
   const ownIndex = own?.chosenIndex ?? 0;
   if (index > ownIndex) {
+    // What was chosen is here, and only the mark is not, which whoever uses the key next will bring (P13).
     const isAcceptedHere = own !== null && own.top === index && own.acceptedHash === newest?.state?.chosenHash;
-    return isAcceptedHere ? { kind: "mark" } : { kind: "fetch", from, index };
+    return isAcceptedHere ? NONE : { kind: "fetch", from, index };
   }
   if (ownIndex > 0) {
     const other = peers.find(({ state }) => state?.chosenIndex === ownIndex && state.chosenHash !== own?.chosenHash);

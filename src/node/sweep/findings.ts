@@ -27,7 +27,7 @@ export class Findings {
   count(actions: readonly Action[]): void {
     const { values } = this;
     for (const { kind } of actions) {
-      if (kind === "fetch" || kind === "mark") values.behind++;
+      if (kind === "fetch") values.behind++;
       else if (kind === "diverged") values.diverged++;
       else if (kind === "look") values.undecided++;
       else if (kind === "refused") values.lostTwice++;

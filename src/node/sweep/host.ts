@@ -4,15 +4,13 @@ import type { SweepMessage } from "../../codec/sweep.js";
 import type { ReplicaId } from "../../paxos/ballot.js";
 import type { Context } from "../../paxos/context.js";
 import type { RestoreInput } from "../../paxos/restore.js";
-import type { LoadedKey, Store } from "../../storage/store.js";
+import type { Store } from "../../storage/store.js";
 import type { Pace } from "./pace.js";
 
 export interface SweepHost {
   readonly context: Context;
   readonly store: Store;
   readonly pace: Pace;
-  /** For one key at a time. */
-  readonly room: LoadedKey;
   /** False: the peer is not there, or its queue is full. */
   send(peer: ReplicaId, message: SweepMessage): boolean;
   isReady(peer: ReplicaId): boolean;
@@ -21,7 +19,6 @@ export interface SweepHost {
   /** P27: opens the key's lane, which asks and, in the end, settles. */
   look(key: Key): void;
   restore(key: Key, input: RestoreInput): void;
-  mark(key: Key, position: number, header: Uint8Array): void;
   /** The key is in flight. */
   hasLane(key: Key): boolean;
   /** Callers come first (P26). */

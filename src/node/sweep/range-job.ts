@@ -3,7 +3,7 @@
  * more until nothing is left to be done. It knows keys and states; when it may go on is its owner's affair.
  */
 import { type Key, USER_SPACE } from "../../base/key.js";
-import { heldState, markHeader } from "../../codec/record.js";
+import { heldState } from "../../codec/record.js";
 import type { KeyState, ListReply } from "../../codec/sweep.js";
 import type { ReplicaId } from "../../paxos/ballot.js";
 import { brokenOf } from "./answers.js";
@@ -221,9 +221,6 @@ export class RangeJob {
 
   #do(key: Key, action: Action): void {
     switch (action.kind) {
-      case "mark":
-        this.#mark(key);
-        return;
       case "fetch":
       case "diverged":
         this.#host.fetch(action.from, key, action.index);
@@ -241,21 +238,6 @@ export class RangeJob {
       }
       default:
     }
-  }
-
-  /** P13: the entry that lies here was chosen; the header in memory says so from now on. */
-  #mark(key: Key): void {
-    const { store } = this.#host;
-    const results = [this.#host.room];
-    store.load([key], results);
-    const records = results[0];
-    if (records === undefined || records.corrupt || records.slots === 0) return;
-    const top = records.slot[records.slots - 1 === 1 ? 1 : 0];
-    const held = heldState(top.position, top.header, this.#host.context);
-    const isChosen = (state: KeyState | undefined): boolean =>
-      held !== null && state?.chosenIndex === top.position && state.chosenHash === held.acceptedHash;
-    if (!this.#lists.some(({ states }) => isChosen(states.get(key)))) return;
-    this.#host.mark(key, top.position, markHeader(top.header));
   }
 }
 
