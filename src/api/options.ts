@@ -8,6 +8,7 @@ import { replicaOrder } from "../cluster/config.js";
 import type { Address, Durability, NodeEntry } from "../cluster/index.js";
 import { DEFAULT_SCRUB_BYTES_PER_SECOND, DEFAULT_SIZE_BYTES, largestValueBytes } from "../cluster/schema.js";
 import { parseAddress, parseName, parseSize } from "../cluster/units.js";
+import { DEFAULT_REPAIR } from "../node/repair.js";
 import type { ReplicaSettings } from "../server/replica.js";
 import { PlogError } from "./errors.js";
 import { StoreError } from "./storage-errors.js";
@@ -39,6 +40,15 @@ export interface NodeOptions {
   };
   /** A request is decided or answered with an error within this time; default 3000. */
   readonly requestMs?: number;
+  /**
+   * How this node keeps its data equal to that of the others: at most so many keys and bytes a second are fetched (default
+   * 20,000 and "64MiB"), and a pass of verification that found nothing is followed by the next after so many seconds (60).
+   */
+  readonly repair?: {
+    readonly keysPerSecond?: number;
+    readonly bytesPerSecond?: number | string;
+    readonly verifySeconds?: number;
+  };
   /** A pino logger; without one nothing is logged. */
   readonly log?: Logger;
 }
@@ -80,8 +90,19 @@ export function settingsOf(options: NodeOptions): ReplicaSettings {
     peer: options.listen === undefined ? own.peer : take("listen", parseAddress(options.listen)),
     nodes,
     storage: storageOf(options.storage ?? {}, data.length),
+    repair: repairOf(options.repair ?? {}),
     timeouts: { requestMs },
   };
+}
+
+function repairOf(given: NonNullable<NodeOptions["repair"]>): ReplicaSettings["repair"] {
+  const { keysPerSecond, verifySeconds } = { ...DEFAULT_REPAIR, ...given };
+  for (const [option, value] of Object.entries({ keysPerSecond, verifySeconds })) {
+    if (!Number.isSafeInteger(value) || value < 1) refuse(`repair.${option}`, "is a whole number from 1");
+  }
+  const bytesPerSecond = sizeOf("repair.bytesPerSecond", given.bytesPerSecond, DEFAULT_REPAIR.bytesPerSecond);
+  if (bytesPerSecond < 1) refuse("repair.bytesPerSecond", "is at least one byte");
+  return { keysPerSecond, bytesPerSecond, verifySeconds };
 }
 
 function storageOf(given: NonNullable<NodeOptions["storage"]>, volumes: number): ReplicaSettings["storage"] {

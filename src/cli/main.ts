@@ -6,6 +6,7 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { type FlagValues, SETTINGS } from "../cluster/index.js";
 import { benchDisk, type BenchDiskFlags } from "./bench-disk.js";
+import { clusterLearner, clusterReplace, clusterStatus, verifyNow } from "./cluster-admin.js";
 import { clusterUp } from "./cluster-up.js";
 import { errorCodeOf, EXIT, type ExitCode, exitCodeOf } from "./exit.js";
 import { makeOutput } from "./output.js";
@@ -20,6 +21,11 @@ interface ClusterUpFlags {
   readonly dir: string;
   readonly basePort: number;
   readonly size?: string;
+  readonly json?: boolean;
+}
+
+interface AdminFlags {
+  readonly config: string;
   readonly json?: boolean;
 }
 
@@ -47,9 +53,9 @@ function addServer(program: Command, finish: (code: ExitCode) => void): void {
 }
 
 function addCluster(program: Command, finish: (code: ExitCode) => void): void {
-  program
-    .command("cluster")
-    .description("clusters on this machine")
+  const cluster = program.command("cluster").description("clusters: on this machine, or wherever a configuration says");
+  addClusterAdmin(program, cluster, finish);
+  cluster
     .command("up")
     .description("start a cluster, one process per node, and stop it with Ctrl-C")
     .option("--nodes <count>", "how many nodes; odd", wholeNumber, 3)
@@ -60,6 +66,44 @@ function addCluster(program: Command, finish: (code: ExitCode) => void): void {
     .action(async (flags: ClusterUpFlags) => {
       const { nodes, dir, basePort, size, json } = flags;
       finish(await clusterUp({ nodes, dir, basePort, size }, makeOutput(json === true)));
+    });
+}
+
+function addClusterAdmin(program: Command, cluster: Command, finish: (code: ExitCode) => void): void {
+  const config = ["--config <file>", "configuration of any node", "data/n1/plogdb.yaml"] as const;
+  const json = ["--json", "JSON lines instead of text"] as const;
+  cluster
+    .command("status")
+    .description("where every node stands: votes, backlog, verification, scrub")
+    .option(...config)
+    .option(...json)
+    .action(async (flags: AdminFlags) => {
+      finish(await clusterStatus(flags.config, makeOutput(flags.json === true)));
+    });
+  cluster
+    .command("learner <node> <on|off>")
+    .description("order a node not to vote, or take the order back")
+    .option(...config)
+    .option(...json)
+    .action(async (node: string, word: string, flags: AdminFlags) => {
+      finish(await clusterLearner(flags.config, node, word, makeOutput(flags.json === true)));
+    });
+  cluster
+    .command("replace <node>")
+    .description("start a node on an empty disk in the place of its old one, in this process")
+    .requiredOption("--config <file>", "its own configuration")
+    .option(...json)
+    .action(async (node: string, flags: AdminFlags) => {
+      finish(await clusterReplace(flags.config, node, makeOutput(flags.json === true)));
+    });
+  program
+    .command("verify")
+    .description("compare what the nodes hold")
+    .requiredOption("--now", "a whole pass at every node (otherwise they do it all the time by themselves)")
+    .option(...config)
+    .option(...json)
+    .action(async (flags: AdminFlags) => {
+      finish(await verifyNow(flags.config, makeOutput(flags.json === true)));
     });
 }
 

@@ -7,6 +7,7 @@ import { readFileSync, statSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
 import type { z } from "zod";
 import { ConfigError, type ConfigProblem } from "./config-error.js";
+import { DEFAULT_REPAIR } from "../node/repair.js";
 import { DEFAULT_MERGE } from "../storage/store.js";
 import {
   type ConfigFile,
@@ -139,6 +140,11 @@ function assemble(file: ConfigFile, baseDir: string): ServerConfig {
         hours: file.storage?.merge?.hours ?? DEFAULT_MERGE.hours,
       },
       scrub: { bytesPerSecond: file.storage?.scrub?.rate ?? DEFAULT_SCRUB_BYTES_PER_SECOND },
+    },
+    repair: {
+      keysPerSecond: file.repair?.keys ?? DEFAULT_REPAIR.keysPerSecond,
+      bytesPerSecond: file.repair?.rate ?? DEFAULT_REPAIR.bytesPerSecond,
+      verifySeconds: file.repair?.verifySeconds ?? DEFAULT_REPAIR.verifySeconds,
     },
     timeouts: { requestMs: file.timeouts?.requestMs ?? 3000 },
     limits: {

@@ -114,6 +114,15 @@ const mergeShape = z.strictObject(
 
 const scrubShape = z.strictObject({ rate: sizeFrom(0, "rate: 4MiB").optional() }, { error: mapError });
 
+const repairShape = z.strictObject(
+  {
+    keys: countFrom(1, 10_000_000, "keys: 20000").optional(),
+    rate: sizeFrom(64 * 1024, "rate: 64MiB").optional(),
+    verifySeconds: countFrom(1, 30 * 86_400, "verifySeconds: 60").optional(),
+  },
+  { error: mapError },
+);
+
 const storageShape = z.strictObject(
   {
     size: sizeFrom(MIN_SIZE_BYTES, "size: 4GiB").optional(),
@@ -141,6 +150,7 @@ const shape = z.strictObject(
           : mapError(issue),
     }),
     storage: storageShape.optional(),
+    repair: repairShape.optional(),
     timeouts: z
       .strictObject({ requestMs: countFrom(10, 600_000, "requestMs: 3000").optional() }, { error: mapError })
       .optional(),
@@ -171,6 +181,7 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] | nul
     if (second === "merge") return Object.keys(mergeShape.shape);
     return Object.keys(second === "scrub" ? scrubShape.shape : storageShape.shape);
   }
+  if (first === "repair") return Object.keys(repairShape.shape);
   if (first === "timeouts") return ["requestMs"];
   if (first === "limits") return ["maxClients", "maxPending", "maxOutput"];
   return null;

@@ -3,6 +3,7 @@
  * Made by config.ts from file, environment and flags, or by a test from nothing but literals. It knows no room above
  * storage and net.
  */
+import type { RepairOptions } from "../node/repair.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { MergeOptions, ScrubOptions } from "../storage/store.js";
 
@@ -46,6 +47,8 @@ export interface ServerConfig {
     readonly merge: MergeOptions;
     readonly scrub: ScrubOptions;
   };
+  /** P26, P28: how fast keys are brought up to date, and the pause between passes of verification. */
+  readonly repair: RepairOptions;
   readonly timeouts: {
     /** A client's request is decided or answered with an error within this time. */
     readonly requestMs: number;

@@ -84,6 +84,10 @@ export class Repair {
     this.#sweep.verifyNow(done);
   }
 
+  end(): void {
+    this.#sweep.end();
+  }
+
   /** P31: all peers have confirmed the present loss. */
   onFence(): void {
     this.#sweep.lookForLearners();

@@ -285,16 +285,8 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       });
       return;
     }
-    const { self } = this.#context;
-    for (let to = 0; to < this.#context.replicas; to++) {
-      const message: Message = { type: "state-query", key, query, knownIndex: Number.MAX_SAFE_INTEGER };
-      if (to === self) this.#turns.enqueue(key, { type: "message", from: self, message });
-      else if (isReady(this.#links.peer(to))) {
-        this.#outboxOf(to).add(message, this.#parts.store.watermark(), this.#context.tick);
-        this.#links.noteSent(to);
-      }
-    }
-    this.#turns.schedule();
+    const message: Message = { type: "state-query", key, query, knownIndex: Number.MAX_SAFE_INTEGER };
+    for (let to = 0; to < this.#context.replicas; to++) this.#turns.send(to, message);
   }
 
   /** What `stats` says at length: clients are served. */
@@ -497,5 +489,6 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#turns.stop();
     this.#door.drain(why);
     this.#inspections.endAll();
+    this.#repair.end();
   }
 }

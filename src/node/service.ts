@@ -126,7 +126,7 @@ export interface KeyService {
   stats(): NodeStats;
   /** P30, by order: `done` once it is durable; the node votes, or is silent, from then on. */
   setLearner(on: boolean, done: () => void): void;
-  /** P28: a whole pass of the sweep from now on; `done` with what it found, perhaps never. */
+  /** P28: a whole pass of the sweep from now on; `done` with what it found, or, when the node stops first, with what the last one found. */
   verifyNow(done: (found: Readonly<PassFindings>) => void): void;
   /** Live user keys at this replica. */
   countKeys(): number;

@@ -3,6 +3,7 @@
  * to the node with one of the issuing calls and leaves; it must not do both, and must change nothing before an issuing
  * call, because a command that has to wait for an earlier one on the same key is run again from the start.
  */
+import type { KeyService } from "../node/service.js";
 import type { Key } from "../base/key.js";
 import type { Operation } from "../paxos/operation.js";
 import type { Command } from "./command-table.js";
@@ -48,6 +49,8 @@ export interface Client {
   /** `operations` one per key. */
   writeMany(keys: readonly Key[], operations: readonly Operation[], render: Renderer): void;
   inspect(key: Key, render: Renderer): void;
+  /** Asks the node for something that it answers later, and once, in its own words. */
+  askNode(begin: (service: KeyService, answer: (text: string) => void) => void, render: Renderer): void;
   /** False: earlier commands of this connection are still under way, and the command will be run again after them. */
   settled(): boolean;
   /** The connection ends when everything up to this command was answered. */

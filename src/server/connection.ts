@@ -4,6 +4,7 @@
  * command must wait, while all slots are taken and while the client does not read its replies. At the last bound the
  * connection ends; nothing that was acknowledged is lost by that.
  */
+import type { KeyService } from "../node/service.js";
 import type { Socket } from "node:net";
 import type { Key } from "../base/key.js";
 import type { Operation } from "../paxos/operation.js";
@@ -129,6 +130,10 @@ export class Connection implements Client, Flushable, PipelineOwner {
 
   inspect(key: Key, render: Renderer): void {
     this.#pipeline.inspect(key, render);
+  }
+
+  askNode(begin: (service: KeyService, answer: (text: string) => void) => void, render: Renderer): void {
+    this.#pipeline.askNode(begin, render);
   }
 
   settled(): boolean {

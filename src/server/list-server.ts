@@ -3,6 +3,7 @@ import { entries, type Flags, tips } from "./command-entry.js";
 import type { CommandSpec } from "./command-table.js";
 import * as config from "./commands-config.js";
 import * as meta from "./commands-meta.js";
+import * as replica from "./commands-replica.js";
 import * as scan from "./commands-scan.js";
 import * as server from "./commands-server.js";
 import * as watching from "./commands-watching.js";
@@ -14,6 +15,7 @@ const UNORDERED = "nondeterministic_output_order";
 const UNSTEADY = "nondeterministic_output";
 const ALL_NODES = "request_policy:all_nodes";
 const AS_CONNECTION = { categories: ["@connection"] };
+const UNSTEADY_REPLY = tips("nondeterministic_output");
 const DANGEROUS = { categories: ["@dangerous"] };
 
 const COMMAND = entries("server", ANY, [
@@ -105,6 +107,22 @@ const LATENCY: readonly CommandSpec[] = [
   ...entries("server", ANY, [["latency|help", 2, "2.8.13", "Lists the subcommands.", meta.help("latency")]]),
 ];
 
+const REPLICA: readonly CommandSpec[] = [
+  ...entries("server", ADMIN, [
+    ["replica|learner", 3, "0.1.0", "Orders this node not to vote, or takes the order back.", replica.learner],
+    ["replica|status", 2, "0.1.0", "Says where this replica stands, as JSON.", replica.status, UNSTEADY_REPLY],
+    [
+      "replica|verify",
+      2,
+      "0.1.0",
+      "Compares everything with the other replicas now, and says what it found.",
+      replica.verify,
+      UNSTEADY_REPLY,
+    ],
+  ]),
+  ...entries("server", ANY, [["replica|help", 2, "0.1.0", "Lists the subcommands.", meta.help("replica")]]),
+];
+
 export const SERVER_COMMANDS: readonly CommandSpec[] = [
   ...entries("server", ANY, [
     [
@@ -130,6 +148,7 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
     [
       ["config", -2, "2.0.0", "Commands about parameters.", null, { subcommands: CONFIG }],
       ["latency", -2, "2.8.13", "Commands about slow moments.", null, { subcommands: LATENCY }],
+      ["replica", -2, "0.1.0", "Commands about this replica.", null, { subcommands: REPLICA }],
       ["slowlog", -2, "2.2.12", "Commands about slow commands.", null, { subcommands: SLOWLOG }],
     ],
   ),

@@ -191,6 +191,19 @@ export class Pipeline implements ReplySink {
     });
   }
 
+  /** What the node answers later, and once, in its own words. */
+  askNode(begin: (service: KeyService, answer: (text: string) => void) => void, render: Renderer): void {
+    const service = this.#admit(0);
+    if (service === null) return;
+    const slot = this.#append(render);
+    this.#context.inFlight++;
+    begin(service, (text) => {
+      this.#context.inFlight--;
+      slot.text = text;
+      this.#finish(slot);
+    });
+  }
+
   /** False: something is under way, and the command at hand will be run again after it. */
   settled(): boolean {
     this.stalled = !this.empty;

@@ -11,7 +11,7 @@ import { asOpenError, OpenError } from "./open-error.js";
 /** What of a configuration a replica needs. */
 export type ReplicaSettings = Pick<
   ServerConfig,
-  "clusterId" | "nodeId" | "data" | "peer" | "nodes" | "storage" | "timeouts"
+  "clusterId" | "nodeId" | "data" | "peer" | "nodes" | "storage" | "repair" | "timeouts"
 >;
 
 /** Plain facts about an opened node, for ready lines and logs. */
@@ -58,7 +58,7 @@ function openWith(settings: ReplicaSettings, events: NodeEvents): Promise<Opened
 }
 
 function optionsOf(settings: ReplicaSettings, events: NodeEvents): ReplicaOptions {
-  const { clusterId, nodeId, data, peer, nodes, storage, timeouts } = settings;
+  const { clusterId, nodeId, data, peer, nodes, storage, repair, timeouts } = settings;
   return {
     clusterId,
     nodeId,
@@ -66,6 +66,7 @@ function optionsOf(settings: ReplicaSettings, events: NodeEvents): ReplicaOption
     listen: peer,
     epoch: EPOCH,
     requestMs: timeouts.requestMs,
+    repair,
     events,
     seed: Math.floor(Math.random() * 0x1_0000_0000),
     storage: {

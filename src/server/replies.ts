@@ -263,6 +263,12 @@ export function renderManyFound(out: ReplyWriter, slot: Slot): void {
   out.integer(found);
 }
 
+/** What the node said, as text or as a plain OK. */
+export function renderText(out: ReplyWriter, slot: Slot): void {
+  if (slot.text === "OK") out.simple("OK");
+  else out.verbatim(slot.text);
+}
+
 /** PLOG: one map per replica. */
 export function renderPlog(out: ReplyWriter, slot: Slot): void {
   const views = slot.views ?? [];

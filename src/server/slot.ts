@@ -38,6 +38,8 @@ export class Slot {
   read: ReadOutcome | null = null;
   many: ManyKeys | null = null;
   views: readonly PLogView[] | null = null;
+  /** What the node answered in its own words. */
+  text = "";
   /** A reply that was ready at once but had to wait for its turn. */
   ready: Uint8Array | null = null;
   /** When the command came, in microseconds. */
@@ -64,6 +66,7 @@ export class Slot {
     this.read = null;
     this.many = null;
     this.views = null;
+    this.text = "";
     this.ready = null;
     this.inputBytes = 0;
     this.heldBytes = 0;

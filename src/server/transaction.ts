@@ -158,6 +158,10 @@ export class TransactionPlan implements Client {
     assert(false, "commands that ask every replica are not queued");
   }
 
+  askNode(): void {
+    assert(false, "commands for operators are not queued");
+  }
+
   settled(): boolean {
     return true;
   }

@@ -57,6 +57,7 @@ describe("a good file", () => {
       peer: { host: "127.0.0.1", port: 7101 },
       http: { host: "127.0.0.1", port: 7201 },
       storage: { sizeBytes: 4 * 2 ** 30, durability: "flush", cacheBytes: 256 * 2 ** 20 },
+      repair: { keysPerSecond: 20_000, bytesPerSecond: 64 * 2 ** 20, verifySeconds: 60 },
       timeouts: { requestMs: 3000 },
       limits: { maxClients: 10_000, maxPending: 16_384, maxOutputBytes: 64 * 2 ** 20 },
       logLevel: "info",

@@ -29,6 +29,7 @@ export function testConfig(): ServerConfig {
       merge: DEFAULT_MERGE,
       scrub: NO_SCRUB,
     },
+    repair: { keysPerSecond: 20_000, bytesPerSecond: 64 * 2 ** 20, verifySeconds: 60 },
     timeouts: { requestMs: 3000 },
     limits: { maxClients: 100, maxPending: 4096, maxOutputBytes: 64 * 2 ** 20 },
     logLevel: "silent",

@@ -120,6 +120,11 @@ export class Sweep {
     this.#nextPassTick = this.#host.context.tick;
   }
 
+  /** The node stops: who waits for a pass is told what the last one found. */
+  end(): void {
+    for (const done of this.#waiting.splice(0)) done(this.#found);
+  }
+
   /** P30, P31: there are learners to be restored, or soon: by damage, or because all peers have confirmed a loss. */
   lookForLearners(): void {
     this.#mayHaveLearners = true;
