@@ -59,6 +59,8 @@ export interface ListReply {
   readonly keys: readonly KeyState[];
   /** P31: the sender's own loss is open: of keys that are not listed it does not know whether it voted. */
   readonly open: boolean;
+  /** P26: clients of the sender wait; the asker slows down. */
+  readonly busy: boolean;
   /** Where the next page begins; 0n = this was the last one. */
   readonly next: bigint;
 }
@@ -99,6 +101,7 @@ export function encodeSweep(out: ByteWriter, message: SweepMessage): void {
     case "list":
       out.varint(message.query);
       writeFlag(out, message.open);
+      writeFlag(out, message.busy);
       writeU64(out, message.next);
       out.varint(message.keys.length);
       for (const state of message.keys) writeState(out, state);
@@ -140,8 +143,9 @@ function decodeFields(reader: ByteReader, type: SweepMessage["type"]): SweepMess
     case "list": {
       const query = reader.varint();
       const open = readFlag(reader);
+      const busy = readFlag(reader);
       const next = readU64(reader);
-      return { type, loss, query, open, next, keys: readStates(reader) };
+      return { type, loss, query, open, busy, next, keys: readStates(reader) };
     }
     default:
       return unreachable(type);

@@ -80,6 +80,11 @@ export class ClientDoor {
     turns.enqueue(key, { type: "read", client, deadlineTick: this.#deadlineTick() });
   }
 
+  /** Requests of clients that are not answered yet. */
+  get inFlight(): number {
+    return this.#parts.clients.waiting;
+  }
+
   #deadlineTick(): number {
     return this.#parts.clock.tick() + this.#parts.requestTicks;
   }

@@ -32,6 +32,8 @@ export const DEFAULT_REPAIR: RepairOptions = {
 /** With more than this in flight callers come first. */
 const BUSY_LANES = 1000;
 const BUSY_BATCHES = 8;
+/** Callers that wait longer than this for their turn are slowed by what is done for repair. */
+const PRESSURE_TICKS = 3;
 
 interface RepairParts {
   readonly context: Context;
@@ -48,6 +50,8 @@ interface RepairParts {
 export class Repair {
   readonly #parts: RepairParts;
   readonly #sweep: Sweep;
+  /** Of late, on average. */
+  #lateTicks = 0;
 
   constructor(parts: RepairParts) {
     this.#parts = parts;
@@ -65,6 +69,7 @@ export class Repair {
       restore: turns.enqueue.bind(turns),
       hasLane: turns.hasLane.bind(turns),
       isBusy: () => turns.lanes > BUSY_LANES || turns.batches > BUSY_BATCHES,
+      hasPressure: () => this.#lateTicks > PRESSURE_TICKS && parts.door.inFlight > 0,
       isFenced: () => losses.isFenced,
       taint: () => {
         losses.taint();
@@ -108,7 +113,9 @@ export class Repair {
     this.#sweep.noteFetched(bytes);
   }
 
-  beat(): void {
+  /** `lateTicks`: how much later than asked for this beat comes, which is how long callers wait for the event loop. */
+  beat(lateTicks: number): void {
+    this.#lateTicks += (lateTicks - this.#lateTicks) / 8;
     this.#sweep.beat();
   }
 }

@@ -443,6 +443,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     const context = this.#context;
     context.tick = clock.tick();
     context.wallMs = clock.wallMs();
+    const lateTicks = Math.max(0, context.tick - this.#lastBeatTick - BEAT_TICKS);
     if (context.tick - this.#lastBeatTick > OWN_PAUSE_TICKS) this.#links.forgiveSilence();
     this.#lastBeatTick = context.tick;
     if (this.#beats % BEATS_PER_SAMPLE === 0) this.#flushUs = store.stats().flushUs;
@@ -450,7 +451,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#beats++;
     this.#links.beat();
     this.#losses.beat();
-    if (this.#state === "serving") this.#repair.beat();
+    if (this.#state === "serving") this.#repair.beat(lateTicks);
     this.#inspections.expire(context.tick);
     this.#judge();
     this.#beatTimer = clock.after(BEAT_TICKS, this.#beat);

@@ -312,6 +312,7 @@ export const SWEEPS: { readonly [T in SweepMessage["type"]]: fc.Arbitrary<SweepM
     query: wide,
     keys: fc.array(keyState, { maxLength: 8 }),
     open: fc.boolean(),
+    busy: fc.boolean(),
     next: u64,
   }),
 };

@@ -25,7 +25,7 @@ export function digestBytes(store: Store, first: number, count: number): Uint8Ar
   return new Uint8Array(store.digests(first, count).buffer);
 }
 
-export function answerList(store: Store, context: LoadContext, query: ListQuery): ListReply {
+export function answerList(store: Store, context: LoadContext, query: ListQuery, busy: boolean): ListReply {
   const { loss, first, end, after } = query;
   const from = after === 0n ? store.placeOfBucket(first) : after;
   const cursor = store.beginIteration(from, store.placeOfBucket(end));
@@ -39,7 +39,8 @@ export function answerList(store: Store, context: LoadContext, query: ListQuery)
     });
   }
   const next = cursor.done ? 0n : cursor.position;
-  return { type: "list", loss, query: query.query, keys: withDamage(store, keys), open: context.lossOpen, next };
+  const open = context.lossOpen;
+  return { type: "list", loss, query: query.query, keys: withDamage(store, keys), open, busy, next };
 }
 
 /** A header that cannot be read is a learner's, who holds nothing: its position is as far as its votes may have gone. */

@@ -21,8 +21,10 @@ export interface SweepHost {
   restore(key: Key, input: RestoreInput): void;
   /** The key is in flight. */
   hasLane(key: Key): boolean;
-  /** Callers come first (P26). */
+  /** Callers come first (P26): nothing is done now. */
   isBusy(): boolean;
+  /** Callers wait longer than they should: what is done is done more slowly. */
+  hasPressure(): boolean;
   /** P31: every peer has confirmed our present loss. */
   isFenced(): boolean;
   /** P30: damage was found that no loss covers yet. */

@@ -5,6 +5,10 @@
 
 /** Most that is saved up, in ticks of the rate. */
 const BURST_TICKS = 50;
+/** Under pressure: how often the speed is halved at most, its least share, and how soon it comes back. */
+const SLOW_DOWN_TICKS = 50;
+const LEAST_SHARE = 1 / 32;
+const REGAIN_PER_TICK = 1 / 10_000;
 
 class Bucket {
   readonly #perTick: number;
@@ -23,8 +27,8 @@ class Bucket {
     return this.#level;
   }
 
-  fill(ticks: number): void {
-    this.#level = Math.min(this.#most, this.#level + ticks * this.#perTick);
+  fill(ticks: number, share: number): void {
+    this.#level = Math.min(Math.max(1, this.#most * share), this.#level + ticks * this.#perTick * share);
   }
 
   take(amount: number): void {
@@ -41,6 +45,8 @@ export class Pace {
   readonly #keys: Bucket;
   readonly #bytes: Bucket;
   #tick: number;
+  #share = 1;
+  #slowedTick = 0;
 
   constructor({ keysPerSecond, bytesPerSecond }: PaceOptions, tick: number) {
     this.#keys = new Bucket(keysPerSecond);
@@ -51,8 +57,21 @@ export class Pace {
   advance(tick: number): void {
     const ticks = Math.max(0, tick - this.#tick);
     this.#tick = tick;
-    this.#keys.fill(ticks);
-    this.#bytes.fill(ticks);
+    this.#share = Math.min(1, this.#share + ticks * REGAIN_PER_TICK);
+    this.#keys.fill(ticks, this.#share);
+    this.#bytes.fill(ticks, this.#share);
+  }
+
+  /** Somebody's callers wait: half the speed at most once a moment, and back to all of it within seconds. */
+  slowDown(): void {
+    if (this.#tick < this.#slowedTick + SLOW_DOWN_TICKS) return;
+    this.#slowedTick = this.#tick;
+    this.#share = Math.max(LEAST_SHARE, this.#share / 2);
+  }
+
+  /** Of the bounds, that is in force now. */
+  get share(): number {
+    return this.#share;
   }
 
   get mayTake(): boolean {

@@ -24,6 +24,8 @@ const MAX_JOBS = 4;
 const ANSWER_TICKS = 2000;
 /** After a pass that left something to be done, and how far that pause grows. */
 const RETRY_TICKS = 500;
+/** How long a pass after a loss waits for the last peers to confirm it. */
+const FENCE_PATIENCE_TICKS = 3000;
 /** A busy node goes on all the same after this long. */
 const PATIENCE_TICKS = 250;
 
@@ -74,6 +76,7 @@ export class Sweep {
   #nextPassTick = 0;
   #retryTicks = RETRY_TICKS;
   #query = 0;
+  #firstReadyTick = 0;
   /** Of any replica, as told last. */
   #mostKeys = 0;
   #busySinceTick = 0;
@@ -129,8 +132,8 @@ export class Sweep {
   lookForLearners(): void {
     this.#mayHaveLearners = true;
     this.#retryTicks = RETRY_TICKS;
+    if (this.#pass !== null && !(this.#pass.looksForLearners && this.#pass.isPoll)) this.#endPass(false);
     this.#nextPassTick = this.#host.context.tick;
-    if (this.#pass !== null && !this.#pass.looksForLearners) this.#endPass(false);
   }
 
   onGone(peer: ReplicaId): void {
@@ -146,7 +149,9 @@ export class Sweep {
         if (message.loss === boundLoss) this.#host.send(peer, answerDigests(store, message));
         return;
       case "list-query":
-        if (message.loss === boundLoss) this.#host.send(peer, answerList(store, context, message));
+        if (message.loss === boundLoss) {
+          this.#host.send(peer, answerList(store, context, message, this.#host.hasPressure()));
+        }
         return;
       case "digests":
         this.#onDigests(peer, message);
@@ -167,6 +172,7 @@ export class Sweep {
   }
 
   #onList(peer: ReplicaId, reply: ListReply): void {
+    if (reply.busy) this.#host.pace.slowDown();
     this.#jobs.find((job) => job.query === reply.query)?.onList(peer, reply);
   }
 
@@ -174,6 +180,7 @@ export class Sweep {
   beat(): void {
     const { context, pace } = this.#host;
     pace.advance(context.tick);
+    if (this.#host.hasPressure()) pace.slowDown();
     this.#greet();
     if (this.#pass === null && context.tick >= this.#nextPassTick) this.#begin();
     const pass = this.#pass;
@@ -189,6 +196,7 @@ export class Sweep {
     for (const peer of this.#peers) {
       const isReady = this.#host.isReady(peer);
       if (isReady && !this.#readyBefore.has(peer)) {
+        if (this.#firstReadyTick === 0) this.#firstReadyTick = this.#host.context.tick;
         this.#readyBefore.add(peer);
         this.#retryTicks = RETRY_TICKS;
         this.#nextPassTick = this.#host.context.tick;
@@ -218,6 +226,8 @@ export class Sweep {
     }
     if (store.stats().corruptKeys > 0) this.#mayHaveLearners = true;
     const isPoll = ready.length === this.#peers.length && this.#host.isFenced();
+    // P31: a moment later all may have confirmed the loss, and every key is written once in place of twice.
+    if (context.lossOpen && !isPoll && context.tick < this.#firstReadyTick + FENCE_PATIENCE_TICKS) return;
     this.#pass = {
       findings: new Findings(),
       startedTick: context.tick,
