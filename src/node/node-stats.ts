@@ -35,6 +35,7 @@ export function nodeStats(known: Known): NodeStats {
     waitingFor: links.waitingFor(),
     loss: identity.loss,
     lossOpen: identity.lossOpen,
+    restoring: sweep.restoring,
     lossReason: identity.forgot === "" ? identity.lossReason : identity.forgot,
     unfenced: links.unfenced(),
     peers: peerViews(known),

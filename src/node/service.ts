@@ -52,6 +52,8 @@ export interface NodeStats {
   /** P31: number of the disk's last loss, 0 = none; whether all of it was lost and not every key is restored; why. */
   readonly loss: number;
   readonly lossOpen: boolean;
+  /** There may be keys that this replica has no vote for: after a loss of all, or of single records, until it has asked for each. */
+  readonly restoring: boolean;
   readonly lossReason: string;
   /** Peers that have not confirmed the present loss yet: nothing is restored before. */
   readonly unfenced: readonly string[];

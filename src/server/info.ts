@@ -205,6 +205,7 @@ function plogdbFields(context: ServerContext): Fields {
     ...numbersAndNames(stats),
     ["waiting_for", stats.waitingFor.join(",")],
     ["loss_open", stats.lossOpen ? "yes" : "no"],
+    ["restoring", stats.restoring ? "yes" : "no"],
     ["unfenced", stats.unfenced.join(",")],
     ...Object.entries(stats.sweepFound).map(([what, count]): [string, number] => [`found_${snakeCase(what)}`, count]),
     ...stats.peers.map((peer): readonly [string, string] => [

@@ -104,6 +104,7 @@ function nodeMetrics(page: Page, context: ServerContext): void {
     "1 while not every key is restored after a loss of the disk.",
     stats.lossOpen ? 1 : 0,
   );
+  page.one("plogdb_restoring", "gauge", "1 while there may be keys without a vote here.", stats.restoring ? 1 : 0);
   page.head("plogdb_sweep_found", "gauge", "What the last pass of verification found.");
   for (const [what, count] of Object.entries(stats.sweepFound)) {
     page.labelled("plogdb_sweep_found", { what: snakeCase(what) }, count);

@@ -137,7 +137,7 @@ export class Calm {
     const silent = (): ReplicaId[] =>
       running.filter((replica) => {
         const stats = cluster.node(replica)?.stats();
-        return stats === undefined || stats.mode !== "voter" || stats.corruptKeys > 0 || stats.sweepFound.learners > 0;
+        return stats === undefined || stats.mode !== "voter" || stats.corruptKeys > 0 || stats.restoring;
       });
     if (runUntil(() => silent().length === 0 || isLostTwice(), RETURN_MS) || this.#host.isBroken()) return;
     const names = silent().map((replica) => {

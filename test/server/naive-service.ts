@@ -92,6 +92,7 @@ export class NaiveService implements KeyService {
       waitingFor: state === "waiting" ? ["n2"] : [],
       loss: 0,
       lossOpen: false,
+      restoring: false,
       lossReason: "",
       unfenced: [],
       sweepPasses: 0,

@@ -50,6 +50,7 @@ export class RangeJob {
   #dueTick: number;
   #checks = 0;
   #steps: Step[] = [];
+  #keys: ReadonlySet<Key> | null = null;
   /** Learners that were left as they are. */
   #unrestored = 0;
   #isWhole = true;
@@ -169,10 +170,9 @@ export class RangeJob {
     const standing = { loss: this.#loss, lossOpen: context.lossOpen, isPoll: this.#options.isPoll };
     const own = this.#ownStates();
     this.#needsLoss = [...own.values()].some(({ learner, loss }) => learner && loss > this.#loss);
-    const keys = new Set<Key>(own.keys());
-    for (const { states } of this.#lists) for (const key of states.keys()) keys.add(key);
+    this.#keys ??= this.#keysToSee(own);
     const steps: Step[] = [];
-    for (const key of keys) {
+    for (const key of this.#keys) {
       const peers = this.#lists.map(
         ({ replica, states, open }): PeerState => ({ replica, state: states.get(key) ?? null, open }),
       );
@@ -180,6 +180,16 @@ export class RangeJob {
       if (action.kind !== "none") steps.push({ key, action });
     }
     return steps;
+  }
+
+  /**
+   * What was listed, and what was here when all lists had come. Keys that come later were nowhere when the others were asked:
+   * they are the next pass's, or there would always be some.
+   */
+  #keysToSee(own: ReadonlyMap<Key, OwnState>): ReadonlySet<Key> {
+    const keys = new Set<Key>(own.keys());
+    for (const { states } of this.#lists) for (const key of states.keys()) keys.add(key);
+    return keys;
   }
 
   #ownStates(): Map<Key, OwnState> {

@@ -30,6 +30,8 @@ const FENCE_PATIENCE_TICKS = 3000;
 const PATIENCE_TICKS = 250;
 
 export interface SweepStats {
+  /** P31: there may be keys that this replica has no vote for. */
+  readonly restoring: boolean;
   /** Passes that have ended. */
   readonly passes: number;
   /** Of the pass under way, 65,536 when none is. */
@@ -100,6 +102,7 @@ export class Sweep {
     const pass = this.#pass;
     const backlog = this.#jobs.reduce((sum, job) => sum + job.backlog, 0);
     return {
+      restoring: this.#mayHaveLearners || this.#host.context.lossOpen,
       passes: this.#passes,
       bucketsDone: pass === null ? DIGEST_BUCKETS : pass.chunk,
       backlog,
