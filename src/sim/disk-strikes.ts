@@ -284,9 +284,9 @@ export class DiskStrikes {
     }
     this.#arena.alone((done) => {
       // Everybody is up and connected for a while before: then every peer has heard of what the disk holds now (P29).
+      const held = this.#watermarkOf(victim);
       this.#arena.later(WAIT_US, () => {
         this.#mayLose(victim);
-        const held = this.#watermarkOf(victim);
         cluster.kill(victim);
         this.retire(victim);
         cluster.disks[victim] = copy;
