@@ -1,17 +1,18 @@
 // Goal: real nodes repair themselves (P26 to P33): after having been away, on an empty disk, on an old copy, with bits
 // flipped in their volumes; nothing acknowledged is lost when another node dies afterwards. Method: three processes, their
 // files changed while they are down; known values under known keys; REPLICA STATUS and VERIFY say where a node stands.
-// PLOGDB_LONG=1 uses 1,000,000 keys.
+// PLOGDB_MILLION=1 uses 1,000,000 keys.
 import { cpSync, existsSync, openSync, readSync, renameSync, rmSync, statSync, writeSync, closeSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type Cluster, LONG, pause, runCommand, until, withCluster } from "./harness.js";
+import { type Cluster, pause, runCommand, until, withCluster } from "./harness.js";
 import type { RespClient } from "./resp-client.js";
 
-const KEYS = LONG ? 1_000_000 : 6000;
-const CHANGED = LONG ? 100_000 : 1500;
-const REPAIR_MS = LONG ? 600_000 : 60_000;
-const STORAGE = LONG ? "{ size: 2GiB, durability: flush }" : "{ size: 128MiB, durability: flush }";
+const MILLION = process.env["PLOGDB_MILLION"] === "1";
+const KEYS = MILLION ? 1_000_000 : 6000;
+const CHANGED = MILLION ? 100_000 : 1500;
+const REPAIR_MS = MILLION ? 600_000 : 60_000;
+const STORAGE = MILLION ? "{ size: 2GiB, durability: flush }" : "{ size: 128MiB, durability: flush }";
 const BATCH = 500;
 const OPTIONS = { storage: STORAGE, extra: "repair: { verifySeconds: 2 }" };
 
@@ -112,7 +113,7 @@ function flipBits(path: string, first = 1, step = 1): number {
   return flipped;
 }
 
-const TIMEOUT = { timeout: LONG ? 3_000_000 : 240_000 };
+const TIMEOUT = { timeout: MILLION ? 3_000_000 : 240_000 };
 
 describe("three real nodes repair themselves", () => {
   it("P26, P28: one that was away aligns itself, and then another may die", TIMEOUT, async () => {
