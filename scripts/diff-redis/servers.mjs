@@ -2,10 +2,10 @@
 // its own. Both on free ports of the loopback, in a temporary directory that is removed at the end.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePorts } from "../../bench/lib/processes.mjs";
 import { encode, Wire } from "./wire.mjs";
 
 const COMMAND = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -16,16 +16,6 @@ const NODES = ["n1", "n2", "n3"];
 export function redisVersion() {
   const result = spawnSync("redis-server", ["--version"], { encoding: "utf8" });
   return result.status === 0 ? (/v=(\S+)/.exec(result.stdout)?.[1] ?? "?") : null;
-}
-
-function freePort() {
-  return new Promise((resolve) => {
-    const taker = createServer();
-    taker.listen(0, "127.0.0.1", () => {
-      const { port } = taker.address();
-      taker.close(() => resolve(port));
-    });
-  });
 }
 
 async function answers(port, args) {
@@ -88,11 +78,11 @@ export async function startServers() {
     rmSync(directory, { recursive: true, force: true });
   };
   try {
-    const redis = await freePort();
+    const [redis, ...others] = await freePorts(1 + 2 * NODES.length);
     const bare = ["--save", "", "--appendonly", "no", "--databases", "1", "--bind", "127.0.0.1", "--dir", directory];
     children.push(start("redis-server", ["--port", String(redis), ...bare]));
     const ports = {};
-    for (const node of NODES) ports[node] = { client: await freePort(), peer: await freePort() };
+    for (const node of NODES) ports[node] = { client: others.shift(), peer: others.shift() };
     for (const node of NODES)
       children.push(start(process.execPath, [COMMAND, "server", "--config", configOf(directory, node, ports)]));
     const ours = NODES.map((node) => ports[node].client);

@@ -1,29 +1,11 @@
 // Goal: the promise API says what became of every call: values, versions, answers of conditions, errors with codes and
 // outcomes. Method: three real nodes in this process over stores in memory, and forced outcomes for what is rare.
-import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openNode, PlogError, PlogNode } from "../../src/index.js";
 import { settingsOf } from "../../src/api/options.js";
+import { freePorts } from "../ports.js";
 import { freshDisk, memoryOpener } from "../server/memory-replica.js";
 import { NaiveService } from "../server/naive-service.js";
-
-/** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const takers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    takers.map(
-      (taker) =>
-        new Promise<number>((resolve) => {
-          taker.listen(0, "127.0.0.1", () => {
-            const address = taker.address();
-            resolve(typeof address === "object" && address !== null ? address.port : 0);
-          });
-        }),
-    ),
-  );
-  await Promise.all(takers.map((taker) => new Promise((resolve) => taker.close(resolve))));
-  return ports;
-}
 
 async function openThree(): Promise<readonly [PlogNode, PlogNode, PlogNode]> {
   const ports = await freePorts(3);

@@ -75,7 +75,7 @@ describe("usage", () => {
 
 describe("cluster up", () => {
   it("serves, stops on SIGTERM with 0, and finds the data at the next start", { timeout: START_MS }, async () => {
-    const base = await freeBasePort(3);
+    const base = await freeBasePort();
     const first = up(3, base);
     await first.event("up");
     expect(first.events().filter((one) => one.event === "node")).toHaveLength(3);
@@ -94,7 +94,7 @@ describe("cluster up", () => {
   });
 
   it("takes its nodes along when it is killed with -9", { timeout: START_MS }, async () => {
-    const command = up(3, await freeBasePort(3));
+    const command = up(3, await freeBasePort());
     await command.event("up");
     const pids = pidsOf(command);
     expect(pids).toHaveLength(3);
@@ -104,7 +104,7 @@ describe("cluster up", () => {
   });
 
   it("reports a node that dies, keeps the others, and restarts nothing", { timeout: START_MS }, async () => {
-    const base = await freeBasePort(3);
+    const base = await freeBasePort();
     const command = up(3, base);
     await command.event("up");
     const [victim = 0] = pidsOf(command);
@@ -117,7 +117,7 @@ describe("cluster up", () => {
   });
 
   it("says which port is taken, starts nothing, and ends with 2", async () => {
-    const base = await freeBasePort(3);
+    const base = await freeBasePort();
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(base + 102, "127.0.0.1", resolve));
     const { code, stdout } = await up(3, base).ended;
@@ -128,18 +128,18 @@ describe("cluster up", () => {
   });
 
   it("refuses a directory that another one runs in, without touching its files", { timeout: START_MS }, async () => {
-    const base = await freeBasePort(1);
+    const base = await freeBasePort();
     const command = up(1, base);
     await command.event("up");
     const before = readFileSync(join(directory, "n1", "plogdb.yaml"), "utf8");
-    const second = await up(1, await freeBasePort(1)).ended;
+    const second = await up(1, await freeBasePort()).ended;
     expect(second.code).toBe(3);
     expect(readFileSync(join(directory, "n1", "plogdb.yaml"), "utf8")).toBe(before);
     expect(await ask(base + 1, ["PING"], 1_000)).toBe("+PONG");
   });
 
   it("can be stopped while it starts", { timeout: START_MS }, async () => {
-    const command = up(3, await freeBasePort(3));
+    const command = up(3, await freeBasePort());
     await until(() => readdirQuietly(join(directory, "n3")) !== null);
     command.signal("SIGTERM");
     expect(await command.ended).toMatchObject({ code: 0 });
@@ -156,7 +156,7 @@ function readdirQuietly(path: string): string | null {
 
 describe("server", () => {
   it("says one ready line, and a second one on the same data ends with 3", { timeout: START_MS }, async () => {
-    const base = await freeBasePort(1);
+    const base = await freeBasePort();
     const cluster = up(1, base);
     await cluster.event("up");
     cluster.signal("SIGTERM");
@@ -168,7 +168,7 @@ describe("server", () => {
     expect(ready).toMatchObject({ node: "n1", client: `127.0.0.1:${base + 1}`, durability: "flush" });
     expect(typeof ready.ioMode).toBe("string");
 
-    const other = await freeBasePort(1);
+    const other = await freeBasePort();
     const flags = ["--listen", `127.0.0.1:${other + 1}`, "--peer", `127.0.0.1:${other + 101}`];
     const second = await runCommand(["server", "--config", config, ...flags, "--http", `127.0.0.1:${other + 201}`]);
     expect(second.code, second.stderr).toBe(3);
@@ -180,7 +180,7 @@ describe("server", () => {
   });
 
   it("ends with 2 when its port is taken", { timeout: START_MS }, async () => {
-    const base = await freeBasePort(1);
+    const base = await freeBasePort();
     const cluster = up(1, base);
     await cluster.event("up");
     const config = join(directory, "n1", "plogdb.yaml");

@@ -1,10 +1,8 @@
 // Runs the compiled command as a user would, and waits for what it says. Needs dist/ (npm run build); npm test builds it.
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
-import { planCluster } from "../../src/cli/layout.js";
-import { checkPorts } from "../../src/cli/ports.js";
+import { freePorts } from "../ports.js";
 
 export const COMMAND = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
@@ -75,31 +73,10 @@ export function runCommand(words: readonly string[]): Promise<Ended> {
   return new RunningCommand(words).ended;
 }
 
-/** A base port whose whole plan is free now. */
-export async function freeBasePort(nodes: number): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt += 1) {
-    const port = await freePort();
-    if (port > 65_000) continue;
-    const free = await checkPorts(planCluster("", nodes, port - 1)).then(
-      () => true,
-      () => false,
-    );
-    if (free) return port - 1;
-  }
-  throw new Error("no free range of ports in 50 attempts");
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => {
-        resolve(typeof address === "object" && address !== null ? address.port : 0);
-      });
-    });
-  });
+/** A base port whose whole plan (client, peer and HTTP ports, see planCluster) is free. */
+export async function freeBasePort(): Promise<number> {
+  const [first = 0] = await freePorts(210);
+  return first - 1;
 }
 
 /** Waits until `condition` holds; the test's own time-out is the bound. */

@@ -5,7 +5,8 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.js";
-import { freePorts, runCommand, tempDir, withCluster, type Cluster, type CommandProcess } from "./harness.js";
+import { freePorts } from "../ports.js";
+import { runCommand, tempDir, withCluster, type Cluster, type CommandProcess } from "./harness.js";
 import { RespFailure } from "./resp-client.js";
 
 const SMALL = { storage: "{ size: 64MiB, durability: flush }" };

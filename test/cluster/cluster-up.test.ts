@@ -2,7 +2,8 @@
 // command in a temp dir; the nodes' process ids come from INFO.
 import { rmSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { CommandProcess, freePorts, tempDir, until } from "./harness.js";
+import { freePorts } from "../ports.js";
+import { CommandProcess, tempDir, until } from "./harness.js";
 import { RespClient } from "./resp-client.js";
 
 let dir = "";

@@ -1,18 +1,15 @@
 // Real node processes for the tests: started, killed with -9, restarted and cleaned up, in a temp dir of their own with
-// small volumes. It knows the configuration's shape and the command's; nothing of what a test wants to show. Ports lie
-// below the range that the system hands out to outgoing connections, so that nobody takes the port of a dead node.
+// small volumes. It knows the configuration's shape and the command's; nothing of what a test wants to show.
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePorts } from "../ports.js";
 import { RespClient, RespFailure } from "./resp-client.js";
 
 export const COMMAND = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 export const LONG = process.env["PLOGDB_LONG"] === "1";
-const FIRST_PORT = 10_000;
-const PORTS = 20_000;
 const POLL_MS = 20;
 const START_TIMEOUT_MS = 30_000;
 const MAX_STDERR = 64 * 1024;
@@ -33,31 +30,6 @@ export async function until(
     if (performance.now() > deadline) throw new Error(`${what}: not within ${String(timeoutMs)} ms\n${describe()}`);
     await pause(POLL_MS);
   }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => {
-      resolve(false);
-    });
-    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => {
-      server.close(() => {
-        resolve(true);
-      });
-    });
-  });
-}
-
-/** Ports that were free a moment ago, in one stretch, none twice in this process. */
-export async function freePorts(count: number): Promise<number[]> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const first = FIRST_PORT + Math.floor(Math.random() * (PORTS - count));
-    const ports = Array.from({ length: count }, (_, i) => first + i);
-    const free = await Promise.all(ports.map(isFree));
-    if (free.every(Boolean)) return ports;
-  }
-  throw new Error("no free ports");
 }
 
 /** A process of the plogdb command, its output kept. */

@@ -2,30 +2,13 @@
 // Method: three processes of it as a reader would start them, on free ports, with small volumes in a temp dir.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { freePorts } from "../ports.js";
 
 const SERVER = fileURLToPath(new URL("../../examples/kv-server/server.mjs", import.meta.url));
-
-/** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const takers = Array.from({ length: count }, () => createServer());
-  const ports = takers.map(
-    (taker) =>
-      new Promise<number>((resolve) => {
-        taker.listen(0, "127.0.0.1", () => {
-          const address = taker.address();
-          resolve(typeof address === "object" && address !== null ? address.port : 0);
-        });
-      }),
-  );
-  const found = await Promise.all(ports);
-  await Promise.all(takers.map((taker) => new Promise((resolve) => taker.close(resolve))));
-  return found;
-}
 
 interface Example {
   readonly url: string;
