@@ -292,6 +292,8 @@ export interface HeldState {
   readonly chosenHash: number;
   readonly acceptedHash: number;
   readonly learner: boolean;
+  /** It votes at the position above the chosen one: false of a learner, and of one that was restored for later positions only. */
+  readonly votes: boolean;
   /** Of a learner: the lowest loss under which it may be restored (P31). */
   readonly loss: number;
 }
@@ -302,9 +304,10 @@ export function heldState(position: number, header: Uint8Array, context: LoadCon
   const { chosen, entryHash, baseHash, hasEntry } = head;
   const learner = head.learner || head.loss < context.lossAll;
   const loss = Math.max(head.loss, context.lossAll);
-  if (chosen) return { chosenIndex: position, chosenHash: entryHash, acceptedHash: 0, learner, loss };
-  const acceptedHash = hasEntry ? entryHash : 0;
-  return { chosenIndex: position - 1, chosenHash: baseHash, acceptedHash, learner, loss };
+  const chosenIndex = chosen ? position : position - 1;
+  const chosenHash = chosen ? entryHash : baseHash;
+  const acceptedHash = !chosen && hasEntry ? entryHash : 0;
+  return { chosenIndex, chosenHash, acceptedHash, learner, votes: votesAbove(chosenIndex, head, null, context), loss };
 }
 
 /** What takeStanding and loadPLog make of the same heads, for the position above `index`. */

@@ -48,8 +48,11 @@ export interface KeyState {
   readonly chosenHash: number;
   /** Hash of an entry accepted at `top`, of which it is not known whether it was chosen; 0 = none. */
   readonly acceptedHash: number;
-  /** P30: its votes for the key do not count. */
-  readonly learner: boolean;
+  /**
+   * P31: it votes at the position above the chosen one. A learner does not, nor does one that was restored for later positions
+   * only: what it lost there may have been chosen, and is not here again yet.
+   */
+  readonly votes: boolean;
 }
 
 export interface ListReply {
@@ -73,7 +76,7 @@ const MAX_BUCKETS = 65_536;
 export const DIGEST_BYTES = 8;
 /** A key of one byte with five numbers of one byte each. */
 const LEAST_STATE_BYTES = 7;
-const FLAG_LEARNER = 1;
+const FLAG_VOTES = 1;
 const FLAG_CHOSEN = 2;
 const FLAG_ACCEPTED = 4;
 const ALL_FLAGS = 7;
@@ -201,12 +204,12 @@ function readU64(reader: ByteReader): bigint {
 }
 
 function writeState(out: ByteWriter, state: KeyState): void {
-  const { key, top, chosenIndex, chosenHash, acceptedHash, learner } = state;
+  const { key, top, chosenIndex, chosenHash, acceptedHash, votes } = state;
   assert(key.length > 0 && !key.startsWith(NODE_SPACE), "only keys of clients are anybody else's concern");
   assert(top >= chosenIndex && top - chosenIndex <= 1, "P4: at most one position is undecided");
   out.latin1(key);
   const flags =
-    (learner ? FLAG_LEARNER : 0) | (top === chosenIndex ? FLAG_CHOSEN : 0) | (acceptedHash > 0 ? FLAG_ACCEPTED : 0);
+    (votes ? FLAG_VOTES : 0) | (top === chosenIndex ? FLAG_CHOSEN : 0) | (acceptedHash > 0 ? FLAG_ACCEPTED : 0);
   out.u8(flags);
   out.varint(top);
   out.u53(chosenHash);
@@ -232,5 +235,5 @@ function readState(reader: ByteReader): KeyState {
   const chosenIndex = isChosen ? top : top - 1;
   if (key.length === 0 || key.startsWith(NODE_SPACE) || flags > ALL_FLAGS || top < 1) reader.failed = true;
   if ((isChosen && isAccepted) || (isAccepted && acceptedHash === 0)) reader.failed = true;
-  return { key, top, chosenIndex, chosenHash, acceptedHash, learner: (flags & FLAG_LEARNER) !== 0 };
+  return { key, top, chosenIndex, chosenHash, acceptedHash, votes: (flags & FLAG_VOTES) !== 0 };
 }

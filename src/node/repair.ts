@@ -62,8 +62,8 @@ export class Repair {
       pace: new Pace(options, context.tick),
       send: (peer: ReplicaId, message: SweepMessage) => parts.sendSweep(peer, message),
       isReady: (peer: ReplicaId) => isReady(links.peer(peer)),
-      fetch: (peer: ReplicaId, key: Parameters<ClientDoor["look"]>[0], index: number) => {
-        turns.send(peer, { type: "fetch", key, index, settle: false });
+      fetch: (peer: ReplicaId, key: Parameters<ClientDoor["look"]>[0], index: number, settle: boolean) => {
+        turns.send(peer, { type: "fetch", key, index, settle });
       },
       look: door.look.bind(door),
       restore: turns.enqueue.bind(turns),

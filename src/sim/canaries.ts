@@ -336,7 +336,7 @@ export const CLUSTER_CANARIES: readonly ClusterCanary[] = [
     name: "cluster_learners_are_asked",
     rule: "P31",
     needs: ["disk-lost", "machine-replaced"],
-    make: () => ({ frames: rewritingLists((state) => ({ ...state, learner: false }), true) }),
+    make: () => ({ frames: rewritingLists((state) => ({ ...state, votes: true }), true) }),
   },
   { name: "cluster_incarnation_reused", rule: "P29", needs: ["kill"], make: incarnationReused },
   { name: "cluster_forget_tombstone", rule: "P24", needs: ["kill"], make: forgetTombstones },

@@ -103,9 +103,9 @@ function renderSweep(message: SweepMessage): string {
     case "list-query":
       return `asks what is held in buckets ${String(message.first)} to ${String(message.end)}, loss ${String(message.loss)}`;
     case "list": {
-      const states = message.keys.map(({ key, top, chosenIndex, learner }) => {
+      const states = message.keys.map(({ key, top, chosenIndex, votes }) => {
         const undecided = top > chosenIndex ? `, up to ${String(top)}` : "";
-        return `${key.slice(1)} chosen ${String(chosenIndex)}${undecided}${learner ? ", no vote" : ""}`;
+        return `${key.slice(1)} chosen ${String(chosenIndex)}${undecided}${votes ? "" : ", no vote"}`;
       });
       return `holds ${states.join("; ")}${message.open ? ", and cannot tell of others" : ""}`;
     }

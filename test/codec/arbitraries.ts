@@ -284,7 +284,7 @@ export const CONTROLS: { readonly [T in ControlMessage["type"]]: fc.Arbitrary<Co
 export const anyControl: fc.Arbitrary<ControlMessage> = fc.oneof(...Object.values(CONTROLS));
 
 const keyState: fc.Arbitrary<KeyState> = fc
-  .record({ key, top: index, chosenHash: hash, acceptedHash: hash, kind: fc.nat(2), learner: fc.boolean() })
+  .record({ key, top: index, chosenHash: hash, acceptedHash: hash, kind: fc.nat(2), votes: fc.boolean() })
   .map(({ kind, top, acceptedHash, ...rest }) => ({
     ...rest,
     top,

@@ -170,7 +170,7 @@ describe("a frame about what replicas hold", () => {
   }
 
   it("says nothing of keys that are the node's own", () => {
-    const state = { key: rawKey("nidentity"), top: 1, chosenIndex: 1, chosenHash: 1, acceptedHash: 0, learner: false };
+    const state = { key: rawKey("nidentity"), top: 1, chosenIndex: 1, chosenHash: 1, acceptedHash: 0, votes: true };
     const list = { type: "list", loss: 0, query: 1, keys: [state], open: false, busy: false, next: 0n } as const;
     expect(() => writer.sweep(0, list)).toThrow();
   });

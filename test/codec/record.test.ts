@@ -11,6 +11,7 @@ import {
   CLASS_LIVE,
   CLASS_NOTHING,
   encodeHeader,
+  heldState,
   type KeyRecords,
   loadPLog,
   markHeader,
@@ -249,6 +250,15 @@ describe("loading a key", () => {
       expect(loadPLog(loaded, CONTEXT)).toMatchObject({ kind: "damaged", plog: { learner: true, chosen: GENESIS } });
     });
   }
+
+  it("P31 tells peers that it has no vote where it was restored for later positions only", () => {
+    const votes = (write: RecordWrite): unknown => heldState(write.index, slotOf(write).header, CONTEXT)?.votes;
+    expect(votes({ ...learned(NEXT), votesFrom: 6 })).toBe(true);
+    expect(votes({ ...learned(NEXT), votesFrom: 7 })).toBe(false);
+    expect(votes({ ...promised(5, BASE), votesFrom: 5 })).toBe(true);
+    expect(votes({ ...promised(5, BASE), votesFrom: 6 })).toBe(false);
+    expect(votes({ ...learned(NEXT), learner: true })).toBe(false);
+  });
 
   it("asks for the values it needs, one after the other, and for no other", () => {
     const onDisk = (slot: RecordSlot): RecordSlot => ({ ...slot, value: null });

@@ -11,7 +11,7 @@ const KEY = userKey("k");
 /** Chosen up to `chosen`, by an entry of this hash; `accepted` at the next position, 0 = nothing. */
 function held(chosen: number, hash: number, change: Partial<OwnState> = {}): OwnState {
   const state = { key: KEY, top: chosen, chosenIndex: chosen, chosenHash: hash, acceptedHash: 0 };
-  return { ...state, learner: false, loss: 0, broken: false, ...change };
+  return { ...state, learner: false, votes: true, loss: 0, broken: false, ...change };
 }
 
 function undecided(chosen: number, hash: number, accepted: number, change: Partial<OwnState> = {}): OwnState {
@@ -27,8 +27,8 @@ function peers(one: OwnState | null, two: OwnState | null, open = false): PeerSt
 
 const whole: Standing = { loss: 0, lossOpen: false, isPoll: true };
 const lost: Standing = { loss: 3, lossOpen: true, isPoll: true };
-const learner = { learner: true, loss: 3 };
-const broken = held(0, 0, { top: 2, learner: true, loss: 4, broken: true });
+const learner = { learner: true, votes: false, loss: 3 };
+const broken = held(0, 0, { top: 2, learner: true, votes: false, loss: 4, broken: true });
 
 const rows: readonly (readonly [string, OwnState | null, PeerState[], Standing, Action])[] = [
   ["nothing when all hold the same", held(4, 9), peers(held(4, 9), held(4, 9)), whole, { kind: "none" }],
@@ -105,7 +105,7 @@ const rows: readonly (readonly [string, OwnState | null, PeerState[], Standing, 
   ],
   [
     "P31 restores nothing that was damaged after they were asked",
-    held(4, 9, { learner: true, loss: 4 }),
+    held(4, 9, { ...learner, loss: 4 }),
     peers(held(4, 9), held(4, 9)),
     lost,
     { kind: "learner" },
@@ -113,9 +113,32 @@ const rows: readonly (readonly [string, OwnState | null, PeerState[], Standing, 
   [
     "P31 refuses what another has lost too",
     held(4, 9, learner),
-    peers(held(4, 9, { learner: true }), held(4, 9)),
+    peers(held(4, 9, learner), held(4, 9)),
     lost,
     { kind: "refused" },
+  ],
+  [
+    // Found by docs/model/repair.pml (SECOND_LOSS): A lost its vote for position 5, B lost its own before A had learned what was
+    // chosen there, and A, restored from 6 on, told B of nothing above 4: B voted at 5 again, for something else.
+    "P31 refuses what another has lost and has not learned yet, though it votes again above that",
+    held(4, 9, learner),
+    peers(held(4, 9, { votes: false }), held(4, 9)),
+    lost,
+    { kind: "refused" },
+  ],
+  [
+    "P31 has the position settled that it was restored above",
+    held(4, 9, { votes: false }),
+    peers(held(3, 8), held(4, 9, { top: 5 })),
+    whole,
+    { kind: "settle", from: 2, index: 5 },
+  ],
+  [
+    "P31 leaves the position that it was restored above to those who hold its base",
+    held(4, 9, { votes: false }),
+    peers(held(3, 8), held(4, 9, { votes: false })),
+    whole,
+    { kind: "none" },
   ],
   [
     "P31 refuses what another may have lost without knowing of it",

@@ -46,12 +46,12 @@ export function answerList(store: Store, context: LoadContext, query: ListQuery,
 /** A header that cannot be read is a learner's, who holds nothing: its position is as far as its votes may have gone. */
 function stateOf(key: Key, top: number, header: Uint8Array, context: LoadContext): KeyState {
   const held = heldState(top, header, context);
-  if (held === null) return { key, top, chosenIndex: top - 1, chosenHash: 0, acceptedHash: 0, learner: true };
-  const { chosenIndex, chosenHash, acceptedHash, learner } = held;
-  return { key, top, chosenIndex, chosenHash, acceptedHash, learner };
+  if (held === null) return { key, top, chosenIndex: top - 1, chosenHash: 0, acceptedHash: 0, votes: false };
+  const { chosenIndex, chosenHash, acceptedHash, votes } = held;
+  return { key, top, chosenIndex, chosenHash, acceptedHash, votes };
 }
 
-/** P30: keys with a broken record are a learner's. */
+/** P30: keys with a broken record have no vote. */
 function withDamage(store: Store, states: readonly KeyState[]): readonly KeyState[] {
   const broken = brokenOf(
     store,
@@ -59,7 +59,7 @@ function withDamage(store: Store, states: readonly KeyState[]): readonly KeyStat
   );
   return broken.size === 0
     ? states
-    : states.map((state) => (broken.has(state.key) ? { ...state, learner: true } : state));
+    : states.map((state) => (broken.has(state.key) ? { ...state, votes: false } : state));
 }
 
 /** Those of `keys` with a broken record, which a walk does not tell. Nothing is asked where nothing is broken. */

@@ -7,6 +7,8 @@ import type { ReplicaId } from "../../paxos/ballot.js";
 
 /** What this replica holds. */
 export interface OwnState extends KeyState {
+  /** P30: its votes for the key do not count, at any position. */
+  readonly learner: boolean;
   /** Of a learner: the lowest loss under which it may be restored. */
   readonly loss: number;
   /** P30: a record of the key cannot be read. */
@@ -37,6 +39,8 @@ export type Action =
   | { readonly kind: "diverged"; readonly from: ReplicaId; readonly index: number }
   /** P27: something is undecided, here or there, and nobody is known to be at work on it. */
   | { readonly kind: "look" }
+  /** P31: the position above the chosen one is open, and this replica has no vote there: a peer is asked to settle it. */
+  | { readonly kind: "settle"; readonly from: ReplicaId; readonly index: number }
   /** P30: nobody holds anything that could take the place of a broken record; that this is a learner is written there. */
   | { readonly kind: "note" }
   /** P31: this replica votes again from this index on. */
@@ -65,7 +69,7 @@ export function compare(own: OwnState | null, peers: readonly PeerState[], stand
     if (own?.broken === true) return index > 0 ? { kind: "fetch", from, index } : { kind: "note" };
     const mayBeRestored = standing.isPoll && (own === null || own.loss <= standing.loss);
     if (!mayBeRestored) return index > (own?.chosenIndex ?? 0) ? { kind: "fetch", from, index } : { kind: "learner" };
-    const isLostTwice = peers.some(({ state, open }) => (state === null ? open : state.learner));
+    const isLostTwice = peers.some(({ state, open }) => (state === null ? open : !state.votes));
     return isLostTwice ? { kind: "refused" } : { kind: "restore", votesFrom: top + 1, from, index };
   }
   const ownIndex = own?.chosenIndex ?? 0;
@@ -77,6 +81,10 @@ export function compare(own: OwnState | null, peers: readonly PeerState[], stand
   if (ownIndex > 0) {
     const other = peers.find(({ state }) => state?.chosenIndex === ownIndex && state.chosenHash !== own?.chosenHash);
     if (other !== undefined) return { kind: "diverged", from: other.replica, index: ownIndex };
+  }
+  if (own !== null && !own.votes) {
+    const voter = peers.find(({ state }) => state?.votes === true && state.chosenIndex === ownIndex);
+    if (voter !== undefined) return { kind: "settle", from: voter.replica, index: ownIndex + 1 };
   }
   const isUndecided = (own?.acceptedHash ?? 0) > 0;
   const isUndecidedThere = peers.some(({ state }) => state !== null && state.acceptedHash > 0 && state.top > ownIndex);

@@ -29,7 +29,7 @@ export class Findings {
     for (const { kind } of actions) {
       if (kind === "fetch") values.behind++;
       else if (kind === "diverged") values.diverged++;
-      else if (kind === "look") values.undecided++;
+      else if (kind === "look" || kind === "settle") values.undecided++;
       else if (kind === "refused") values.lostTwice++;
     }
   }

@@ -14,8 +14,8 @@ export interface SweepHost {
   /** False: the peer is not there, or its queue is full. */
   send(peer: ReplicaId, message: SweepMessage): boolean;
   isReady(peer: ReplicaId): boolean;
-  /** Asks a peer for its newest chosen entry; it comes as any other. */
-  fetch(peer: ReplicaId, key: Key, index: number): void;
+  /** Asks a peer for its newest chosen entry, and to settle the position first if it is undecided; it comes as any other. */
+  fetch(peer: ReplicaId, key: Key, index: number, settle: boolean): void;
   /** P27: opens the key's lane, which asks and, in the end, settles. */
   look(key: Key): void;
   restore(key: Key, input: RestoreInput): void;

@@ -211,7 +211,17 @@ export class RangeJob {
   /** Nothing of it may be believed, and it is a loss of its own. */
   #broken(key: Key, top: number): OwnState {
     const loss = this.#host.context.loss + 1;
-    return { key, top, chosenIndex: 0, chosenHash: 0, acceptedHash: 0, learner: true, loss, broken: true };
+    return {
+      key,
+      top,
+      chosenIndex: 0,
+      chosenHash: 0,
+      acceptedHash: 0,
+      learner: true,
+      votes: false,
+      loss,
+      broken: true,
+    };
   }
 
   #act(): void {
@@ -233,7 +243,8 @@ export class RangeJob {
     switch (action.kind) {
       case "fetch":
       case "diverged":
-        this.#host.fetch(action.from, key, action.index);
+      case "settle":
+        this.#host.fetch(action.from, key, action.index, action.kind === "settle");
         return;
       case "look":
         this.#host.look(key);
