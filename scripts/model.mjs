@@ -33,7 +33,10 @@ const SCOPES = {
 };
 
 const LARGE = {
-  "two positions and a crash of the leader": ["plogdb", "POSITIONS=2 CRASHES=1 CRASHOF=1 WRITES=3 READER=3 PREPAREOF=2"],
+  "two positions and a crash of the leader": [
+    "plogdb",
+    "POSITIONS=2 CRASHES=1 CRASHOF=1 WRITES=3 READER=3 PREPAREOF=2",
+  ],
   "two proposers of two phases and a crash": ["plogdb", "POSITIONS=1 CRASHES=1 WRITES=3 READER=3"],
   "a record is broken twice": ["repair", "KIND=3 LOSSES=2"],
 };
