@@ -7,6 +7,7 @@ import type { Context } from "../paxos/context.js";
 import type { Operation, ReadOutcome, RefuseCode, WriteOutcome } from "../paxos/operation.js";
 import type { ClientTable } from "./clients.js";
 import type { Clock } from "./clock.js";
+import type { Lateness } from "./lateness.js";
 import { NOBODY, type ReplySink } from "./service.js";
 import type { Counters } from "./stats.js";
 import type { TurnLoop } from "./turn.js";
@@ -25,6 +26,7 @@ interface DoorParts {
   readonly counters: Counters;
   /** A request is decided, or answered with an error, within this time. */
   readonly requestTicks: number;
+  readonly lateness: Lateness;
 }
 
 const FULL: Refusal = { code: "BUSY", message: "too many requests are in flight at this node" };
@@ -37,9 +39,11 @@ export class ClientDoor {
   }
 
   write(key: Key, operation: Operation, sink: ReplySink, tag: number, closed: Refusal | null): void {
-    const { context, turns, clients, counters } = this.#parts;
+    const { clock, context, turns, clients, counters, lateness, requestTicks } = this.#parts;
     counters.writes++;
-    const refused = closed ?? (clients.isFull ? FULL : null);
+    const tick = clock.tick();
+    const lateTicks = lateness.at(tick);
+    const refused = closed ?? (clients.isFull ? FULL : null) ?? this.#tooLate(lateTicks);
     if (refused !== null) {
       const outcome: WriteOutcome = { status: "not-applied", ...refused };
       turns.afterTurn(() => {
@@ -53,7 +57,7 @@ export class ClientDoor {
       client: clients.add(sink, tag, true),
       request: { replica: context.self, incarnation: context.incarnation, counter: context.lastRequest },
       operation,
-      deadlineTick: this.#deadlineTick(),
+      deadlineTick: tick + requestTicks - lateTicks,
     });
   }
 
@@ -83,6 +87,13 @@ export class ClientDoor {
   /** Requests of clients that are not answered yet. */
   get inFlight(): number {
     return this.#parts.clients.waiting;
+  }
+
+  /** P12: a write whose time is over is not begun. It may have been sent just now, so who sent it is told the truth. */
+  #tooLate(lateTicks: number): Refusal | null {
+    if (lateTicks < this.#parts.requestTicks) return null;
+    const message = `this node stood still for ${String(lateTicks)} ms: the write may be that old and was not begun`;
+    return { code: "BUSY", message };
   }
 
   #deadlineTick(): number {

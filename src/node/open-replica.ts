@@ -187,6 +187,7 @@ function newContext(self: number, replicas: number, incarnation: number, random:
     incarnation,
     random,
     tick: clock.tick(),
+    lateTicks: 0,
     turn: 0,
     wallMs: clock.wallMs(),
     mayVote: false,

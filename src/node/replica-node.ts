@@ -17,6 +17,7 @@ import type { TimerHandle } from "./clock.js";
 import { IDENTITY_KEYS, IdentityRecord } from "./identity-record.js";
 import { Inspections } from "./inspect.js";
 import { countLiveKeys, scanLiveKeys } from "./key-scan.js";
+import { Lateness, PAUSE_TICKS } from "./lateness.js";
 import { Links } from "./links.js";
 import { Losses } from "./losses.js";
 import { NodeError } from "./node-error.js";
@@ -34,8 +35,6 @@ import { TurnLoop } from "./turn.js";
 
 /** Pace at which peers are judged and heartbeats are considered. */
 const BEAT_TICKS = 4;
-/** A beat that comes later than this was our own fault: nobody is suspected for it. */
-const OWN_PAUSE_TICKS = 12;
 /** Store statistics that change slowly are asked for every so many beats. */
 const BEATS_PER_SAMPLE = 32;
 
@@ -52,6 +51,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   readonly #repair: Repair;
   readonly #record: IdentityRecord;
   readonly #losses: Losses;
+  readonly #lateness: Lateness;
   #state: "loading" | "waiting" | "serving" | "failed" | "closed" = "loading";
   /** Whom to tell how the start went; null once told. */
   #starting: ((error: NodeError | null) => void) | null = null;
@@ -68,6 +68,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#parts = parts;
     this.#context = parts.context;
     const { context, identity, transport, store, clock } = parts;
+    this.#lateness = new Lateness(clock.tick());
     this.#record = new IdentityRecord(store, identity, parts.identityPosition, parts.identityBroken);
     this.#outboxes = identity.nodeIds.map((_id, replica) =>
       replica === context.self ? null : new Outbox(transport, replica, this.#counters),
@@ -76,8 +77,9 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#links = this.#newLinks();
     const clients = new ClientTable();
     this.#turns = this.#newTurns(clients);
-    const [turns, counters, requestTicks] = [this.#turns, this.#counters, parts.requestTicks];
-    this.#door = new ClientDoor({ clock, context, turns, clients, counters, requestTicks });
+    const [turns, counters, lateness] = [this.#turns, this.#counters, this.#lateness];
+    const { requestTicks } = parts;
+    this.#door = new ClientDoor({ clock, context, turns, clients, counters, requestTicks, lateness });
     this.#repair = this.#newRepair();
     this.#frames = this.#newFrames();
     this.#inspections = new Inspections(context, clock, identity.nodeIds);
@@ -186,6 +188,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       store,
       clients,
       counters: this.#counters,
+      lateness: this.#lateness,
       outboxFor: (replica) => (isReady(this.#links.peer(replica)) ? this.#outboxOf(replica) : null),
       eachOutbox: (visit) => {
         for (const outbox of this.#outboxes) if (outbox !== null) visit(outbox);
@@ -439,19 +442,21 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   readonly #beat = (): void => {
-    const { clock, store } = this.#parts;
+    const { clock, store, events, requestTicks } = this.#parts;
     const context = this.#context;
     context.tick = clock.tick();
     context.wallMs = clock.wallMs();
-    const lateTicks = Math.max(0, context.tick - this.#lastBeatTick - BEAT_TICKS);
-    if (context.tick - this.#lastBeatTick > OWN_PAUSE_TICKS) this.#links.forgiveSilence();
+    const pauseTicks = context.tick - this.#lastBeatTick;
+    if (pauseTicks > PAUSE_TICKS) this.#links.forgiveSilence();
+    if (pauseTicks >= requestTicks) events.onPeer(`this process stood still for ${String(pauseTicks)} ms`);
+    context.lateTicks = this.#lateness.at(context.tick);
     this.#lastBeatTick = context.tick;
     if (this.#beats % BEATS_PER_SAMPLE === 0) this.#flushUs = store.stats().flushUs;
     noteRoom(context, store);
     this.#beats++;
     this.#links.beat();
     this.#losses.beat();
-    if (this.#state === "serving") this.#repair.beat(lateTicks);
+    if (this.#state === "serving") this.#repair.beat(Math.max(0, pauseTicks - BEAT_TICKS));
     this.#inspections.expire(context.tick);
     this.#judge();
     this.#beatTimer = clock.after(BEAT_TICKS, this.#beat);

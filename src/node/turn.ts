@@ -17,6 +17,7 @@ import type { LoadedKey, Store } from "../storage/store.js";
 import type { ClientTable } from "./clients.js";
 import type { Clock, TimerHandle } from "./clock.js";
 import { HeldMessages } from "./held.js";
+import type { Lateness } from "./lateness.js";
 import { type LaneSlot, LaneTable } from "./lane-table.js";
 import { dropOfPeer, Loader } from "./loader.js";
 import { MARK_PATIENCE_TICKS, type Outbox } from "./outbox.js";
@@ -42,6 +43,7 @@ export interface TurnHost {
   readonly store: Store;
   readonly clients: ClientTable;
   readonly counters: Counters;
+  readonly lateness: Lateness;
   /** Outbox of a peer to which messages may go now, else null: what is for it is lost. */
   outboxFor(replica: ReplicaId): Outbox | null;
   eachOutbox(visit: (outbox: Outbox) => void): void;
@@ -232,8 +234,9 @@ export class TurnLoop {
   readonly #run = (): void => {
     this.#scheduled = false;
     if (this.#stopped) return;
-    const { context, clock } = this.#host;
+    const { context, clock, lateness } = this.#host;
     context.tick = clock.tick();
+    context.lateTicks = lateness.at(context.tick);
     context.wallMs = clock.wallMs();
     context.turn++;
     noteRoom(context, this.#host.store); // merge may have taken what was there after the last batch

@@ -15,6 +15,8 @@ export interface Context {
   readonly random: Random;
   /** Monotonic time in ticks (1 tick = 1 ms). */
   tick: number;
+  /** What is heard in this turn may have lain unread for so long: this process stood still. In ticks, 0 = it did not. */
+  lateTicks: number;
   /** Number of the host's turn: messages of one turn leave together at its end, so reads of one turn may share a question. */
   turn: number;
   /** Wall clock in ms. Decides expiry and nothing else (P25). */

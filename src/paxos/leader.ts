@@ -82,7 +82,9 @@ export function onSubmit(
     refuseSubmit(lane, from, message, NO_BALLOT, effects);
     return;
   }
-  if (mayUseZero(context, lane)) {
+  // P12: who sent it has long gone on without us, or has given up.
+  const isLate = context.lateTicks > context.patienceTicks;
+  if (mayUseZero(context, lane) && !isLate) {
     giveZero(context, lane, entry, from, effects);
     return;
   }
@@ -129,7 +131,8 @@ export function onForward(
     replyToForward(lane, from, message, refusal("BUSY", "too many writes wait for this key"), effects);
     return;
   }
-  const pending = newPending(-1, from, request, message.operation, context.tick + message.remainingTicks);
+  const deadlineTick = context.tick + message.remainingTicks - context.lateTicks;
+  const pending = newPending(-1, from, request, message.operation, deadlineTick);
   pending.since = message.since;
   pending.forwardSequence = sequence;
   lane.operations.push(pending);

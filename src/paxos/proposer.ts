@@ -23,7 +23,7 @@ import type { Folded, Lane, Round } from "./lane.js";
 import { giveZero } from "./leader.js";
 import { advanceByMark, hasRoomToAccept, learn, persistPosition, sendChosenEntry } from "./learner.js";
 import type { AcceptedMessage, BehindMessage, PromiseMessage, SubmitRefusedMessage } from "./message.js";
-import { finish } from "./outcome.js";
+import { endOverdue, finish } from "./outcome.js";
 import { leaderOf } from "./plog.js";
 import { addVote, countVotes, hasVote, majorityOf } from "./quorum.js";
 
@@ -182,6 +182,7 @@ export function onPromise(
 function startAccept(context: Context, lane: Lane, round: Round, effects: Effects): void {
   let entry = round.bestEntry;
   if (entry === null) {
+    if (context.tick >= lane.nextDeadlineTick) endOverdue(context, lane, effects); // P12
     const fold = buildFold(context, lane);
     entry = fold.entry ?? buildNoop(context, lane);
     if (fold.entry !== null) {

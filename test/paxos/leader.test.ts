@@ -54,6 +54,14 @@ describe("the leader of a position", () => {
     expect(unit.hearAndFlush(2, submit(unit, "b"))).toMatchObject([{ type: "submit-refused", promised: zero }]);
   });
 
+  it("P12 gives class zero to no submit that may have lain unread for longer than anybody waits", () => {
+    const unit = new Unit(0);
+    unit.self.context.lateTicks = 1000;
+    expect(unit.hearAndFlush(1, submit(unit, "a"))).toMatchObject([{ type: "submit-refused", promised: zero }]);
+    unit.self.context.lateTicks = 0;
+    expect(unit.hear(1, submit(unit, "b"))).toMatchObject([{ type: "accept" }, { type: "accept" }]);
+  });
+
   it("P16 takes a submit once, so that what it refuses is refused for ever", () => {
     const unit = new Unit(0);
     const again = submit(unit, "a");
@@ -153,6 +161,15 @@ describe("forwards", () => {
     unit.hear(1, forward(unit, 1));
     unit.hear(1, forward(unit, 3));
     expect(waiting()).toBe(4);
+  });
+
+  it("P12 are not proposed when their time may have run out while they lay unread", () => {
+    const unit = new Unit(0);
+    unit.self.context.lateTicks = 100;
+    const refused = { type: "forward-reply", outcome: { status: "not-applied" } };
+    expect(unit.hearAndFlush(1, forward(unit, 1, { remainingTicks: 100 }))).toMatchObject([refused]);
+    const types = unit.hear(1, forward(unit, 2, { remainingTicks: 101 })).map(({ type }) => type);
+    expect(types).toEqual(["accept", "accept"]);
   });
 
   it("P16 are answered at once by a replica that may not vote: it never will propose them", () => {

@@ -42,6 +42,15 @@ describe("two phases", () => {
     expect(entry).toMatchObject({ index: 1, leader: 1, version: 1 });
   });
 
+  it("P12 propose nothing of a request whose time is over when the promises come: the position is closed without it", () => {
+    const { unit, ballot } = alone();
+    unit.flush();
+    unit.world.tick += 2000; // the process stood still: no step told it what time it is
+    const messages = unit.hear(2, promise(unit, ballot));
+    expect(acceptedValue(messages)?.value).toHaveLength(0);
+    expect(unit.writes).toMatchObject([{ status: "not-applied", code: "NOQUORUM" }]);
+  });
+
   it("P11 take the accepted entry with the highest ballot", () => {
     const { unit, ballot } = alone();
     const found = entryAt(1, "found", 2);

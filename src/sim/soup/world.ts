@@ -136,6 +136,7 @@ export class World {
       incarnation,
       random: this.options.newRandom?.(seed) ?? new Random(seed),
       tick: this.tick,
+      lateTicks: 0,
       turn: 0,
       wallMs: 0,
       mayVote: true,
