@@ -32,6 +32,14 @@ export async function until(
   }
 }
 
+/** Where a node runs: its address, and the command that runs another one there, in place of itself. */
+export interface Host {
+  readonly address: string;
+  readonly enter: readonly string[];
+}
+
+const LOOPBACK: Host = { address: "127.0.0.1", enter: [] };
+
 /** A process of the plogdb command, its output kept. */
 export class CommandProcess {
   readonly child: ChildProcess;
@@ -41,9 +49,10 @@ export class CommandProcess {
   exitCode: number | null = null;
   #running = true;
 
-  constructor(args: readonly string[], cwd: string) {
+  constructor(args: readonly string[], cwd: string, host: Host = LOOPBACK) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(PLOGDB_|npm_)/.test(name)));
-    this.child = spawn(process.execPath, [COMMAND, ...args], { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    const [command = "", ...words] = [...host.enter, process.execPath, COMMAND, ...args];
+    this.child = spawn(command, words, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
     this.child.stdout?.on("data", (chunk: Buffer) => {
       this.stdout = (this.stdout + chunk.toString()).slice(-MAX_STDERR);
     });
@@ -92,6 +101,7 @@ export function tempDir(): string {
 
 export interface NodePlan {
   readonly id: string;
+  readonly host: Host;
   readonly clientPort: number;
   readonly peerPort: number;
   readonly httpPort: number;
@@ -117,7 +127,7 @@ export class ClusterNode {
   /** Starts the process; does not wait for anything. */
   spawn(): CommandProcess {
     if (this.alive) throw new Error(`${this.plan.id} is running`);
-    this.process = new CommandProcess(["server", "--config", this.plan.configFile], this.#cwd);
+    this.process = new CommandProcess(["server", "--config", this.plan.configFile], this.#cwd, this.plan.host);
     return this.process;
   }
 
@@ -128,12 +138,12 @@ export class ClusterNode {
 
   /** Waits until a strong read through this node is answered, which takes recovery, binding and a majority. */
   async serving(timeoutMs = START_TIMEOUT_MS): Promise<void> {
-    const { id, clientPort } = this.plan;
+    const { id, host, clientPort } = this.plan;
     await until(
       `${id} serves`,
       async () => {
         if (!this.alive) throw new Error(`${id} ended with code ${String(this.process?.exitCode)}\n${this.describe()}`);
-        const client = await RespClient.connect(clientPort);
+        const client = await RespClient.connect(clientPort, host.address);
         const answer = await client?.call(["GET", "ready"], 5_000);
         client?.close();
         return answer?.status === "reply" && !(answer.value instanceof RespFailure);
@@ -144,7 +154,7 @@ export class ClusterNode {
   }
 
   async connect(): Promise<RespClient> {
-    const client = await RespClient.connect(this.plan.clientPort);
+    const client = await RespClient.connect(this.plan.clientPort, this.plan.host.address);
     if (client === null) throw new Error(`cannot connect to ${this.plan.id}\n${this.describe()}`);
     return client;
   }
@@ -174,6 +184,8 @@ export interface ClusterOptions {
   readonly storage?: string;
   /** More lines for every node's file. */
   readonly extra?: string;
+  /** Where the nodes run; default: all on the loopback. */
+  readonly hosts?: readonly Host[];
 }
 
 export class Cluster {
@@ -196,7 +208,8 @@ export class Cluster {
       const dataDir = join(dir, id);
       mkdirSync(dataDir);
       const configFile = join(dir, `${id}.yaml`);
-      return { id, clientPort: port(0), peerPort: port(1), httpPort: port(2), dataDir, configFile };
+      const host = options.hosts?.[i] ?? LOOPBACK;
+      return { id, host, clientPort: port(0), peerPort: port(1), httpPort: port(2), dataDir, configFile };
     });
     for (const plan of plans) writeFileSync(plan.configFile, configText(plan, plans, options));
     return new Cluster(
@@ -263,13 +276,13 @@ function configText(plan: NodePlan, all: readonly NodePlan[], options: ClusterOp
     "cluster: test",
     `node: ${plan.id}`,
     `data: [./${plan.id}]`,
-    `listen: 127.0.0.1:${String(plan.clientPort)}`,
-    `peer: 127.0.0.1:${String(plan.peerPort)}`,
-    `http: 127.0.0.1:${String(plan.httpPort)}`,
+    `listen: ${plan.host.address}:${String(plan.clientPort)}`,
+    `peer: ${plan.host.address}:${String(plan.peerPort)}`,
+    `http: ${plan.host.address}:${String(plan.httpPort)}`,
     "nodes:",
     ...all.map(
-      ({ id, peerPort, clientPort }) =>
-        `  ${id}: { peer: 127.0.0.1:${String(peerPort)}, client: 127.0.0.1:${String(clientPort)}, zone: a }`,
+      ({ id, host: { address }, peerPort, clientPort }) =>
+        `  ${id}: { peer: ${address}:${String(peerPort)}, client: ${address}:${String(clientPort)}, zone: a }`,
     ),
     `storage: ${options.storage ?? "{ size: 256MiB, durability: flush }"}`,
     options.extra ?? "",

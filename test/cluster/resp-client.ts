@@ -50,9 +50,9 @@ export class RespClient {
   }
 
   /** Null: nobody listens, or not in time. */
-  static connect(port: number, timeoutMs = 2_000): Promise<RespClient | null> {
+  static connect(port: number, host = "127.0.0.1", timeoutMs = 2_000): Promise<RespClient | null> {
     return new Promise((resolve) => {
-      const socket = connect({ port, host: "127.0.0.1" });
+      const socket = connect({ port, host });
       const refuse = (): void => {
         socket.destroy();
         resolve(null);

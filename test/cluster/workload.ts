@@ -16,6 +16,15 @@ export interface WorkloadOptions {
   readonly counters: number;
   readonly registers: number;
   readonly seed: number;
+  /** Every client stays with its node, whatever becomes of it. */
+  readonly pinned?: boolean;
+}
+
+/** A write or a read that a node answered with success, at a moment of performance.now(). */
+export interface Success {
+  readonly node: number;
+  readonly isWrite: boolean;
+  readonly atMs: number;
 }
 
 /** Microseconds of this process's monotonic clock. */
@@ -65,6 +74,7 @@ function replyOf(call: Call, value: Exclude<Answer, { status: "lost" | "timeout"
 
 export class Workload {
   readonly history: HistoryOperation[] = [];
+  readonly successes: Success[] = [];
   /** Error replies by their prefix, and "lost" and "timeout". */
   readonly troubles = new Map<string, number>();
   /** The longest time between two answers of use to one client, in ms: how long anybody waited. */
@@ -148,7 +158,7 @@ export class Workload {
       if (client === null || client.closed) {
         client = await this.#connect(target);
         if (client === null) {
-          target = (target + 1) % this.#cluster.nodes.length;
+          if (this.#options.pinned !== true) target = (target + 1) % this.#cluster.nodes.length;
           await pause(RECONNECT_PAUSE_MS);
           continue;
         }
@@ -161,16 +171,19 @@ export class Workload {
         this.longestWaitMs = waitedMs;
         this.longestWait = `client ${String(id)} at ${nowMs.toFixed(0)} ms, ${words(key, call).join(" ")}: ${told.status}`;
       }
-      if (told.status === "replied") lastUsefulMs = nowMs;
-      else if (!client.closed) await pause(RECONNECT_PAUSE_MS);
-      if (client.closed) target = (target + 1) % this.#cluster.nodes.length;
+      if (told.status === "replied") {
+        lastUsefulMs = nowMs;
+        const isWrite = call.kind !== "read" && call.kind !== "read-version";
+        this.successes.push({ node: target, isWrite, atMs: nowMs });
+      } else if (!client.closed) await pause(RECONNECT_PAUSE_MS);
+      if (client.closed && this.#options.pinned !== true) target = (target + 1) % this.#cluster.nodes.length;
     }
     client?.close();
   }
 
   async #connect(target: number): Promise<RespClient | null> {
     const node = this.#cluster.node(target);
-    return node.alive ? RespClient.connect(node.plan.clientPort) : null;
+    return node.alive ? RespClient.connect(node.plan.clientPort, node.plan.host.address) : null;
   }
 
   #draw(random: Random): { key: string; call: Call } {
