@@ -12,6 +12,7 @@ import type { Client, ReplyMode } from "./client.js";
 import type { Command } from "./command-table.js";
 import { showMonitors } from "./commands-watching.js";
 import { dispatch } from "./dispatch.js";
+import type { HeldConnection } from "./input-share.js";
 import { Pipeline, type PipelineOwner } from "./pipeline.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import { RespParser } from "./resp-parser.js";
@@ -23,7 +24,7 @@ import { endTransaction, type Transaction, type Watch } from "./transaction.js";
 /** open: commands are taken. draining: what was taken is answered. ended: our side is closed. closed: all is over. */
 type Phase = "open" | "draining" | "ended" | "closed";
 
-export class Connection implements Client, Flushable, PipelineOwner {
+export class Connection implements Client, Flushable, HeldConnection, PipelineOwner {
   readonly id: number;
   readonly context: ServerContext;
   readonly connectedAtMs = Date.now();
@@ -42,6 +43,8 @@ export class Connection implements Client, Flushable, PipelineOwner {
   #phase: Phase = "open";
   #scheduled = false;
   #paused = false;
+  /** Input was received and waits for its turn. */
+  #held = false;
   /** What of the server's total of unfinished input is ours. */
   #partialBytes = 0;
   #commands = 0;
@@ -159,6 +162,17 @@ export class Connection implements Client, Flushable, PipelineOwner {
     if (this.#phase !== "open") return;
     this.#lastInputMs = Date.now();
     this.#parser.feed(chunk);
+    if (this.#held) return;
+    if (this.context.inputShare.take(this, this.context.nowUs())) this.release();
+    else {
+      this.#held = true;
+      this.#pause(true);
+    }
+  }
+
+  release(): void {
+    this.#held = false;
+    if (this.#phase === "closed") return;
     this.#pump();
     this.#send();
   }
@@ -170,6 +184,7 @@ export class Connection implements Client, Flushable, PipelineOwner {
     const pipeline = this.#pipeline;
     pipeline.turn = ++context.turn;
     pipeline.arrivedUs = context.nowUs();
+    context.admission.look(pipeline.arrivedUs);
     const { softOutputBytes } = context.limits;
     let blocked = false;
     while (this.#phase === "open") {
@@ -282,7 +297,7 @@ export class Connection implements Client, Flushable, PipelineOwner {
     this.#scheduled = false;
     if (this.#phase === "closed") return;
     this.#pipeline.render(this.context.out, this.context.limits.softOutputBytes - this.#socket.writableLength);
-    if (this.#phase === "open" && this.#paused) this.#pump();
+    if (this.#phase === "open" && this.#paused && !this.#held) this.#pump();
     this.#send();
   }
 
@@ -305,7 +320,7 @@ export class Connection implements Client, Flushable, PipelineOwner {
     const { softOutputBytes } = this.context.limits;
     const pipeline = this.#pipeline;
     if (pipeline.ready) return this.#socket.writableLength < softOutputBytes;
-    if (!this.#paused || this.#phase !== "open" || pipeline.stalled || pipeline.full) return false;
+    if (!this.#paused || this.#held || this.#phase !== "open" || pipeline.stalled || pipeline.full) return false;
     return this.pendingOutputBytes <= softOutputBytes;
   }
 

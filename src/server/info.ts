@@ -213,7 +213,8 @@ function plogdbFields(context: ServerContext): Fields {
       `state=${peer.state},replica=${String(peer.replica)},incarnation=${String(peer.incarnation)},` +
         `rtt_us=${String(peer.rttUs)}`,
     ]),
-    ["requests_in_flight", context.inFlight],
+    ["requests_in_flight", context.admission.inFlight],
+    ["requests_in_flight_bound", context.admission.bound],
     ["requests_refused_busy", context.counters.busy],
     ["read_p99_us", context.readLatency.quantileUs(0.99)],
     ["write_p99_us", context.writeLatency.quantileUs(0.99)],

@@ -58,7 +58,9 @@ function serverMetrics(page: Page, context: ServerContext): void {
     if (typeof value !== "number") continue;
     page.one(`plogdb_server_${snakeCase(name)}_total`, "counter", `Server counter ${name}.`, value);
   }
-  page.one("plogdb_requests_in_flight", "gauge", "Operations at the node.", context.inFlight);
+  page.one("plogdb_requests_in_flight", "gauge", "Operations at the node.", context.admission.inFlight);
+  const { bound } = context.admission;
+  page.one("plogdb_requests_in_flight_bound", "gauge", "Operations beyond this number are refused as BUSY.", bound);
   page.one("plogdb_request_bytes_in_flight", "gauge", "Bytes of values at the node.", context.inFlightBytes);
   page.head("plogdb_commands_total", "counter", "Commands by name.");
   for (const command of commands.all) {

@@ -15,6 +15,12 @@ import { type Keeping, ManyKeys, MAX_SLOTS, partOfTag, type Renderer, Slot, slot
 export const LOADING = "LOADING the node is recovering its data";
 const BUSY = "BUSY too many requests are under way, try again later";
 
+/**
+ * A client that has so many commands under way waits for its own replies in any case: at the bound it is held back, by TCP's
+ * means. Who has fewer is told at once that there is no room.
+ */
+const DEEP = 64;
+
 /** How much of an earlier reply's size is still expected of the next. */
 const FORGETTING = 0.95;
 
@@ -91,7 +97,7 @@ export class Pipeline implements ReplySink {
     const slot = this.#append(render);
     slot.key = key;
     this.#latest.set(key, slot);
-    this.#context.inFlight++;
+    this.#context.admission.begin();
     service.read(key, this, tagOf(slot, 0));
   }
 
@@ -116,7 +122,7 @@ export class Pipeline implements ReplySink {
     slot.isWrite = true;
     slot.inputBytes = bytes;
     this.#latest.set(key, slot);
-    this.#context.inFlight++;
+    this.#context.admission.begin();
     this.#context.inFlightBytes += bytes;
     service.write(key, operation, this, tagOf(slot, 0));
   }
@@ -167,7 +173,7 @@ export class Pipeline implements ReplySink {
       const key = many.keys[part];
       if (key === undefined) return;
       const operation = many.operations?.[part];
-      context.inFlight++;
+      context.admission.begin();
       if (operation === undefined) service.read(key, this, tagOf(slot, part));
       else service.write(key, operation, this, tagOf(slot, part));
     }
@@ -182,9 +188,9 @@ export class Pipeline implements ReplySink {
     }
     const slot = this.#append(render);
     this.#latest.set(key, slot);
-    this.#context.inFlight++;
+    this.#context.admission.begin();
     service.inspect(key, (views: readonly PLogView[]) => {
-      this.#context.inFlight--;
+      this.#context.admission.end();
       slot.views = views;
       this.#latest.delete(key);
       this.#finish(slot);
@@ -196,9 +202,9 @@ export class Pipeline implements ReplySink {
     const service = this.#admit(0);
     if (service === null) return;
     const slot = this.#append(render);
-    this.#context.inFlight++;
+    this.#context.admission.begin();
     begin(service, (text) => {
-      this.#context.inFlight--;
+      this.#context.admission.end();
       slot.text = text;
       this.#finish(slot);
     });
@@ -219,10 +225,10 @@ export class Pipeline implements ReplySink {
   }
 
   #hasRoom(): boolean {
-    return this.#context.inFlight < this.#context.limits.maxInFlight;
+    return this.#context.admission.hasRoom;
   }
 
-  /** The node, when one more operation with `bytes` of values may go to it; null: the error is written. */
+  /** The node, when one more operation with `bytes` of values may go to it; null: the error is written, or it stalls. */
   #admit(bytes: number): KeyService | null {
     const context = this.#context;
     const { service, limits } = context;
@@ -231,7 +237,12 @@ export class Pipeline implements ReplySink {
       return null;
     }
     const fits = bytes === 0 || context.inFlightBytes + bytes <= limits.maxInFlightBytes;
-    if (this.#hasRoom() && fits) return service;
+    const hasRoom = this.#hasRoom() && fits;
+    if (hasRoom) return service;
+    if (this.waiting >= DEEP) {
+      this.stalled = true;
+      return null;
+    }
     context.counters.busy++;
     this.out.error(BUSY);
     return null;
@@ -266,7 +277,7 @@ export class Pipeline implements ReplySink {
   // ---- outcomes
 
   onWrite(tag: number, outcome: WriteOutcome): void {
-    this.#context.inFlight--;
+    this.#context.admission.end();
     const slot = this.#slots[slotOfTag(tag)];
     if (slot === undefined) return;
     if (slot.many !== null) {
@@ -284,7 +295,7 @@ export class Pipeline implements ReplySink {
 
   onRead(tag: number, outcome: ReadOutcome): void {
     const context = this.#context;
-    context.inFlight--;
+    context.admission.end();
     const first = this.#slots[slotOfTag(tag)];
     if (first === undefined) return;
     if (outcome.status === "ok") {

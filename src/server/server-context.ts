@@ -4,9 +4,11 @@
  */
 import type { ServerConfig } from "../cluster/index.js";
 import type { KeyService } from "../node/service.js";
+import { Admission } from "./admission.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
 import { Histogram } from "./histogram.js";
+import { InputShare } from "./input-share.js";
 import { LatencyEvents } from "./latency-events.js";
 import type { ServerLimits } from "./limits.js";
 import { Rates } from "./rates.js";
@@ -67,8 +69,10 @@ export class ServerContext {
   service: KeyService | null = null;
   /** The port that is really listened on. */
   port = 0;
-  /** Operations at the node, over all connections, and the bytes of their values. */
-  inFlight = 0;
+  /** Operations at the node, over all connections. */
+  readonly admission: Admission;
+  readonly inputShare = new InputShare(() => this.nowUs());
+  /** Bytes of their values. */
   inFlightBytes = 0;
   /** Bytes of commands that wait for EXEC. */
   queuedBytes = 0;
@@ -85,6 +89,7 @@ export class ServerContext {
     this.limits = limits;
     this.commands = commands;
     this.settings = new Settings(limits);
+    this.admission = new Admission(limits.maxInFlight, config.timeouts.requestMs);
   }
 
   /** Microseconds on a clock that never jumps. */

@@ -231,6 +231,18 @@ describe("bounds", () => {
     expect(await client.ask("SET", "a", "1")).toEqual(OK);
   });
 
+  it("who has many commands under way is held back at the total, who has few is answered BUSY", async () => {
+    const { connect, service } = await startTestServer({ maxInFlight: 100 });
+    const [deep, other] = [connect(), connect()];
+    service.held = true;
+    deep.send(...Array.from({ length: 300 }, (_, index) => ["SET", `k${String(index)}`, "v"]));
+    await expect.poll(() => service.pending).toBe(100);
+    expect(await other.ask("SET", "a", "1")).toEqual(BUSY);
+    service.release();
+    expect(await deep.receiveMany(300)).toEqual(Array.from({ length: 300 }, () => OK));
+    expect(await other.ask("SET", "a", "1")).toEqual(OK);
+  });
+
   it("values beyond the total on their way are answered BUSY", async () => {
     const { connect, service } = await startTestServer({ maxInFlightBytes: 1000 });
     const client = connect();
