@@ -34,6 +34,7 @@ export function nodeStats(known: Known): NodeStats {
     mode: modeOf(identity),
     waitingFor: links.waitingFor(),
     loss: identity.loss,
+    lossAll: identity.lossAll,
     lossOpen: identity.lossOpen,
     restoring: sweep.restoring,
     lossReason: identity.forgot === "" ? identity.lossReason : identity.forgot,

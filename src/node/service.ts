@@ -49,8 +49,9 @@ export interface NodeStats {
   /** voter; learner: its disk was lost, in part or not, and not every key is restored (P30, P31); or silent by order. */
   readonly mode: "voter" | "learner" | "learner-by-order";
   readonly waitingFor: readonly string[];
-  /** P31: number of the disk's last loss, 0 = none; whether all of it was lost and not every key is restored; why. */
+  /** P31: number of the disk's last loss, and of the last of all of it, 0 = none; whether not every key is restored after that; why. */
   readonly loss: number;
+  readonly lossAll: number;
   readonly lossOpen: boolean;
   /** There may be keys that this replica has no vote for: after a loss of all, or of single records, until it has asked for each. */
   readonly restoring: boolean;

@@ -52,6 +52,12 @@ const POLL_US = 5000;
 /** A node on a disk that forgot has found out, or never will. */
 const VERDICT_US = 1_200_000;
 
+/** Numbers of the last loss of a disk, and of the last of all of it. */
+interface TakenLosses {
+  readonly last: number;
+  readonly all: number;
+}
+
 export class DiskStrikes {
   readonly #arena: DiskArena;
   /** Stores in memory: what happens to the next batch, and to the next read. */
@@ -59,7 +65,7 @@ export class DiskStrikes {
   readonly #breakNextRead = new Set<ReplicaId>();
   /** Replicas on whose disks errors were played, and those that may have lost something: with the number of their losses before. */
   readonly #errors = new Set<ReplicaId>();
-  readonly #losses = new Map<ReplicaId, number>();
+  readonly #losses = new Map<ReplicaId, TakenLosses>();
   readonly #copies = new Map<ReplicaId, ClusterDisk>();
   /** Disks that are gone: they have hits to be counted. */
   readonly #retired: ClusterDisk[] = [];
@@ -196,7 +202,7 @@ export class DiskStrikes {
   }
 
   #mayLose(victim: ReplicaId): void {
-    this.#losses.set(victim, this.#lossOf(victim));
+    this.#losses.set(victim, this.#lossesOf(victim));
     this.#arena.allowLoss(victim);
   }
 
@@ -242,10 +248,8 @@ export class DiskStrikes {
   #awaitVerdict(victim: ReplicaId, done: () => void): void {
     const { cluster } = this.#arena;
     const untilUs = cluster.time.nowUs + VERDICT_US;
-    const before = this.#losses.get(victim) ?? 0;
     const look = (): void => {
-      const isTold = this.#lossOf(victim) > before;
-      if (isTold || this.#arena.isLost(victim) || cluster.time.nowUs >= untilUs) done();
+      if (this.#isTold(victim) || this.#arena.isLost(victim) || cluster.time.nowUs >= untilUs) done();
       else this.#arena.later(POLL_US, look);
     };
     look();
@@ -295,7 +299,7 @@ export class DiskStrikes {
         this.#arena.start(victim);
         const isOlder = held > (cluster.store(victim)?.facts.recoveredWatermark ?? held);
         this.#awaitVerdict(victim, () => {
-          const isBelieved = cluster.node(victim) !== null && this.#lossOf(victim) <= (this.#losses.get(victim) ?? 0);
+          const isBelieved = cluster.node(victim) !== null && !this.#isTold(victim);
           if (isOlder && isBelieved)
             this.#arena.report("strangers", `${nameOf(victim)} votes on an old copy of its disk`);
           done();
@@ -304,8 +308,19 @@ export class DiskStrikes {
     });
   }
 
-  #lossOf(victim: ReplicaId): number {
-    return this.#arena.cluster.opened(victim)?.stats().loss ?? 0;
+  /**
+   * A loss has a number since it was struck. Its number may be one that the process before had taken for a single record, and
+   * lost again with its disk before anybody had heard of it (seed 30123): then it is by the loss of all of it that one sees.
+   */
+  #isTold(victim: ReplicaId): boolean {
+    const before = this.#losses.get(victim) ?? { last: 0, all: 0 };
+    const now = this.#lossesOf(victim);
+    return now.last > before.last || now.all > before.all;
+  }
+
+  #lossesOf(victim: ReplicaId): TakenLosses {
+    const stats = this.#arena.cluster.opened(victim)?.stats();
+    return { last: stats?.loss ?? 0, all: stats?.lossAll ?? 0 };
   }
 
   #watermarkOf(victim: ReplicaId): number {

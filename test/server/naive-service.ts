@@ -91,6 +91,7 @@ export class NaiveService implements KeyService {
       mode: this.isLearner ? "learner-by-order" : "voter",
       waitingFor: state === "waiting" ? ["n2"] : [],
       loss: 0,
+      lossAll: 0,
       lossOpen: false,
       restoring: false,
       lossReason: "",
