@@ -16,6 +16,8 @@ export interface HeartbeatReplyMessage {
   readonly type: "heartbeat-reply";
   /** `sentTick` of the heartbeat that this answers. */
   readonly sentTick: number;
+  /** What a write with its flush takes at the sender of late, in microseconds; 0 = not known (P17). */
+  readonly flushUs: number;
 }
 
 /** P29: the sender's durable memory of the receiver, and whether it accepts it as it is. */
@@ -44,8 +46,11 @@ export function encodeControl(out: ByteWriter, message: ControlMessage): void {
   writeChoice(out, TYPES, message.type);
   switch (message.type) {
     case "heartbeat":
+      out.varint(message.sentTick);
+      return;
     case "heartbeat-reply":
       out.varint(message.sentTick);
+      out.varint(message.flushUs);
       return;
     case "binding":
       writeFlag(out, message.bound);
@@ -69,8 +74,11 @@ export function decodeControl(reader: ByteReader): ControlMessage | null {
 function decodeFields(reader: ByteReader, type: ControlMessage["type"]): ControlMessage {
   switch (type) {
     case "heartbeat":
-    case "heartbeat-reply":
       return { type, sentTick: reader.varint() };
+    case "heartbeat-reply": {
+      const sentTick = reader.varint();
+      return { type, sentTick, flushUs: reader.varint() };
+    }
     case "binding": {
       const bound = readFlag(reader);
       const first = readFlag(reader);

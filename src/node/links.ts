@@ -34,6 +34,8 @@ export interface LinkHost {
   readonly transport: Transport;
   readonly recoveredWatermark: number;
   watermark(): number;
+  /** What a write with its flush takes here of late, in microseconds. */
+  flushUs(): number;
   /** Makes the identity durable, then calls `done`. */
   saveIdentity(done: () => void): void;
   /** Readiness of a peer changed: suspicion is to be judged again. */
@@ -208,9 +210,10 @@ export class Links {
     const peer = this.peer(replica);
     switch (message.type) {
       case "heartbeat":
-        this.#say(replica, { type: "heartbeat-reply", sentTick: message.sentTick });
+        this.#say(replica, { type: "heartbeat-reply", sentTick: message.sentTick, flushUs: this.#host.flushUs() });
         return;
       case "heartbeat-reply": {
+        peer.flushUs = message.flushUs;
         const microseconds = this.#host.clock.microseconds() - message.sentTick;
         // What was on its way during a pause of our own measures the pause.
         if (microseconds >= 0 && message.sentTick >= this.#pauseEndedUs) noteRoundTrip(peer, microseconds);

@@ -198,6 +198,7 @@ function newContext(self: number, replicas: number, incarnation: number, random:
     diskFull: false,
     roomReturns: false,
     suspected: Array.from({ length: replicas }, (_, replica) => replica !== self),
+    namedLeader: self,
     peerOrder,
     patienceTicks: FIRST_PATIENCE_TICKS,
     settleTicks: SETTLE_TICKS,

@@ -17,6 +17,9 @@ const MAX_PATIENCE_TICKS = 250;
 const ROUND_TRIP_GAIN = 1 / 8;
 /** The worst round trip sets patience and how long a silence is bearable. It is believed for a while: each quicker one lowers it by this factor. */
 const WORST_ROUND_TRIP_DECAY = 0.97;
+/** P17: a disk is slow that takes so many times as long as another, and a while more. It is again quick at half the factor. */
+const SLOW_DISK_FACTOR = 4;
+const SLOW_DISK_US = 1000;
 /** A peer that was stopped answers late; that says nothing about the network. */
 const MAX_ROUND_TRIP_US = 250_000;
 
@@ -37,6 +40,8 @@ export interface Peer {
   awaitedSinceTick: number;
   /** Tick of the last heartbeat sent to it. */
   lastBeatTick: number;
+  /** What a write with its flush takes there, as it told; 0 = not known. */
+  flushUs: number;
   /** Highest durable LSN that it told in this incarnation. */
   watermark: number;
 }
@@ -55,6 +60,7 @@ export function newPeer(replica: ReplicaId, nodeId: string): Peer {
     worstRoundTripUs: 500,
     awaitedSinceTick: 0,
     lastBeatTick: 0,
+    flushUs: 0,
     watermark: 0,
   };
 }
@@ -78,7 +84,10 @@ export function noteRoundTrip(peer: Peer, microseconds: number): void {
 }
 
 /** What is derived from the peers, and the time by which it is. */
-export type PeerJudgement = Pick<Context, "tick" | "suspected" | "peerOrder" | "patienceTicks">;
+export type PeerJudgement = Pick<
+  Context,
+  "self" | "tick" | "suspected" | "peerOrder" | "patienceTicks" | "namedLeader"
+>;
 
 /** Brings suspicion, order and patience in `context` up to date. Returns true when suspicion changed. */
 export function judgePeers(context: PeerJudgement, peers: readonly Peer[], flushUs: number): boolean {
@@ -99,5 +108,23 @@ export function judgePeers(context: PeerJudgement, peers: readonly Peer[], flush
   context.patienceTicks = Math.min(MAX_PATIENCE_TICKS, Math.max(MIN_PATIENCE_TICKS, patience));
   const roundTrip = (replica: ReplicaId): number => peers.find((peer) => peer.replica === replica)?.roundTripUs ?? 0;
   context.peerOrder.sort((a, b) => roundTrip(a) - roundTrip(b));
+  context.namedLeader = nextLeader(context, peers, flushUs);
   return changed;
+}
+
+/**
+ * P17: a class-zero value needs its leader's own record (P9), so every write of a key waits for its leader's disk. A disk that is
+ * much slower than the quickest other one leads no longer; its node's own writes go through that one, and need not wait for
+ * their own record.
+ */
+function nextLeader(context: PeerJudgement, peers: readonly Peer[], flushUs: number): ReplicaId {
+  const { self, suspected } = context;
+  let quickest: Peer | null = null;
+  for (const peer of peers) {
+    if (peer.flushUs === 0 || suspected[peer.replica] === true) continue;
+    if (quickest === null || peer.flushUs < quickest.flushUs) quickest = peer;
+  }
+  if (quickest === null) return self;
+  const factor = context.namedLeader === self ? SLOW_DISK_FACTOR : SLOW_DISK_FACTOR / 2;
+  return flushUs > factor * quickest.flushUs + SLOW_DISK_US ? quickest.replica : self;
 }

@@ -150,6 +150,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       transport,
       recoveredWatermark: store.facts.recoveredWatermark,
       watermark: () => store.watermark(),
+      flushUs: () => Math.round(this.#flushUs),
       saveIdentity: (done) => {
         this.#saveIdentity(done);
       },
@@ -451,9 +452,8 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     if (pauseTicks >= requestTicks) events.onPeer(`this process stood still for ${String(pauseTicks)} ms`);
     context.lateTicks = this.#lateness.at(context.tick);
     this.#lastBeatTick = context.tick;
-    if (this.#beats % BEATS_PER_SAMPLE === 0) this.#flushUs = store.stats().flushUs;
+    if (this.#beats++ % BEATS_PER_SAMPLE === 0) this.#flushUs = store.stats().flushUs;
     noteRoom(context, store);
-    this.#beats++;
     this.#links.beat();
     this.#losses.beat();
     if (this.#state === "serving") this.#repair.beat(Math.max(0, pauseTicks - BEAT_TICKS));

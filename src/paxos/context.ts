@@ -37,6 +37,8 @@ export interface Context {
   roomReturns: boolean;
   /** P10, per replica; the own one is never suspected. */
   readonly suspected: boolean[];
+  /** P17: whom entries proposed here name as the next leader: this replica, unless its disk is much slower than another's. */
+  namedLeader: ReplicaId;
   /** The other replicas, quickest first. */
   readonly peerOrder: ReplicaId[];
   /** A small multiple of round trip plus flush: how long to wait for one who lives, in ticks. */

@@ -61,7 +61,7 @@ export function buildFold(context: Context, lane: Lane): Fold {
       tombstone: !live.exists,
       version: live.version,
       expiryMs: live.expiryMs,
-      leader: context.self, // P17: the proposer, by default
+      leader: context.namedLeader,
       coveredFrom: window.coveredFrom,
       value: live.value,
     },
@@ -80,7 +80,7 @@ export function buildNoop(context: Context, lane: Lane): Entry {
       tombstone: base.tombstone,
       version: base.version,
       expiryMs: base.expiryMs,
-      leader: context.self,
+      leader: context.namedLeader,
       coveredFrom: window.coveredFrom,
       value: base.value,
     },

@@ -12,7 +12,7 @@ import {
 } from "../../src/node/peers.js";
 
 function judgementAt(tick: number): PeerJudgement {
-  return { tick, suspected: [false, true, true], peerOrder: [1, 2], patienceTicks: 0 };
+  return { self: 0, tick, suspected: [false, true, true], peerOrder: [1, 2], patienceTicks: 0, namedLeader: 0 };
 }
 
 function readyPeers(): [Peer, Peer] {
@@ -24,6 +24,39 @@ function readyPeers(): [Peer, Peer] {
   }
   return peers;
 }
+
+describe("the next leader", () => {
+  /** Whom a replica names whose disk takes `flushUs`, the others' taking 500 and 400. */
+  function named(flushUs: number, namedBefore = 0, change: (peers: [Peer, Peer]) => void = () => undefined): number {
+    const peers = readyPeers();
+    peers[0].flushUs = 500;
+    peers[1].flushUs = 400;
+    change(peers);
+    const judgement = { ...judgementAt(1), namedLeader: namedBefore };
+    judgePeers(judgement, peers, flushUs);
+    return judgement.namedLeader;
+  }
+
+  it("P17 is the proposer, also on a disk that is somewhat slower", () => {
+    expect([0, 400, 1000, 2600].map((flushUs) => named(flushUs))).toEqual([0, 0, 0, 0]);
+  });
+
+  it("P17 is the replica with the quickest disk where the proposer's is much slower, until it no longer is", () => {
+    expect([2601, 50_000].map((flushUs) => named(flushUs))).toEqual([2, 2]);
+    expect([1801, 1800].map((flushUs) => named(flushUs, 2))).toEqual([2, 0]);
+  });
+
+  it("P17 is nobody who is suspected, and nobody whose disk is not known", () => {
+    const gone = ([, quickest]: [Peer, Peer]): void => {
+      quickest.connected = false;
+    };
+    expect(named(50_000, 0, gone)).toBe(1);
+    const unknown = (peers: [Peer, Peer]): void => {
+      for (const peer of peers) peer.flushUs = 0;
+    };
+    expect(named(50_000, 0, unknown)).toBe(0);
+  });
+});
 
 describe("a peer", () => {
   it("is ready only when it is connected and bound on both sides (P29)", () => {

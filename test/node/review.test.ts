@@ -6,17 +6,11 @@ import { describe, expect, it } from "vitest";
 import { nodeKey, userKey } from "../../src/base/key.js";
 import type { NodeError } from "../../src/node/node-error.js";
 import type { PLogView } from "../../src/node/service.js";
-import type { WriteOutcome } from "../../src/paxos/operation.js";
 import { MemoryMedium } from "../../src/sim/memory-medium.js";
-import { keyLedBy } from "../../src/sim/soup/keys.js";
 import { copyOfDisk, QUIET, SimulatedCluster } from "../../src/sim/cluster.js";
 import { answered, memoryDisk, read, set, started, textOf, write } from "./harness.js";
 
 const KEY = userKey("k");
-
-function never(): void {
-  throw new Error("an answer of the wrong kind");
-}
 
 function codesOf(cluster: SimulatedCluster): string[] {
   return cluster.fatal.map((error: NodeError) => error.code);
@@ -30,41 +24,6 @@ function failing(victim: number): { on: boolean; readonly of: (replica: number) 
   };
   return fault;
 }
-
-describe("a node that stood still", () => {
-  const PAUSE_MS = 60_000;
-
-  it("P12 begins no write that may have been sent long ago, and says so; soon it serves as ever", () => {
-    const cluster = started(7);
-    cluster.pause(0);
-    cluster.run(PAUSE_MS);
-    cluster.resume(0);
-    const refused = write(cluster, 0, KEY, set("old"));
-    expect(refused).toMatchObject({ status: "not-applied", code: "BUSY" });
-    expect(textOf(read(cluster, 1, KEY))).toBeNull();
-    cluster.run(200);
-    expect(write(cluster, 0, KEY, set("new"))).toMatchObject({ status: "ok" });
-  });
-
-  it("P12 proposes nothing of what its peers had handed to it and given up since", () => {
-    for (const leader of [0, 1, 2]) {
-      const cluster = started(8);
-      const others = [0, 1, 2].filter((replica) => replica !== leader);
-      const key = keyLedBy(leader);
-      cluster.pause(leader);
-      cluster.kill(others[1] ?? -1);
-      const told: string[] = [];
-      const sink = { onWrite: (_tag: number, outcome: WriteOutcome) => told.push(outcome.status), onRead: never };
-      cluster.opened(others[0] ?? -1)?.write(key, set("old"), sink, 0);
-      cluster.run(PAUSE_MS);
-      expect(told).toHaveLength(1);
-      expect(told).not.toContain("ok");
-      cluster.resume(leader);
-      cluster.run(1000);
-      expect(textOf(read(cluster, leader, key))).toBeNull();
-    }
-  });
-});
 
 describe("a node whose store failed", () => {
   it("answers what waited and everything that is asked later", () => {

@@ -118,6 +118,20 @@ describe("two phases", () => {
     story.run();
     expect(story.lane(0).plog.chosen.leader).toBe(2);
   });
+
+  it("P17 name another one that the policy prefers, who then gives class zero to the proposer's next value", () => {
+    const story = new Story();
+    story.world.replica(2).context.namedLeader = 1;
+    story.ask(2, set("a"));
+    story.run();
+    expect(story.lane(0).plog.chosen.leader).toBe(1);
+    story.count();
+    story.ask(2, set("b"));
+    story.run();
+    const { messages } = story.count();
+    expect([messages["submit"], messages["prepare"] ?? 0]).toEqual([1, 0]);
+    expect(story.lane(0).plog.chosen.index).toBe(2);
+  });
 });
 
 describe("what a write costs (P17, P13)", () => {

@@ -147,6 +147,7 @@ export class World {
       diskFull: false,
       roomReturns: false,
       suspected: new Array<boolean>(replicas).fill(false),
+      namedLeader: self,
       peerOrder: others,
       patienceTicks,
       settleTicks,
