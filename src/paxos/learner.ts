@@ -139,12 +139,20 @@ function advance(lane: Lane, entry: Entry, ballot: Ballot): void {
   if (lane.settleIndex <= entry.index) lane.settleIndex = 0;
 }
 
-/** The entry accepted here at the position above the chosen one is the chosen one. The record on disk stays as it is. */
-export function advanceByMark(lane: Lane, effects: Effects): void {
+/**
+ * The entry accepted here at the position above the chosen one is the chosen one. The record on disk stays as it is; but as long as
+ * no record says so, the one below is kept too (D13). Where room is short and this is a deletion, what it deletes is to go: it
+ * is recorded as chosen.
+ */
+export function advanceByMark(context: Context, lane: Lane, effects: Effects): void {
   const { plog } = lane;
   const entry = plog.acceptedEntry;
   assert(entry !== null && entry.index === plog.chosen.index + 1, "P13: a mark needs an accepted entry");
   advance(lane, entry, plog.accepted);
+  if (context.diskFull && context.storeWorks && entry.tombstone) {
+    persistChosen(lane, entry, effects);
+    return;
+  }
   effects.mark = entry.index;
   lane.writes++;
 }
@@ -161,7 +169,7 @@ export function learn(context: Context, lane: Lane, entry: Entry, effects: Effec
   const accepted = plog.acceptedEntry;
   if (accepted !== null && accepted.index === entry.index && accepted.hash === entry.hash) {
     // What is accepted at a ballot is one entry, so the own ballot names the chosen entry too.
-    advanceByMark(lane, effects);
+    advanceByMark(context, lane, effects);
     return true;
   }
   advance(lane, entry, NO_BALLOT);
@@ -186,7 +194,7 @@ export function catchUpTo(
   const { plog } = lane;
   if (plog.chosen.index >= index - 1) return true;
   if (plog.chosen.index === index - 2 && isBallot(mark) && sameBallot(plog.accepted, mark)) {
-    advanceByMark(lane, effects);
+    advanceByMark(context, lane, effects);
     return true;
   }
   if (base === null || base.index !== index - 1) return false;
@@ -209,7 +217,7 @@ export function onChosen(
   const { plog } = lane;
   if (message.index <= plog.chosen.index) return;
   if (message.index === plog.chosen.index + 1 && sameBallot(plog.accepted, message.ballot)) {
-    advanceByMark(lane, effects);
+    advanceByMark(context, lane, effects);
     return;
   }
   fetchFrom(context, lane, from, message.index, effects);

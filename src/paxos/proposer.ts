@@ -246,7 +246,7 @@ export function onAccepted(
 /** P13: chosen, at this moment. The client is answered, the others get the mark. */
 function declareChosen(context: Context, lane: Lane, entry: Entry, ballot: Ballot, effects: Effects): void {
   const { plog } = lane;
-  if (sameBallot(plog.accepted, ballot)) advanceByMark(lane, effects);
+  if (sameBallot(plog.accepted, ballot)) advanceByMark(context, lane, effects);
   else {
     learn(context, lane, entry, effects);
     plog.chosenBallot = ballot;

@@ -253,7 +253,7 @@ function obtain(context: Context, lane: Lane, round: ReadRound, effects: Effects
     isBallot(round.boundBallot) &&
     sameBallot(plog.accepted, round.boundBallot)
   ) {
-    advanceByMark(lane, effects);
+    advanceByMark(context, lane, effects);
     return;
   }
   round.retryTick = context.tick + context.patienceTicks;

@@ -1,6 +1,7 @@
 /** Claims about learning what was chosen (P4, P6, P13, P24, P26). Method: one replica alone (unit.ts). */
 import { describe, expect, it } from "vitest";
 import { ordinaryBallot, zeroBallot } from "../../src/paxos/ballot.js";
+import { makeEntry } from "../../src/paxos/entry.js";
 import { entryAt, high, low, Unit } from "./unit.js";
 
 const zero = zeroBallot(0, 1);
@@ -13,6 +14,18 @@ describe("learning", () => {
     unit.hearAndFlush(0, { type: "chosen", key: unit.key, index: 1, ballot: zero });
     expect(unit.lane.plog.chosen.index).toBe(1);
     expect(unit.self.disk.records).toBe(records);
+  });
+
+  it("D12, D13 a deletion that a mark makes the chosen one is recorded as that where room is short: what it deletes can go", () => {
+    const unit = new Unit(2);
+    unit.hearAndFlush(0, unit.accept(zero, entryAt(1, "a")));
+    unit.hearAndFlush(0, { type: "chosen", key: unit.key, index: 1, ballot: zero });
+    unit.self.context.diskFull = true;
+    const deletion = makeEntry({ ...entryAt(2, ""), tombstone: true }, []);
+    unit.hearAndFlush(0, unit.accept(zero, deletion, { mark: zero }));
+    unit.hearAndFlush(0, { type: "chosen", key: unit.key, index: 2, ballot: zero });
+    unit.world.crash(unit.self, 0, false);
+    expect(unit.lane.plog, "without the mark too").toMatchObject({ chosen: { index: 2, tombstone: true } });
   });
 
   it("P13 a mark of another ballot does not: the entry is fetched", () => {

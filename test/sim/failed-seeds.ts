@@ -21,5 +21,9 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly story: str
     seed: 850,
     story: "P31: a broken key was restored by what nobody was asked, and an acknowledged write was not read",
   },
+  {
+    seed: 316,
+    story: "D12, D13: deletions were chosen by marks, so that what they deleted stayed, and the disk full for ever",
+  },
   { seed: 557, story: "P30: an order that was taken back came back after a kill" },
 ];
