@@ -34,7 +34,7 @@ export interface LinkHost {
   readonly transport: Transport;
   readonly recoveredWatermark: number;
   watermark(): number;
-  /** What a write with its flush takes here of late, in microseconds. */
+  /** P17: what a write with its flush takes here of late, in microseconds; 0 = not known, or this node does not vote. */
   flushUs(): number;
   /** Makes the identity durable, then calls `done`. */
   saveIdentity(done: () => void): void;

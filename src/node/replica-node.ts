@@ -150,7 +150,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       transport,
       recoveredWatermark: store.facts.recoveredWatermark,
       watermark: () => store.watermark(),
-      flushUs: () => Math.round(this.#flushUs),
+      flushUs: () => (context.mayVote ? Math.round(this.#flushUs) : 0),
       saveIdentity: (done) => {
         this.#saveIdentity(done);
       },
