@@ -197,14 +197,15 @@ export class Pipeline implements ReplySink {
     });
   }
 
-  /** What the node answers later, and once, in its own words. */
+  /** What the node answers later, and once, in its own words. An operator's question is no load, and is not refused for others'. */
   askNode(begin: (service: KeyService, answer: (text: string) => void) => void, render: Renderer): void {
-    const service = this.#admit(0);
-    if (service === null) return;
+    const { service } = this.#context;
+    if (service === null) {
+      this.out.error(LOADING);
+      return;
+    }
     const slot = this.#append(render);
-    this.#context.admission.begin();
     begin(service, (text) => {
-      this.#context.admission.end();
       slot.text = text;
       this.#finish(slot);
     });
@@ -237,8 +238,7 @@ export class Pipeline implements ReplySink {
       return null;
     }
     const fits = bytes === 0 || context.inFlightBytes + bytes <= limits.maxInFlightBytes;
-    const hasRoom = this.#hasRoom() && fits;
-    if (hasRoom) return service;
+    if (this.#hasRoom() && fits) return service;
     if (this.waiting >= DEEP) {
       this.stalled = true;
       return null;

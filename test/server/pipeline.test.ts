@@ -243,6 +243,19 @@ describe("bounds", () => {
     expect(await other.ask("SET", "a", "1")).toEqual(OK);
   });
 
+  it("an operator is answered also when clients are refused", async () => {
+    const { connect, service } = await startTestServer({ maxInFlight: 1 });
+    const [client, other, operator] = [connect(), connect(), connect()];
+    service.held = true;
+    client.send(["SET", "a", "1"]);
+    await expect.poll(() => service.pending).toBe(1);
+    expect(await other.ask("SET", "b", "1")).toEqual(BUSY);
+    expect(await operator.ask("REPLICA", "VERIFY")).not.toHaveProperty("error");
+    expect(JSON.stringify(await operator.ask("REPLICA", "STATUS"))).toContain("serving");
+    service.release();
+    expect(await client.receiveMany(1)).toEqual([OK]);
+  });
+
   it("values beyond the total on their way are answered BUSY", async () => {
     const { connect, service } = await startTestServer({ maxInFlightBytes: 1000 });
     const client = connect();
