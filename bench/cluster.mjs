@@ -1,17 +1,16 @@
 // Throughput and latency of a cluster of three real nodes on this machine, alone or with a peer in the same run, point by
 // point in turn. npm run bench:cluster -- [--clients 64] [--seconds 5] [--points mixed,write,read] [--peer etcd] [--json]
 // What the columns mean and the last numbers: bench/README.md.
-import { fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { etcdVersion, startEtcd } from "./lib/etcd-system.mjs";
+import { runJob } from "./lib/load-job.mjs";
 import { startPlogdb } from "./lib/plogdb-system.mjs";
 import { endAll } from "./lib/processes.mjs";
 
-const LOAD = fileURLToPath(new URL("./lib/load.mjs", import.meta.url));
+const LOAD = "load.mjs";
 /** The mix of the load that the design was measured against: 3.3 reads per write. */
 const READ_SHARES = { mixed: 3.3 / 4.3, write: 0, read: 1 };
 const FILL_CLIENTS = 64;
@@ -58,21 +57,6 @@ function readOptions() {
   return options;
 }
 
-/** One job of the load process; `onEvent` hears when the measured time begins and ends. */
-function runLoad(job, onEvent) {
-  return new Promise((resolve, reject) => {
-    const child = fork(LOAD);
-    child.on("error", reject);
-    child.on("exit", (code) => reject(new Error(`the load process ended with ${code}`)));
-    child.on("message", (message) => {
-      if (message.event === "done") resolve(message.result);
-      else if (message.event === "failed") reject(new Error(message.message));
-      else onEvent(message.event);
-    });
-    child.send(job);
-  });
-}
-
 function snapshot(system) {
   return {
     cpu: system.processes.reduce((sum, server) => sum + server.cpuSeconds(), 0),
@@ -94,7 +78,7 @@ async function measure(system, point, options) {
   };
   let before;
   let after;
-  const load = await runLoad(job, (event) => {
+  const load = await runJob(LOAD, job, (event) => {
     if (event === "measuring") before = snapshot(system);
     else after = snapshot(system);
   });
@@ -169,7 +153,7 @@ async function main() {
     }
     for (const { protocol, ports } of systems) {
       const { keys, valueBytes } = options;
-      await runLoad({ protocol, ports, clients: FILL_CLIENTS, keys, valueBytes, fill: true }, () => {});
+      await runJob(LOAD, { protocol, ports, clients: FILL_CLIENTS, keys, valueBytes, fill: true });
     }
     if (!options.json) printRow(Object.fromEntries(COLUMNS.map(([name]) => [name, name])));
     const results = [];

@@ -1,12 +1,11 @@
 // What becomes of a cluster when clients ask for more than it can do: npm run bench:overload -- [--times 4] [--seconds 8]
 // [--runs 5] [--read-share 0] [--json]. In each run the peak is measured first, by closed loops, then arrivals come at so many times that rate,
 // then the closed loop again. What the columns mean and the last numbers: bench/README.md.
-import { fork } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { runJob } from "./lib/load-job.mjs";
 import { startPlogdb } from "./lib/plogdb-system.mjs";
 import { endAll } from "./lib/processes.mjs";
 
@@ -37,19 +36,6 @@ const readShare = Number(values["read-share"]);
 if (!(times > 0 && seconds > 0 && runs > 0 && readShare >= 0 && readShare <= 1)) {
   console.error("bench:overload: --times, --seconds and --runs are numbers above 0, --read-share is one from 0 to 1");
   process.exit(2);
-}
-
-function runJob(file, job) {
-  return new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL(`./lib/${file}`, import.meta.url)));
-    child.on("error", reject);
-    child.on("exit", (code) => reject(new Error(`the load process ended with ${code}`)));
-    child.on("message", (message) => {
-      if (message.event === "done") resolve(message.result);
-      else if (message.event === "failed") reject(new Error(message.message));
-    });
-    child.send(job);
-  });
 }
 
 async function closedLoop(system, clients) {
