@@ -11,6 +11,9 @@
       "NAPI_VERSION=8",
       "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
       "NODE_ADDON_API_DISABLE_DEPRECATED",
+      # A worker may be terminated inside a call of ours: then nothing can be thrown any more, and without this the
+      # attempt ends the whole process.
+      "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
       "_FILE_OFFSET_BITS=64"
     ],
     "cflags": [

@@ -255,6 +255,7 @@ const stages = {
   },
   "a worker that is terminated with batches under way": () => runWorker("load"),
   "a worker that is terminated while it opens": () => runWorker("open"),
+  "a worker that is terminated in the middle of its calls": () => runWorker("calls", 8),
   "a worker that ends by itself": () => runWorker("end"),
   garbage: () =>
     open("a", (handle) => {
@@ -323,14 +324,17 @@ function openLoosely(then) {
   box.handle.open(options("a"));
 }
 
-function runWorker(work) {
+function runWorker(work, times = 1) {
   const worker = new Worker(fileURLToPath(import.meta.url), { workerData: [`worker ${work}`, directory] });
   worker.on("error", (error) => fail(error.message));
   worker.on("message", () => {
-    if (work !== "end") worker.terminate();
+    if (work !== "end") void worker.terminate();
   });
   // The volume must be free when the worker is gone.
-  worker.on("exit", () => open("a", (handle) => handle.close()));
+  worker.on("exit", () => {
+    if (times > 1) runWorker(work, times - 1);
+    else open("a", (handle) => handle.close());
+  });
 }
 
 const workerStages = {
@@ -338,6 +342,30 @@ const workerStages = {
     open("a", (handle) => {
       load(handle);
       parentPort.postMessage("ready");
+    }),
+  // No turn of the event loop between the calls: the end of the environment finds the thread inside the addon.
+  "worker calls": () =>
+    open("a", (handle) => {
+      parentPort.postMessage("ready");
+      const stats = new ArrayBuffer(8 * L.statCount);
+      const good = request(3, 1, 40);
+      const result = new ArrayBuffer(3 * L.loadedBytes);
+      const digests = new ArrayBuffer(64);
+      for (let token = 1; ; token++) {
+        if (token % 1000 === 0) submit(handle, good, token);
+        drain(handle);
+        handle.load(good, 16, 1, result, new ArrayBuffer(64), 0);
+        handle.stats(stats);
+        handle.iterate(new ArrayBuffer(16), 1);
+        handle.digests(0, 1, digests);
+        handle.isFull();
+        handle.setMerge(MERGE);
+        try {
+          handle.submit(null, 0, token);
+        } catch {
+          // As wished: what is refused throws, also into an environment that ends.
+        }
+      }
     }),
   "worker open": () => {
     open("a", () => {});

@@ -74,6 +74,7 @@ describe("teardown of the addon", () => {
     ["collection without close", 0],
     ["a worker that is terminated with batches under way", 0],
     ["a worker that is terminated while it opens", 0],
+    ["a worker that is terminated in the middle of its calls", 0],
     ["a worker that ends by itself", 0],
   ] as const) {
     it(`survives ${stage}`, async () => {
