@@ -1,5 +1,5 @@
 /**
- * `plogdb cluster status`, `learner` and `replace`, and `plogdb verify`: what an operator asks of the nodes of a running
+ * `plogdb cluster status`, `learner`, `accept-loss` and `replace`, and `plogdb verify`: what an operator asks of the nodes of a running
  * cluster, found through the configuration of any of them.
  */
 import { existsSync, renameSync, statSync } from "node:fs";
@@ -20,7 +20,12 @@ const POLL_MS = 100;
 interface Status {
   readonly mode: string;
   readonly state: string;
-  readonly loss: { readonly number: number; readonly open: boolean; readonly unfenced: readonly string[] };
+  readonly loss: {
+    readonly number: number;
+    readonly open: boolean;
+    readonly unfenced: readonly string[];
+    readonly needsDecision: boolean;
+  };
   readonly keys: number;
   readonly learners: number;
   readonly undecided: { readonly level1: number; readonly level2: number; readonly level3: number };
@@ -35,6 +40,7 @@ interface Found {
   readonly diverged: number;
   readonly learners: number;
   readonly lostTwice: number;
+  readonly lostDisks: number;
 }
 
 type NodeStatus =
@@ -82,6 +88,7 @@ function rowOf(one: NodeStatus): string[] {
     status.loss.open ? `loss ${String(status.loss.number)} is open` : "",
     status.loss.unfenced.length > 0 && status.loss.number > 0 ? `waits for ${status.loss.unfenced.join(", ")}` : "",
     found.lostTwice > 0 ? `${String(found.lostTwice)} keys are lost twice: see docs/operations.md` : "",
+    found.lostDisks > 0 ? "another disk is lost as well: see docs/operations.md" : "",
     status.corruptKeys > 0 ? `${String(status.corruptKeys)} keys with broken records` : "",
   ];
   return [
@@ -113,6 +120,28 @@ export async function clusterLearner(config: string, id: string, word: string, o
   return EXIT.ok;
 }
 
+/**
+ * P31: an operator's decision on a second loss of the same keys before the first was repaired. One node at a time: the other
+ * one learns from it, and repairs itself.
+ */
+export async function clusterAcceptLoss(config: string, id: string, output: Output): Promise<ExitCode> {
+  const { client } = nodeOf(config, id);
+  for (const other of nodesOf(config).filter((node) => node.id !== id)) {
+    const one = await statusOf(other);
+    if (!one.reached) throw new CommandError(EXIT.failed, `${other.id} ${one.why}: all nodes must be there for that`);
+  }
+  const answer = await askNode(client, ["REPLICA", "ACCEPT-LOSS"], ASK_MS);
+  if (answer.kind !== "text") throw new CommandError(EXIT.failed, `${id} at ${formatAddress(client)}: ${answer.text}`);
+  const accepted = answer.text === "OK";
+  output.event("accept-loss", { node: id, accepted });
+  output.line(
+    accepted
+      ? `${id} votes again for what it and another node have lost, when all others have told what they hold`
+      : `nothing at ${id} waits for a decision`,
+  );
+  return accepted ? EXIT.ok : EXIT.failed;
+}
+
 /** A whole pass at every node, one after the other. Exit 1 when a node is not reached, or something is left to people. */
 export async function verifyNow(config: string, output: Output): Promise<ExitCode> {
   let clean = true;
@@ -125,7 +154,7 @@ export async function verifyNow(config: string, output: Output): Promise<ExitCod
       continue;
     }
     const found = JSON.parse(answer.text) as Found; // as our own server writes it
-    if (found.diverged > 0 || found.lostTwice > 0) clean = false;
+    if (found.diverged > 0 || found.lostTwice > 0 || found.lostDisks > 0) clean = false;
     output.event("verified", { node: id, reached: true, ...found });
     const counts = Object.entries(found).map(([what, count]) => `${what} ${String(count)}`);
     output.line(`${id}: ${counts.join(", ")}`);

@@ -6,7 +6,7 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { type FlagValues, SETTINGS } from "../cluster/index.js";
 import { benchDisk, type BenchDiskFlags } from "./bench-disk.js";
-import { clusterLearner, clusterReplace, clusterStatus, verifyNow } from "./cluster-admin.js";
+import { clusterAcceptLoss, clusterLearner, clusterReplace, clusterStatus, verifyNow } from "./cluster-admin.js";
 import { clusterUp } from "./cluster-up.js";
 import { errorCodeOf, EXIT, type ExitCode, exitCodeOf } from "./exit.js";
 import { makeOutput } from "./output.js";
@@ -87,6 +87,14 @@ function addClusterAdmin(program: Command, cluster: Command, finish: (code: Exit
     .option(...json)
     .action(async (node: string, word: string, flags: AdminFlags) => {
       finish(await clusterLearner(flags.config, node, word, makeOutput(flags.json === true)));
+    });
+  cluster
+    .command("accept-loss <node>")
+    .description("give up what this node and another one have both lost: acknowledged writes may be gone")
+    .option(...config)
+    .option(...json)
+    .action(async (node: string, flags: AdminFlags) => {
+      finish(await clusterAcceptLoss(flags.config, node, makeOutput(flags.json === true)));
     });
   cluster
     .command("replace <node>")

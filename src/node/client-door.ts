@@ -29,6 +29,24 @@ interface DoorParts {
   readonly lateness: Lateness;
 }
 
+export type NodeState = "loading" | "waiting" | "serving" | "failed" | "closed";
+
+/** Why nothing can be asked of a node in this state. `forgot`: why it may not trust its disk, empty when it may (P29). */
+export function refusalOf(
+  state: Exclude<NodeState, "serving">,
+  forgot: string,
+  links: { waitingFor(): readonly string[] },
+  failure: string,
+): Refusal {
+  if (state === "loading") return { code: "LOADING", message: "the node is recovering" };
+  if (state === "failed" || state === "closed") return { code: "FAILED", message: failure };
+  const why = forgot === "" ? "has never voted" : `may not trust its disk (${forgot})`;
+  return {
+    code: "LOADING",
+    message: `the node ${why} and waits once for all others: ${links.waitingFor().join(", ")}`,
+  };
+}
+
 const FULL: Refusal = { code: "BUSY", message: "too many requests are in flight at this node" };
 
 export class ClientDoor {

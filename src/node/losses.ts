@@ -8,8 +8,12 @@ import type { Context } from "../paxos/context.js";
 import { HandoffLog } from "../paxos/handoffs.js";
 import { type Identity, loseAll, nextLoss } from "./identity.js";
 
-/** Telling a loss ends all connections: what is found within this time is told together, in ticks. */
+/**
+ * Telling a loss ends all connections: what is found within this time is told together, in ticks. The time doubles while more
+ * is found, up to that of a few seconds: such a disk has keys by the thousand to tell of, and others must go on.
+ */
 const TAINT_TICKS = 1000;
+const MOST_DOUBLINGS = 2;
 
 export interface LossesHost {
   readonly context: Context;
@@ -26,6 +30,7 @@ export class Losses {
   /** Damage was found that the present loss does not cover. */
   #isTainted = false;
   #nextTaintTick = 0;
+  #taintTicks = TAINT_TICKS;
   #isSaving = false;
 
   constructor(host: LossesHost) {
@@ -65,7 +70,9 @@ export class Losses {
     const { context, identity } = this.#host;
     if (!this.#isTainted || this.#isSaving || identity.forgot !== "" || context.tick < this.#nextTaintTick) return;
     this.#isTainted = false;
-    this.#nextTaintTick = context.tick + TAINT_TICKS;
+    const isNext = context.tick < this.#nextTaintTick + this.#taintTicks;
+    this.#taintTicks = isNext ? Math.min(this.#taintTicks * 2, TAINT_TICKS << MOST_DOUBLINGS) : TAINT_TICKS;
+    this.#nextTaintTick = context.tick + this.#taintTicks;
     identity.loss = nextLoss(identity.loss);
     this.#tell(() => undefined);
   }

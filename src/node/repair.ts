@@ -89,6 +89,10 @@ export class Repair {
     this.#sweep.verifyNow(done);
   }
 
+  acceptLoss(): boolean {
+    return this.#sweep.acceptLoss();
+  }
+
   end(): void {
     this.#sweep.end();
   }

@@ -11,7 +11,7 @@ import type { Context } from "../paxos/context.js";
 import type { Message } from "../paxos/message.js";
 import type { Operation } from "../paxos/operation.js";
 import type { StoreSink, StoreStatus } from "../storage/store.js";
-import { ClientDoor, type Refusal } from "./client-door.js";
+import { ClientDoor, type NodeState, type Refusal, refusalOf } from "./client-door.js";
 import { ClientTable } from "./clients.js";
 import type { TimerHandle } from "./clock.js";
 import { IDENTITY_KEYS, IdentityRecord } from "./identity-record.js";
@@ -52,7 +52,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   readonly #record: IdentityRecord;
   readonly #losses: Losses;
   readonly #lateness: Lateness;
-  #state: "loading" | "waiting" | "serving" | "failed" | "closed" = "loading";
+  #state: NodeState = "loading";
   /** Whom to tell how the start went; null once told. */
   #starting: ((error: NodeError | null) => void) | null = null;
   /** Who waits for the transport to be closed; null = not asked to, or done. */
@@ -318,23 +318,16 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     this.#repair.verifyNow(done);
   }
 
-  /** Why nothing can be asked of this node now; null when it can. */
+  acceptLoss(): boolean {
+    const accepted = this.#repair.acceptLoss();
+    if (accepted) this.#alarm("P31: by order, what this replica and another one have both lost is given up");
+    return accepted;
+  }
+
   #refusal(): Refusal | null {
-    switch (this.#state) {
-      case "loading":
-        return { code: "LOADING", message: "the node is recovering" };
-      case "waiting": {
-        const names = this.#links.waitingFor().join(", ");
-        const { forgot } = this.#parts.identity;
-        const why = forgot === "" ? "has never voted" : `may not trust its disk (${forgot})`;
-        return { code: "LOADING", message: `the node ${why} and waits once for all others: ${names}` };
-      }
-      case "failed":
-      case "closed":
-        return { code: "FAILED", message: this.#failure };
-      case "serving":
-        return null;
-    }
+    return this.#state === "serving"
+      ? null
+      : refusalOf(this.#state, this.#parts.identity.forgot, this.#links, this.#failure);
   }
 
   onDurable(token: number, status: StoreStatus): void {

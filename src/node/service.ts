@@ -131,6 +131,11 @@ export interface KeyService {
   setLearner(on: boolean, done: () => void): void;
   /** P28: a whole pass of the sweep from now on; `done` with what it found, or, when the node stops first, with what the last one found. */
   verifyNow(done: (found: Readonly<PassFindings>) => void): void;
+  /**
+   * P31: an operator gives up what this replica and another one have both lost before either was repaired: this one votes
+   * again for it. Writes that were acknowledged may be gone for good. False when nothing waits for that.
+   */
+  acceptLoss(): boolean;
   /** Live user keys at this replica. */
   countKeys(): number;
   /**

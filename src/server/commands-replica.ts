@@ -1,9 +1,10 @@
 /**
  * REPLICA: what an operator asks of this node as one of its group's replicas: where it stands, to be silent or to vote
- * again (P30), and to compare everything it holds with its peers now (P28).
+ * again (P30), to give up what two have lost (P31), and to compare everything it holds with its peers now (P28).
  */
 import type { NodeStats } from "../node/service.js";
 import type { Handler } from "./client.js";
+import { needsDecision } from "../node/index.js";
 import { renderText } from "./replies.js";
 
 /** Where the node stands, as one JSON object: the same facts for people, tools and `plogdb cluster status`. */
@@ -23,6 +24,7 @@ export function replicaStatus(stats: NodeStats, keys: number): Record<string, un
       reason: lossReason,
       unfenced,
       keysRestored: stats.keysRestored,
+      needsDecision: needsDecision(sweepFound),
     },
     keys,
     learners: sweepFound.learners,
@@ -53,6 +55,15 @@ export const learner: Handler = (client, args) => {
   client.askNode((service, answer) => {
     service.setLearner(on, () => {
       answer("OK");
+    });
+  }, renderText);
+};
+
+export const acceptLoss: Handler = (client) => {
+  client.askNode((service, answer) => {
+    const accepted = service.acceptLoss();
+    queueMicrotask(() => {
+      answer(accepted ? "OK" : "NOTHING");
     });
   }, renderText);
 };

@@ -109,6 +109,13 @@ const LATENCY: readonly CommandSpec[] = [
 
 const REPLICA: readonly CommandSpec[] = [
   ...entries("server", ADMIN, [
+    [
+      "replica|accept-loss",
+      2,
+      "0.1.0",
+      "Gives up what this replica and another one have both lost, so that this one votes again.",
+      replica.acceptLoss,
+    ],
     ["replica|learner", 3, "0.1.0", "Orders this node not to vote, or takes the order back.", replica.learner],
     ["replica|status", 2, "0.1.0", "Says where this replica stands, as JSON.", replica.status, UNSTEADY_REPLY],
     [

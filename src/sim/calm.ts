@@ -5,6 +5,7 @@
  */
 import type { Key } from "../base/key.js";
 import { headOf } from "../codec/record.js";
+import { needsDecision } from "../node/index.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import { emptyLoadedKey } from "../storage/loaded-key.js";
 import { nameOf, type SimulatedCluster } from "./cluster.js";
@@ -133,7 +134,11 @@ export class Calm {
     for (const replica of running) {
       if (cluster.node(replica)?.stats().mode === "learner-by-order") cluster.setLearner(replica, false);
     }
-    const isLostTwice = (): boolean => running.some((r) => (cluster.node(r)?.stats().sweepFound.lostTwice ?? 0) > 0);
+    const isLostTwice = (): boolean =>
+      running.some((replica) => {
+        const found = cluster.node(replica)?.stats().sweepFound;
+        return found !== undefined && needsDecision(found);
+      });
     const silent = (): ReplicaId[] =>
       running.filter((replica) => {
         const stats = cluster.node(replica)?.stats();

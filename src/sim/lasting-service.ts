@@ -84,6 +84,10 @@ export class LastingService implements KeyService {
     });
   }
 
+  acceptLoss(): boolean {
+    return this.#cluster.opened(this.#replica)?.acceptLoss() ?? false;
+  }
+
   inspect(key: Key, done: (views: readonly PLogView[]) => void): void {
     const answer = (views: readonly PLogView[]): void => {
       if (!this.#underWay.delete(call)) return;

@@ -2,11 +2,22 @@
 // flipped in their volumes; nothing acknowledged is lost when another node dies afterwards. Method: three processes, their
 // files changed while they are down; known values under known keys; REPLICA STATUS and VERIFY say where a node stands.
 // PLOGDB_MILLION=1 uses 1,000,000 keys.
-import { cpSync, existsSync, openSync, readSync, renameSync, rmSync, statSync, writeSync, closeSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+  closeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Cluster, pause, runCommand, until, withCluster } from "./harness.js";
-import type { RespClient } from "./resp-client.js";
+import { type RespClient, RespFailure } from "./resp-client.js";
 
 const MILLION = process.env["PLOGDB_MILLION"] === "1";
 const KEYS = MILLION ? 1_000_000 : 6000;
@@ -24,6 +35,7 @@ interface Status {
     readonly open: boolean;
     readonly restoring: boolean;
     readonly keysRestored: number;
+    readonly needsDecision: boolean;
   };
   readonly learners: number;
   readonly corruptKeys: number;
@@ -62,13 +74,24 @@ async function writeAll(client: RespClient, from: number, to: number, version: s
   }
 }
 
-async function expectAll(cluster: Cluster, index: number, known: ReadonlyMap<string, string>): Promise<void> {
+/** `refusalMs`: how long answers may be refused; never may they be wrong. */
+async function expectAll(
+  cluster: Cluster,
+  index: number,
+  known: ReadonlyMap<string, string>,
+  refusalMs = 0,
+): Promise<void> {
   const client = await cluster.node(index).connect();
   const keys = [...known.keys()];
   const wrong: string[] = [];
   for (let at = 0; at < keys.length; at += BATCH) {
     const batch = keys.slice(at, at + BATCH);
-    const values = await client.must("MGET", ...batch);
+    let values: unknown = null;
+    const untilMs = performance.now() + refusalMs;
+    do {
+      const answer = await client.call(["MGET", ...batch], REPAIR_MS);
+      values = answer.status === "reply" ? answer.value : answer.status;
+    } while (values instanceof RespFailure && values.message.startsWith("NOQUORUM") && performance.now() < untilMs);
     if (!Array.isArray(values)) throw new Error(`MGET: ${JSON.stringify(values)}`);
     for (const [i, key] of batch.entries()) {
       if (values[i] !== known.get(key)) wrong.push(`${key}: ${JSON.stringify(values[i])}`);
@@ -112,6 +135,25 @@ function flipBits(path: string, first = 1, step = 1): number {
   closeSync(file);
   return flipped;
 }
+
+/** Flips one bit in every copy of those values `marked(i)` that `isMeant`; returns of how many keys. */
+function breakValues(path: string, isMeant: (i: number) => boolean): number {
+  const bytes = readFileSync(path);
+  const file = openSync(path, "r+");
+  const broken = new Set<number>();
+  for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + 1)) {
+    const digits = /^\d+(?=;)/.exec(bytes.toString("latin1", at + MARK.length, at + MARK.length + 12));
+    if (digits === null || !isMeant(Number(digits[0]))) continue;
+    broken.add(Number(digits[0]));
+    writeSync(file, Buffer.of((bytes[at] ?? 0) ^ 4), 0, 1, at);
+  }
+  closeSync(file);
+  return broken.size;
+}
+
+const MARK = "the value ";
+const APART = 750;
+const marked = (i: number): string => `${MARK}${String(i)};`;
 
 const TIMEOUT = { timeout: MILLION ? 3_000_000 : 240_000 };
 
@@ -283,6 +325,60 @@ describe("three real nodes repair themselves", () => {
       for (const index of [0, 1, 2]) await expectAll(cluster, index, known);
       await cluster.node(1).kill();
       await expectAll(cluster, 0, known);
+    });
+  });
+
+  it("P30, P31: other keys broken on each of the three nodes at once, and no key is lost", TIMEOUT, async () => {
+    await withCluster(OPTIONS, async (cluster) => {
+      const known = new Map<string, string>();
+      const client = await cluster.node(0).connect();
+      // Few at a time, so that they lie in this order on every disk.
+      for (let at = 0; at < KEYS; at += 20) {
+        const numbers = Array.from({ length: 20 }, (_, i) => at + i);
+        await Promise.all(numbers.map((i) => client.must("SET", keyOf(i), marked(i))));
+        for (const i of numbers) known.set(keyOf(i), marked(i));
+      }
+      client.close();
+      await pause(1000); // who was not in the majority of a write has it by then
+      await Promise.all([0, 1, 2].map((index) => cluster.node(index).kill()));
+      // A bit takes its block of about sixty such records along: what lies in one on one node must be whole on the others.
+      const isBroken = (index: number) => (i: number) => i % APART === (index * APART) / 3;
+      const broken = [0, 1, 2].map((index) => breakValues(volumeOf(cluster, index), isBroken(index)));
+      for (const count of broken) expect(count).toBe(KEYS / APART);
+      await cluster.startAll();
+      // Each node tells its losses of single keys as it finds them, and every time its connections begin anew.
+      await Promise.all([0, 1, 2].map((index) => expectAll(cluster, index, known, 20_000)));
+      const whole = await Promise.all([0, 1, 2].map((index) => untilWhole(cluster, index, 1)));
+      const restored = whole.map(({ loss }) => loss.keysRestored);
+      console.log(`${broken.join(", ")} keys broken, ${restored.join(", ")} restored`);
+      for (const index of [0, 1, 2]) await expectAll(cluster, index, known);
+      await cluster.node(0).kill();
+      for (const index of [1, 2]) await expectAll(cluster, index, known);
+    });
+  });
+
+  it("P31: what two lost disks held waits for an operator, and the command takes the decision", TIMEOUT, async () => {
+    await withCluster(OPTIONS, async (cluster) => {
+      const known = new Map<string, string>();
+      const client = await cluster.node(0).connect();
+      await writeAll(client, 0, 500, "first", known);
+      await Promise.all([1, 2].map((index) => cluster.node(index).kill()));
+      for (const index of [1, 2]) rmSync(cluster.node(index).plan.dataDir, { recursive: true });
+      for (const index of [1, 2]) cluster.node(index).spawn();
+      const needsDecision = async (): Promise<boolean> =>
+        (await Promise.all([1, 2].map((index) => statusOf(cluster, index)))).every(({ loss }) => loss.needsDecision);
+      // Neither serves: there is no majority for any key.
+      await until("both ask for a decision", () => needsDecision().catch(() => false));
+      const refused = await client.call(["GET", keyOf(1)]);
+      expect(refused.status !== "reply" || refused.value instanceof RespFailure).toBe(true);
+      client.close();
+      const order = ["cluster", "accept-loss", "n2", "--config", cluster.node(0).plan.configFile];
+      const done = await runCommand(order, cluster.dir);
+      expect([done.exitCode, done.stderr]).toEqual([0, ""]);
+      for (const index of [1, 2]) await untilWhole(cluster, index, 1);
+      expect((await runCommand(order, cluster.dir)).exitCode).toBe(1); // nothing waits any more
+      await cluster.node(0).kill();
+      await expectAll(cluster, 2, known);
     });
   });
 

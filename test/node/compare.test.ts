@@ -25,8 +25,8 @@ function peers(one: OwnState | null, two: OwnState | null, open = false): PeerSt
   ];
 }
 
-const whole: Standing = { loss: 0, lossOpen: false, isPoll: true };
-const lost: Standing = { loss: 3, lossOpen: true, isPoll: true };
+const whole: Standing = { loss: 0, lossOpen: false, isPoll: true, acceptsLoss: false };
+const lost: Standing = { loss: 3, lossOpen: true, isPoll: true, acceptsLoss: false };
 const learner = { learner: true, votes: false, loss: 3 };
 const broken = held(0, 0, { top: 2, learner: true, votes: false, loss: 4, broken: true });
 
@@ -116,6 +116,13 @@ const rows: readonly (readonly [string, OwnState | null, PeerState[], Standing, 
     peers(held(4, 9, learner), held(4, 9)),
     lost,
     { kind: "refused" },
+  ],
+  [
+    "P31 votes again above the newest chosen entry for what another has lost too, when an operator gives that up",
+    held(4, 9, { ...learner, top: 5 }),
+    peers(held(4, 9, learner), undecided(4, 9, 7)),
+    { ...lost, acceptsLoss: true },
+    { kind: "restore", votesFrom: 5, from: 1, index: 4 },
   ],
   [
     // Found by docs/model/repair.pml (SECOND_LOSS): A lost its vote for position 5, B lost its own before A had learned what was

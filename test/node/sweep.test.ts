@@ -177,6 +177,41 @@ describe.each(ENGINES)("a replica on an empty disk, on the %s engine", (engine) 
     }
     for (const key of keys) expect(viewsOf(cluster, key).map(({ votes }) => votes)).toEqual([true, false, false]);
     expect(read(cluster, 0, userKey("key:1")).status).toBe("refused");
+
+    // An operator decides, for one of them; the other one learns from it.
+    expect(cluster.node(0)?.acceptLoss()).toBe(false);
+    expect(cluster.node(1)?.acceptLoss()).toBe(true);
+    for (const victim of [1, 2]) {
+      expect(runUntil(cluster, 12_000, () => statsOf(cluster, victim).mode === "voter")).toBe(true);
+    }
+    cluster.kill(0);
+    for (const key of keys) expect(textOf(read(cluster, 1, key))).toBe("v");
+    write(cluster, 2, keys[0] ?? userKey("key:1"), set("w"));
+  });
+
+  // Nobody listed such a key, so nobody missed it: the first of the two closed its loss, and the write was gone without a word.
+  it("P31 does not take a key for new that two lost disks may have held", () => {
+    const cluster = started(8, { engine });
+    const key = userKey("key:1");
+    cluster.kill(0);
+    write(cluster, 1, key, set("v"));
+    for (const victim of [1, 2]) {
+      cluster.kill(victim);
+      cluster.wipe(victim);
+    }
+    for (const node of [0, 1, 2]) cluster.start(node);
+    expect(cluster.runUntilServing(4000)).toBe(true);
+    cluster.run(6000);
+    for (const victim of [1, 2]) {
+      expect(statsOf(cluster, victim)).toMatchObject({ mode: "learner", lossOpen: true });
+      expect(statsOf(cluster, victim).sweepFound.lostDisks).toBe(1);
+    }
+    expect(read(cluster, 0, key).status).toBe("refused");
+    expect(cluster.node(2)?.acceptLoss()).toBe(true);
+    for (const victim of [2, 1]) {
+      expect(runUntil(cluster, 12_000, () => statsOf(cluster, victim).mode === "voter")).toBe(true);
+    }
+    expect(textOf(read(cluster, 0, key))).toBeNull();
   });
 });
 

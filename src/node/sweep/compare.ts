@@ -29,6 +29,8 @@ export interface Standing {
   readonly lossOpen: boolean;
   /** All other replicas were asked, under `loss`, after all had confirmed it. */
   readonly isPoll: boolean;
+  /** P31, a second loss: an operator has said that what both may have held is given up. */
+  readonly acceptsLoss: boolean;
 }
 
 export type Action =
@@ -70,7 +72,9 @@ export function compare(own: OwnState | null, peers: readonly PeerState[], stand
     const mayBeRestored = standing.isPoll && (own === null || own.loss <= standing.loss);
     if (!mayBeRestored) return index > (own?.chosenIndex ?? 0) ? { kind: "fetch", from, index } : { kind: "learner" };
     const isLostTwice = peers.some(({ state, open }) => (state === null ? open : !state.votes));
-    return isLostTwice ? { kind: "refused" } : { kind: "restore", votesFrom: top + 1, from, index };
+    if (!isLostTwice) return { kind: "restore", votesFrom: top + 1, from, index };
+    // Voters that are left are no majority: what is open above the newest chosen entry is decided anew, or never.
+    return standing.acceptsLoss ? { kind: "restore", votesFrom: index + 1, from, index } : { kind: "refused" };
   }
   const ownIndex = own?.chosenIndex ?? 0;
   if (index > ownIndex) {

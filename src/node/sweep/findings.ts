@@ -15,14 +15,25 @@ export interface PassFindings {
   learners: number;
   /** P31: lost at two replicas; an operator decides. */
   lostTwice: number;
+  /** P31: other replicas whose whole disk is lost as well: of keys that nobody lists any more nobody knows; an operator decides. */
+  lostDisks: number;
 }
 
 export function noFindings(): PassFindings {
-  return { buckets: 0, differing: 0, behind: 0, diverged: 0, undecided: 0, learners: 0, lostTwice: 0 };
+  return { buckets: 0, differing: 0, behind: 0, diverged: 0, undecided: 0, learners: 0, lostTwice: 0, lostDisks: 0 };
+}
+
+/** P31: the second loss of something before the first was repaired. */
+export function needsDecision({ lostTwice, lostDisks }: Readonly<PassFindings>): boolean {
+  return lostTwice > 0 || lostDisks > 0;
 }
 
 export class Findings {
   readonly values = noFindings();
+
+  countLostDisks(disks: number): void {
+    this.values.lostDisks = Math.max(this.values.lostDisks, disks);
+  }
 
   count(actions: readonly Action[]): void {
     const { values } = this;

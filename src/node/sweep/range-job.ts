@@ -38,6 +38,8 @@ export interface RangeOptions {
   readonly peers: readonly ReplicaId[];
   /** P31: all other replicas are asked, and all have confirmed the present loss. */
   readonly isPoll: boolean;
+  /** P31: what a second replica has lost too is given up. */
+  readonly acceptsLoss: boolean;
 }
 
 export class RangeJob {
@@ -151,6 +153,10 @@ export class RangeJob {
     this.#checks++;
     if (first) this.#findings.count(steps.map(({ action }) => action));
     this.#unrestored = steps.filter(({ action: { kind } }) => isOfLearner(kind)).length;
+    // A key that only this disk and another lost one held is in nobody's list: as long as both are open it may be there.
+    const lostDisks = this.#host.context.lossOpen ? this.#lists.filter(({ open }) => open).length : 0;
+    this.#findings.countLostDisks(lostDisks);
+    if (lostDisks > 0 && !this.#options.acceptsLoss) this.#unrestored++;
     // What has a lane is in flight; only a learner's key is restored all the same.
     this.#steps = steps.filter(({ key, action: { kind } }) => {
       if (isLeft(kind) || (kind === "diverged" && !first)) return false;
@@ -167,7 +173,8 @@ export class RangeJob {
 
   #compareAll(): Step[] {
     const { context } = this.#host;
-    const standing = { loss: this.#loss, lossOpen: context.lossOpen, isPoll: this.#options.isPoll };
+    const { isPoll, acceptsLoss } = this.#options;
+    const standing = { loss: this.#loss, lossOpen: context.lossOpen, isPoll, acceptsLoss };
     const own = this.#ownStates();
     this.#needsLoss = [...own.values()].some(({ learner, loss }) => learner && loss > this.#loss);
     this.#keys ??= this.#keysToSee(own);

@@ -9,7 +9,7 @@ import { DIGEST_BYTES, type DigestsReply, type ListReply, type SweepMessage } fr
 import type { ReplicaId } from "../../paxos/ballot.js";
 import { DIGEST_BUCKETS } from "../../storage/store.js";
 import { answerDigests, answerList, digestBytes } from "./answers.js";
-import { Findings, noFindings, type PassFindings } from "./findings.js";
+import { Findings, needsDecision, noFindings, type PassFindings } from "./findings.js";
 import type { SweepHost } from "./host.js";
 import { RangeJob } from "./range-job.js";
 
@@ -83,6 +83,8 @@ export class Sweep {
   #mostKeys = 0;
   #busySinceTick = 0;
   #mayHaveLearners: boolean;
+  /** P31, by an operator's order: the loss whose keys may be restored although another replica has lost them too; -1 = none. */
+  #acceptedLoss = -1;
   #passes = 0;
   #keysFetched = 0;
   #keysRestored = 0;
@@ -124,6 +126,20 @@ export class Sweep {
     this.#waiting.push(done);
     this.#endPass(false);
     this.#nextPassTick = this.#host.context.tick;
+  }
+
+  /**
+   * P31: an operator gives up what this replica and another one have both lost, and are asked for until then. Until every
+   * key was restored, or the process ends, or something else is lost. False when nothing waits for it.
+   */
+  acceptLoss(): boolean {
+    const { context } = this.#host;
+    if (!needsDecision(this.#found)) return false;
+    this.#acceptedLoss = context.loss;
+    this.lookForLearners();
+    this.#endPass(false);
+    this.#nextPassTick = context.tick;
+    return true;
   }
 
   /** The node stops: who waits for a pass is told what the last one found. */
@@ -353,7 +369,8 @@ export class Sweep {
     const peers = this.#peers.filter((peer) => this.#host.isReady(peer));
     // P31: what is asked of fewer than all others, or before all have confirmed the loss, restores nothing.
     const isPoll = pass.isPoll && peers.length === this.#peers.length && this.#host.isFenced();
-    const options = { first, end, query: this.#query, peers, isPoll };
+    const acceptsLoss = this.#acceptedLoss === pass.loss;
+    const options = { first, end, query: this.#query, peers, isPoll, acceptsLoss };
     this.#jobs.push(new RangeJob(this.#host, options, pass.findings));
   }
 
@@ -397,6 +414,7 @@ export class Sweep {
   #afterLearners(pass: Pass): void {
     const { context } = this.#host;
     const isRestored = pass.isWhole && pass.unrestored === 0;
+    if (isRestored && pass.isPoll) this.#acceptedLoss = -1;
     if (pass.needsLoss) this.#host.taint();
     if (context.lossOpen) {
       // What came while the pass went on is looked for once more, under the same loss.
