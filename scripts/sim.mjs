@@ -12,7 +12,7 @@ const USAGE = `npm run sim -- [options]
   --seeds N           how many seeds (default 100)
   --seed S            the first one (default 1)
   --replicas 3|5      default: drawn from the seed
-  --profile NAME      swarm, calm, network, processes, time, disks, load, full (default swarm)
+  --profile NAME      swarm, calm, network, processes, time, disks, load, full, repair, losses (default swarm)
   --engine NAME       native (default) or memory
   --ops N --clients N --keys N --faulty-ms N     instead of what the seed draws
   --without A,B       kinds of faults to leave out

@@ -134,22 +134,25 @@ export class Calm {
     for (const replica of running) {
       if (cluster.node(replica)?.stats().mode === "learner-by-order") cluster.setLearner(replica, false);
     }
-    const isLostTwice = (): boolean =>
-      running.some((replica) => {
-        const found = cluster.node(replica)?.stats().sweepFound;
-        return found !== undefined && needsDecision(found);
-      });
     const silent = (): ReplicaId[] =>
       running.filter((replica) => {
         const stats = cluster.node(replica)?.stats();
         return stats === undefined || stats.mode !== "voter" || stats.corruptKeys > 0 || stats.restoring;
       });
-    if (runUntil(() => silent().length === 0 || isLostTwice(), RETURN_MS) || this.#host.isBroken()) return;
+    if (runUntil(() => silent().length === 0 || this.isLostTwice(), RETURN_MS) || this.#host.isBroken()) return;
     const names = silent().map((replica) => {
       const stats = cluster.node(replica)?.stats();
       return `${nameOf(replica)} (${stats?.mode ?? "down"}, loss ${String(stats?.loss)}, ${JSON.stringify(stats?.sweepFound)})`;
     });
     report("liveness", `votes do not return at ${names.join(", ")}`);
+  }
+
+  /** P31: nobody need serve what two have lost before the first was repaired, until an operator has decided. */
+  isLostTwice(): boolean {
+    return this.#running().some((replica) => {
+      const found = this.#host.cluster.node(replica)?.stats().sweepFound;
+      return found !== undefined && needsDecision(found);
+    });
   }
 
   comesToRest(): void {

@@ -5,7 +5,7 @@
  */
 import { type Key, USER_SPACE } from "../base/key.js";
 import { FrameWriter, readFrame } from "../codec/frame.js";
-import { CLASS_DELETED, loadPLog } from "../codec/record.js";
+import { CLASS_DELETED, headOf, loadPLog } from "../codec/record.js";
 import type { ReplicaNode } from "../node/replica-node.js";
 import type { KeyState } from "../codec/sweep.js";
 import { IDENTITY_KEYS } from "../node/identity-record.js";
@@ -19,7 +19,7 @@ import type { ClusterTamper, SimulatedCluster } from "./cluster.js";
 import type { FaultKind } from "./fault-kinds.js";
 import { MemoryMedium } from "./memory-medium.js";
 import type { SimulatedNetwork } from "./network.js";
-import { drawPlan, type Plan } from "./plan.js";
+import { drawPlan, type Plan, type ProfileName } from "./plan.js";
 import { type RunResult, runPlan } from "./run.js";
 import { wallMsAt } from "./virtual-time.js";
 
@@ -29,6 +29,10 @@ export interface ClusterCanary {
   readonly rule: string;
   /** Faults without which it does no harm. */
   readonly needs: readonly FaultKind[];
+  /** Where it is hunted; left out: in the swarm. */
+  readonly profile?: ProfileName;
+  /** Of one that lives long: a seed that catches it, for those who cannot hunt. */
+  readonly caughtBy?: number;
   /** A fresh one for every run: variants may remember things. */
   readonly make: () => ClusterTamper;
 }
@@ -323,20 +327,31 @@ export const CLUSTER_CANARIES: readonly ClusterCanary[] = [
   {
     name: "cluster_poll_chosen_only",
     rule: "P31",
-    needs: ["disk-lost", "isolation", "drop"],
+    needs: ["isolation", "drop"],
+    profile: "losses",
     make: () => ({ frames: rewritingLists((state) => ({ ...state, top: state.chosenIndex, acceptedHash: 0 })) }),
   },
   {
     name: "cluster_poll_majority",
     rule: "P31",
     needs: ["disk-lost", "isolation", "drop"],
+    caughtBy: 175,
     make: () => ({ frames: rewritingLists((state, from) => (from === 0 ? null : state)) }),
   },
   {
     name: "cluster_learners_are_asked",
     rule: "P31",
-    needs: ["disk-lost", "machine-replaced"],
+    needs: ["isolation"],
+    profile: "losses",
     make: () => ({ frames: rewritingLists((state) => ({ ...state, votes: true }), true) }),
+  },
+  {
+    name: "cluster_second_loss",
+    rule: "P31",
+    needs: ["drop", "isolation"],
+    profile: "losses",
+    caughtBy: 243,
+    make: secondLoss,
   },
   { name: "cluster_incarnation_reused", rule: "P29", needs: ["kill"], make: incarnationReused },
   { name: "cluster_forget_tombstone", rule: "P24", needs: ["kill"], make: forgetTombstones },
@@ -405,9 +420,34 @@ function rewritingLists(
   };
 }
 
+/** P31: who was restored above an open position tells a second loser its chosen position, as any voter does. */
+function secondLoss(): ClusterTamper {
+  let cluster: SimulatedCluster | null = null;
+  const isLearner = (replica: ReplicaId, key: Key): boolean => {
+    const node = cluster?.node(replica);
+    const results = [emptyLoadedKey()];
+    cluster?.store(replica)?.load([key], results);
+    const [records] = results;
+    if (cluster === null || node === null || node === undefined || records === undefined || records.slots === 0)
+      return true;
+    const head = headOf(records.slot[records.slots === 2 ? 1 : 0].header, cluster.options.replicas);
+    return head === null || head.learner || head.loss < node.stats().lossAll;
+  };
+  return {
+    beforeStart: (started) => {
+      cluster = started;
+    },
+    frames: rewritingLists((state, from) => ({ ...state, votes: state.votes || !isLearner(from, state.key) })),
+  };
+}
+
 /** The plan on which a canary is hunted with this seed. */
 export function planFor(canary: ClusterCanary, seed: number): Plan {
-  const plan = drawPlan(seed, { engine: "memory", replicas: seed % 2 === 0 ? 5 : 3 });
+  const plan = drawPlan(seed, {
+    engine: "memory",
+    replicas: seed % 2 === 0 ? 5 : 3,
+    profile: canary.profile ?? "swarm",
+  });
   const { replicas, expendable } = plan;
   return {
     ...plan,

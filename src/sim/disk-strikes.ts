@@ -20,6 +20,8 @@ export interface DiskArena {
   readonly plan: Plan;
   readonly random: Random;
   readonly later: (us: number, run: () => void) => void;
+  /** Not any more when the faults have ended by then. */
+  readonly meanwhile: (us: number, run: () => void) => void;
   readonly report: Report;
   /** Keys of this replica may come up broken or older from now on. */
   allowLoss(replica: ReplicaId): void;
@@ -49,6 +51,7 @@ const OF_POWER = ["lost-unflushed", "torn-write", "reordered-writes"] as const;
 /** How long a fault lies in wait before the process is killed all the same. */
 const WAIT_US = 200_000;
 const POLL_US = 5000;
+const FOLLOW_US = 500;
 /** A node on a disk that forgot has found out, or never will. */
 const VERDICT_US = 1_200_000;
 
@@ -116,7 +119,8 @@ export class DiskStrikes {
   strike(kind: FaultKind): boolean {
     const { plan, random } = this.#arena;
     const anybody = random.below(plan.replicas);
-    const expendable = plan.expendable[random.below(Math.max(1, plan.expendable.length))];
+    const expendable =
+      plan.roams !== null ? this.#whoMayLoseAll() : plan.expendable[random.below(Math.max(1, plan.expendable.length))];
     switch (kind) {
       case "slow-disk":
         this.#slow(anybody);
@@ -144,6 +148,11 @@ export class DiskStrikes {
         return true;
       case "disk-lost":
         if (expendable !== undefined) this.#loseDisk(expendable);
+        if (plan.roams !== null && expendable !== undefined) this.#follow(expendable);
+        return true;
+      case "machine-replaced":
+        if (plan.roams === null) return false;
+        if (expendable !== undefined) this.replace(expendable);
         return true;
       case "old-copy":
         if (expendable !== undefined) this.#restoreCopy(expendable);
@@ -253,6 +262,30 @@ export class DiskStrikes {
       else this.#arena.later(POLL_US, look);
     };
     look();
+  }
+
+  #isWhole(replica: ReplicaId): boolean {
+    const stats = this.#arena.cluster.node(replica)?.stats();
+    return stats?.mode === "voter" && !stats.restoring && stats.corruptKeys === 0;
+  }
+
+  /** Plan.roams: anybody, while others say that they are whole. */
+  #whoMayLoseAll(): ReplicaId | undefined {
+    const { random, plan } = this.#arena;
+    const victim = random.below(plan.replicas);
+    let whole = 0;
+    for (let replica = 0; replica < plan.replicas; replica++) {
+      if (replica !== victim && this.#isWhole(replica)) whole++;
+    }
+    return whole >= (plan.roams === "all" ? plan.replicas - 1 : 1) ? victim : undefined;
+  }
+
+  /** Plan.roams: as soon as a replica says that it is whole again, another one loses its disk, most often. */
+  #follow(victim: ReplicaId): void {
+    this.#arena.meanwhile(FOLLOW_US, () => {
+      if (!this.#isWhole(victim)) this.#follow(victim);
+      else if (this.#arena.random.chance(0.7)) this.strike("disk-lost");
+    });
   }
 
   /** P33: another machine takes the place of a node that runs, under its name and with an empty disk. */

@@ -86,6 +86,9 @@ export class Nemesis implements Arena {
       later: (us, run) => {
         this.later(us, run);
       },
+      meanwhile: (us, run) => {
+        this.meanwhile(us, run);
+      },
       start: (replica) => this.startNow(replica),
       // On a disk without an identity a stranger would be a new node of that other cluster.
       isLost: (replica) => this.#lost.has(replica) || this.#wrongCluster.has(replica),

@@ -201,7 +201,9 @@ export class SimulatedNetwork {
     }
     this.trace.noteBytes("send", (from.replica << 4) | to.replica, payload);
     if (this.trace.hasStory) this.#tell(from.replica, "->", to.replica, payload);
-    const frames = this.#tamper?.onFrame?.(this, from.replica, to.replica, payload) ?? [payload.slice()];
+    // The sender uses its buffer again: what is on its way is a copy, whoever changes it.
+    const sent = payload.slice();
+    const frames = this.#tamper?.onFrame?.(this, from.replica, to.replica, sent) ?? [sent];
     for (const frame of frames) this.#launch(connection, direction, frame);
     return true;
   }

@@ -38,6 +38,11 @@ export interface Plan {
   readonly kinds: ReadonlySet<FaultKind>;
   /** Replicas whose disks may lose what they had said to hold: a minority, for the whole run. */
   readonly expendable: readonly ReplicaId[];
+  /**
+   * Instead: any replica may lose all of its disk, one after the other: while `all` others say that they are whole, or while
+   * `one` does. A key that two have lost needs nobody to serve it (P31), but no answer may be wrong.
+   */
+  readonly roams: "all" | "one" | null;
   readonly clients: number;
   readonly keys: KeyCounts;
   readonly operations: number;
@@ -57,7 +62,18 @@ export interface Plan {
   readonly faultyMs: number;
 }
 
-export const PROFILES = ["swarm", "calm", "network", "processes", "time", "disks", "load", "full", "repair"] as const;
+export const PROFILES = [
+  "swarm",
+  "calm",
+  "network",
+  "processes",
+  "time",
+  "disks",
+  "load",
+  "full",
+  "repair",
+  "losses",
+] as const;
 export type ProfileName = (typeof PROFILES)[number];
 
 const OF_PROFILE: Readonly<Record<ProfileName, (kind: FaultKind) => boolean>> = {
@@ -70,6 +86,7 @@ const OF_PROFILE: Readonly<Record<ProfileName, (kind: FaultKind) => boolean>> = 
   disks: (kind) => kind === "kill" || kind === "kill-all" || between("read-error", "old-copy")(kind),
   load: between("hot-key", "swapped-disks"),
   repair: (kind) => OF_REPAIR.has(kind),
+  losses: (kind) => OF_LOSSES.has(kind),
 };
 
 /** What takes votes from a disk, and what happens beside it (P29 to P33). */
@@ -93,8 +110,21 @@ const OF_REPAIR: ReadonlySet<FaultKind> = new Set([
   "machine-replaced",
   "learner-toggled",
 ]);
+/** One loss of everything after the other, at different replicas. */
+const OF_LOSSES: ReadonlySet<FaultKind> = new Set([
+  "drop",
+  "reorder",
+  "delay",
+  "partition",
+  "isolation",
+  "kill",
+  "pause",
+  "slow-disk",
+  "disk-lost",
+  "machine-replaced",
+]);
 /** Profiles whose seeds have each of their kinds by chance only. */
-const DRAWN_PROFILES: readonly ProfileName[] = ["swarm", "repair"];
+const DRAWN_PROFILES: readonly ProfileName[] = ["swarm", "repair", "losses"];
 
 /** Chance that a seed of the swarm has a kind. */
 const KIND_CHANCE = 0.4;
@@ -125,6 +155,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const replicas = options.replicas ?? drawnReplicas;
   const kinds = drawKinds(random, profile, engine, options.without ?? []);
   const drawnExpendable = drawExpendable(random, replicas);
+  const roams = profile !== "losses" ? null : seed % 2 === 0 ? "all" : "one";
+  if (roams !== null) kinds.add("disk-lost");
   const expendable = profile === "repair" && drawnExpendable.length === 0 ? [seed % replicas] : drawnExpendable;
   const rough = random.chance(0.5);
   const drawnClients = 1 + random.below(random.chance(0.3) ? 24 : 8);
@@ -145,6 +177,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     replicas,
     kinds,
     expendable,
+    roams,
     clients,
     keys,
     operations,
@@ -179,7 +212,7 @@ function drawKinds(
   profile: ProfileName,
   engine: EngineName,
   without: readonly FaultKind[],
-): ReadonlySet<FaultKind> {
+): Set<FaultKind> {
   const kinds = new Set<FaultKind>();
   for (const kind of FAULT_KINDS) {
     const drawn = random.chance(KIND_CHANCE) || !DRAWN_PROFILES.includes(profile);

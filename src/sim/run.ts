@@ -190,17 +190,21 @@ class Run {
     });
     calm.everybodyServes();
     if (this.#isBroken) return;
-    // What is undecided on full disks stays so until something is deleted: each further try ends at its deadline.
-    if (this.#plan.kinds.has("disk-full")) workload.stop();
+    // What is undecided on full disks stays so until something is deleted, and what two have lost until an operator has decided:
+    // each further try ends at its deadline.
+    if (this.#plan.kinds.has("disk-full") || this.#plan.roams !== null) workload.stop();
     const isOver = (): boolean => workload.open === 0 && (workload.isStopped || workload.isDone);
     if (!this.#runUntil(isOver, REST_OF_WORKLOAD_MS) && !this.#isBroken) {
       this.#report("liveness", `${String(workload.open)} operations were never answered`);
     }
     workload.stop();
-    if (!this.#isBroken) calm.everyKeyIsServed();
-    if (!this.#isBroken) calm.comesToRest();
-    if (!this.#isBroken) calm.votesReturn();
-    if (!this.#isBroken) calm.replicasAgree();
+    if (!this.#isBroken && this.#plan.roams !== null) calm.votesReturn();
+    if (this.#plan.roams === null || !calm.isLostTwice()) {
+      if (!this.#isBroken) calm.everyKeyIsServed();
+      if (!this.#isBroken) calm.comesToRest();
+      if (!this.#isBroken) calm.votesReturn();
+      if (!this.#isBroken) calm.replicasAgree();
+    }
     if (this.#isBroken) return;
     this.#ledger.checkEffects();
     this.#searchOrders();
