@@ -38,10 +38,19 @@ async function fill(connections, keys) {
   if (failed > 0) throw new Error(`${failed} of ${keys} keys could not be written`);
 }
 
-function run(connections, { readShare, keys, warmupMs, measureMs }) {
+/** With `sliceMs` the result has `slices` too: operations and p99 of each such piece of the measured time. */
+function run(connections, { readShare, keys, warmupMs, measureMs, sliceMs = 0 }) {
   return new Promise((resolve) => {
     const latencies = [];
     const result = { reads: 0, writes: 0, errors: 0, seconds: 0 };
+    const slices = [];
+    let sliced = 0;
+    let slicer = null;
+    const slice = () => {
+      const own = Float64Array.from(latencies.slice(sliced)).sort();
+      slices.push({ operations: own.length, p99Us: Math.round(quantile(own, 0.99)) });
+      sliced = latencies.length;
+    };
     let measuring = false;
     let running = connections.length;
     let stopping = false;
@@ -52,7 +61,7 @@ function run(connections, { readShare, keys, warmupMs, measureMs }) {
       if (--running > 0) return;
       const sorted = Float64Array.from(latencies).sort();
       const [p50Us, p99Us, p999Us] = [0.5, 0.99, 0.999].map((q) => Math.round(quantile(sorted, q)));
-      resolve({ ...result, p50Us, p99Us, p999Us });
+      resolve({ ...result, p50Us, p99Us, p999Us, slices });
     };
     const loop = (connection) => {
       let sentMs = 0;
@@ -86,9 +95,11 @@ function run(connections, { readShare, keys, warmupMs, measureMs }) {
       measuring = true;
       startedMs = performance.now();
       process.send({ event: "measuring" });
+      if (sliceMs > 0) slicer = setInterval(slice, sliceMs);
       setTimeout(() => {
         measuring = false;
         stopping = true;
+        clearInterval(slicer);
         result.seconds = (performance.now() - startedMs) / 1000;
         process.send({ event: "measured" });
       }, measureMs);

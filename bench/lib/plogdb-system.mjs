@@ -1,5 +1,5 @@
 // A fresh plogdb cluster of three real nodes, as a benchmark sees it: where to send load, and what it counted.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -55,15 +55,18 @@ export async function startPlogdb(dir, { size, nodeFlags }) {
   }));
   const home = join(dir, "plogdb");
   mkdirSync(home);
-  const processes = nodes.map(({ id }) => {
-    mkdirSync(join(home, id));
-    writeFileSync(join(home, `${id}.yaml`), configText(id, nodes, size));
+  const start = (id) => {
     const flags = id === "n1" ? nodeFlags : [];
     return new ServerProcess(
       process.execPath,
       [...flags, COMMAND, "server", "--config", join(home, `${id}.yaml`)],
       home,
     );
+  };
+  const processes = nodes.map(({ id }) => {
+    mkdirSync(join(home, id));
+    writeFileSync(join(home, `${id}.yaml`), configText(id, nodes, size));
+    return start(id);
   });
   const clientPorts = nodes.map((node) => node.client);
   for (const port of clientPorts) {
@@ -74,6 +77,22 @@ export async function startPlogdb(dir, { size, nodeFlags }) {
     protocol: "resp",
     ports: clientPorts,
     processes,
+    /** Ends one node and starts it on an empty disk. */
+    async replace(index) {
+      const { id } = nodes[index];
+      await processes[index].end();
+      rmSync(join(home, id), { recursive: true });
+      mkdirSync(join(home, id));
+      processes[index] = start(id);
+    },
+    async end(index) {
+      await processes[index].end();
+    },
+    /** Null: it does not answer. */
+    async statusOf(index) {
+      const text = await ask(clientPorts[index], "REPLICA STATUS", isWholeBulk);
+      return text[0] === "$" ? JSON.parse(text.slice(text.indexOf("\r\n") + 2)) : null;
+    },
     /** Sums over the nodes. Null: not told. */
     async counters() {
       const sums = { flushes: 0, messages: 0 };

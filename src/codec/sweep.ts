@@ -24,6 +24,8 @@ export interface DigestsReply {
   readonly digests: Uint8Array;
   /** Keys that the sender holds in all. */
   readonly keys: number;
+  /** P31: the sender's own loss is open: what differs there is its own affair, as it asks everybody for every key. */
+  readonly open: boolean;
 }
 
 /** What is held of the keys of buckets `first` to `end` - 1, from place `after` on; answered page by page. */
@@ -92,6 +94,7 @@ export function encodeSweep(out: ByteWriter, message: SweepMessage): void {
     case "digests": {
       out.varint(message.first);
       out.varint(message.keys);
+      writeFlag(out, message.open);
       writeDigests(out, message.digests);
       return;
     }
@@ -132,9 +135,10 @@ function decodeFields(reader: ByteReader, type: SweepMessage["type"]): SweepMess
     case "digests": {
       const first = reader.varint();
       const keys = reader.varint();
+      const open = readFlag(reader);
       const digests = readDigests(reader);
       if (first + digests.length / DIGEST_BYTES > MAX_BUCKETS) reader.failed = true;
-      return { type, loss, first, digests, keys };
+      return { type, loss, first, digests, keys, open };
     }
     case "list-query": {
       const query = reader.varint();

@@ -199,6 +199,7 @@ function newContext(self: number, replicas: number, incarnation: number, random:
     roomReturns: false,
     suspected: Array.from({ length: replicas }, (_, replica) => replica !== self),
     namedLeader: self,
+    avoided: new Array<boolean>(replicas).fill(false),
     peerOrder,
     patienceTicks: FIRST_PATIENCE_TICKS,
     settleTicks: SETTLE_TICKS,

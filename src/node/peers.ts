@@ -86,7 +86,7 @@ export function noteRoundTrip(peer: Peer, microseconds: number): void {
 /** What is derived from the peers, and the time by which it is. */
 export type PeerJudgement = Pick<
   Context,
-  "self" | "tick" | "suspected" | "peerOrder" | "patienceTicks" | "namedLeader"
+  "self" | "tick" | "suspected" | "peerOrder" | "patienceTicks" | "namedLeader" | "avoided"
 >;
 
 /** Brings suspicion, order and patience in `context` up to date. Returns true when suspicion changed. */
@@ -109,7 +109,20 @@ export function judgePeers(context: PeerJudgement, peers: readonly Peer[], flush
   const roundTrip = (replica: ReplicaId): number => peers.find((peer) => peer.replica === replica)?.roundTripUs ?? 0;
   context.peerOrder.sort((a, b) => roundTrip(a) - roundTrip(b));
   context.namedLeader = nextLeader(context, peers, flushUs);
+  judgeDisks(context, peers, flushUs);
   return changed;
+}
+
+/**
+ * P17: keys whose newest entry names a replica with a slow disk are taken from it: their next write goes in two phases, as if
+ * that one were suspected, which costs a round among the others once in place of a write there.
+ */
+function judgeDisks(context: PeerJudgement, peers: readonly Peer[], flushUs: number): void {
+  const { avoided, self, namedLeader } = context;
+  for (const { replica, flushUs: theirs } of peers) {
+    const factor = avoided[replica] === true ? SLOW_DISK_FACTOR / 2 : SLOW_DISK_FACTOR;
+    avoided[replica] = namedLeader === self && theirs > factor * flushUs + SLOW_DISK_US;
+  }
 }
 
 /**

@@ -39,6 +39,8 @@ export interface Context {
   readonly suspected: boolean[];
   /** P17: whom entries proposed here name as the next leader: this replica, unless its disk is much slower than another's. */
   namedLeader: ReplicaId;
+  /** P17: disks that are much slower than the quickest and than the own one: two rounds among the others are sooner over. */
+  readonly avoided: boolean[];
   /** The other replicas, quickest first. */
   readonly peerOrder: ReplicaId[];
   /** A small multiple of round trip plus flush: how long to wait for one who lives, in ticks. */

@@ -157,8 +157,8 @@ function startNext(context: Context, lane: Lane, effects: Effects): void {
     return;
   }
   const silent = lane.attempts >= MAX_SILENT_SUBMITS; // P16: it is heard, but does not answer
-  const direct =
-    leader === context.self || isSuspected(context, leader) || silent || (lane.operations[0]?.direct ?? false);
+  const avoided = isSuspected(context, leader) || (context.avoided[leader] ?? false);
+  const direct = leader === context.self || avoided || silent || (lane.operations[0]?.direct ?? false);
   if (!direct) {
     if (isUntouched(lane) && lane.submitRefusedAt !== index) {
       propose(context, lane, startSubmit, effects);

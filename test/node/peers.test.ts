@@ -12,7 +12,15 @@ import {
 } from "../../src/node/peers.js";
 
 function judgementAt(tick: number): PeerJudgement {
-  return { self: 0, tick, suspected: [false, true, true], peerOrder: [1, 2], patienceTicks: 0, namedLeader: 0 };
+  return {
+    self: 0,
+    tick,
+    suspected: [false, true, true],
+    peerOrder: [1, 2],
+    patienceTicks: 0,
+    namedLeader: 0,
+    avoided: [false, false, false],
+  };
 }
 
 function readyPeers(): [Peer, Peer] {
@@ -24,6 +32,26 @@ function readyPeers(): [Peer, Peer] {
   }
   return peers;
 }
+
+describe("a leader with a slow disk", () => {
+  function avoided(own: number, theirs: number, before = false): boolean {
+    const peers = readyPeers();
+    peers[0].flushUs = theirs;
+    peers[1].flushUs = 400;
+    const judgement = { ...judgementAt(1), avoided: [false, before, false] };
+    judgePeers(judgement, peers, own);
+    return judgement.avoided[1] ?? false;
+  }
+
+  it("P17 is gone round by those with quick disks, until it is quick again", () => {
+    expect([500, 2999, 3001, 50_000].map((theirs) => avoided(500, theirs))).toEqual([false, false, true, true]);
+    expect([3001, 2001, 2000].map((theirs) => avoided(500, theirs, true))).toEqual([true, true, false]);
+  });
+
+  it("P17 is asked as ever by who is no quicker, and while nothing is known of it", () => {
+    expect([avoided(50_000, 50_000), avoided(500, 0)]).toEqual([false, false]);
+  });
+});
 
 describe("the next leader", () => {
   /** Whom a replica names whose disk takes `flushUs`, the others' taking 500 and 400. */

@@ -16,9 +16,10 @@ const KEYS_PER_STEP = 64;
 const STATE_BYTES = 24;
 const NONE: ReadonlySet<Key> = new Set();
 
-export function answerDigests(store: Store, query: DigestsQuery): DigestsReply {
+export function answerDigests(store: Store, context: LoadContext, query: DigestsQuery): DigestsReply {
   const { loss, first, count } = query;
-  return { type: "digests", loss, first, digests: digestBytes(store, first, count), keys: store.stats().keys };
+  const { keys } = store.stats();
+  return { type: "digests", loss, first, digests: digestBytes(store, first, count), keys, open: context.lossOpen };
 }
 
 export function digestBytes(store: Store, first: number, count: number): Uint8Array {

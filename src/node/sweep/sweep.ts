@@ -165,7 +165,7 @@ export class Sweep {
     switch (message.type) {
       case "digests-query":
         // P31: of a loss that is not bound here nothing is answered, and of an earlier one neither.
-        if (message.loss === boundLoss) this.#host.send(peer, answerDigests(store, message));
+        if (message.loss === boundLoss) this.#host.send(peer, answerDigests(store, context, message));
         return;
       case "list-query":
         if (message.loss === boundLoss) {
@@ -290,7 +290,8 @@ export class Sweep {
     const count = pass.chunkEnd - pass.chunk;
     const own = digestBytes(store, pass.chunk, count);
     const picked = new Uint8Array(count);
-    for (const { digests } of pass.digests.values()) pickDifferences(own, digests, picked);
+    // Of an empty disk that is being filled everything differs: it asks us for it, and we need not ask it as well.
+    for (const { digests, open } of pass.digests.values()) if (!open) pickDifferences(own, digests, picked);
     for (let at = picked.indexOf(1); at >= 0; at = picked.indexOf(1, at + 1)) pass.findings.values.differing++;
     if (context.lossOpen) picked.fill(1);
     else if (pass.looksForLearners) this.#pickLearners(pass, picked);

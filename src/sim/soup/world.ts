@@ -148,6 +148,7 @@ export class World {
       roomReturns: false,
       suspected: new Array<boolean>(replicas).fill(false),
       namedLeader: self,
+      avoided: new Array<boolean>(replicas).fill(false),
       peerOrder: others,
       patienceTicks,
       settleTicks,
