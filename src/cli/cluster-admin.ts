@@ -2,11 +2,11 @@
  * `plogdb cluster status`, `learner`, `accept-loss` and `replace`, and `plogdb verify`: what an operator asks of the nodes of a running
  * cluster, found through the configuration of any of them.
  */
-import { existsSync, renameSync, statSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatAddress, loadConfig, type NodeEntry } from "../cluster/index.js";
 import { CommandError, EXIT, type ExitCode } from "./exit.js";
-import { askNode } from "./node-client.js";
+import { type Access, askNode } from "./node-client.js";
 import { type Output, table } from "./output.js";
 import { runServer } from "./server-command.js";
 
@@ -47,6 +47,29 @@ type NodeStatus =
   | { readonly node: string; readonly address: string; readonly reached: true; readonly status: Status }
   | { readonly node: string; readonly address: string; readonly reached: false; readonly why: string };
 
+/** What the commands of this file need to find the nodes and to be let in. */
+export interface AdminOptions {
+  readonly config: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+}
+
+function accessOf({ config, user, passwordFile }: AdminOptions): Access {
+  const { tls } = loadConfig(config, process.env, {});
+  if (user === undefined && passwordFile === undefined) return { user: null, password: "", tls };
+  if (passwordFile === undefined) throw new CommandError(EXIT.usage, "--user takes --password-file with it");
+  let password: string;
+  try {
+    password = readFileSync(passwordFile, "latin1").replace(/\r?\n$/, "");
+  } catch (error) {
+    throw new CommandError(
+      EXIT.usage,
+      `${passwordFile} cannot be read: ${error instanceof Error ? error.message : ""}`,
+    );
+  }
+  return { user: user ?? "default", password, tls };
+}
+
 function nodesOf(config: string): readonly NodeEntry[] {
   return loadConfig(config, process.env, {}).nodes;
 }
@@ -59,16 +82,17 @@ function nodeOf(config: string, id: string): NodeEntry {
   throw new CommandError(EXIT.usage, `there is no node ${id} in ${config}; its nodes are ${names}`);
 }
 
-async function statusOf({ id, client }: NodeEntry): Promise<NodeStatus> {
+async function statusOf({ id, client }: NodeEntry, access: Access): Promise<NodeStatus> {
   const address = formatAddress(client);
-  const answer = await askNode(client, ["REPLICA", "STATUS"], ASK_MS);
+  const answer = await askNode(client, ["REPLICA", "STATUS"], ASK_MS, access);
   if (answer.kind !== "text") return { node: id, address, reached: false, why: answer.text };
   return { node: id, address, reached: true, status: JSON.parse(answer.text) as Status }; // as our own server writes it
 }
 
 /** Exit 1 when a node is not reached. */
-export async function clusterStatus(config: string, output: Output): Promise<ExitCode> {
-  const all = await Promise.all(nodesOf(config).map(statusOf));
+export async function clusterStatus(options: AdminOptions, output: Output): Promise<ExitCode> {
+  const access = accessOf(options);
+  const all = await Promise.all(nodesOf(options.config).map((node) => statusOf(node, access)));
   for (const one of all) {
     if (!one.reached) output.event("node", { node: one.node, address: one.address, reached: false, why: one.why });
     else output.event("node", { ...one.status, node: one.node, address: one.address, reached: true });
@@ -110,10 +134,15 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
-export async function clusterLearner(config: string, id: string, word: string, output: Output): Promise<ExitCode> {
+export async function clusterLearner(
+  options: AdminOptions,
+  id: string,
+  word: string,
+  output: Output,
+): Promise<ExitCode> {
   if (word !== "on" && word !== "off") throw new CommandError(EXIT.usage, `say on or off, not ${word}`);
-  const { client } = nodeOf(config, id);
-  const answer = await askNode(client, ["REPLICA", "LEARNER", word], ASK_MS);
+  const { client } = nodeOf(options.config, id);
+  const answer = await askNode(client, ["REPLICA", "LEARNER", word], ASK_MS, accessOf(options));
   if (answer.kind !== "text") throw new CommandError(EXIT.failed, `${id} at ${formatAddress(client)}: ${answer.text}`);
   output.event("learner", { node: id, learner: word === "on" });
   output.line(word === "on" ? `${id} does not vote until it is ordered to` : `${id} votes`);
@@ -124,13 +153,14 @@ export async function clusterLearner(config: string, id: string, word: string, o
  * P31: an operator's decision on a second loss of the same keys before the first was repaired. One node at a time: the other
  * one learns from it, and repairs itself.
  */
-export async function clusterAcceptLoss(config: string, id: string, output: Output): Promise<ExitCode> {
-  const { client } = nodeOf(config, id);
-  for (const other of nodesOf(config).filter((node) => node.id !== id)) {
-    const one = await statusOf(other);
+export async function clusterAcceptLoss(options: AdminOptions, id: string, output: Output): Promise<ExitCode> {
+  const access = accessOf(options);
+  const { client } = nodeOf(options.config, id);
+  for (const other of nodesOf(options.config).filter((node) => node.id !== id)) {
+    const one = await statusOf(other, access);
     if (!one.reached) throw new CommandError(EXIT.failed, `${other.id} ${one.why}: all nodes must be there for that`);
   }
-  const answer = await askNode(client, ["REPLICA", "ACCEPT-LOSS"], ASK_MS);
+  const answer = await askNode(client, ["REPLICA", "ACCEPT-LOSS"], ASK_MS, access);
   if (answer.kind !== "text") throw new CommandError(EXIT.failed, `${id} at ${formatAddress(client)}: ${answer.text}`);
   const accepted = answer.text === "OK";
   output.event("accept-loss", { node: id, accepted });
@@ -143,10 +173,11 @@ export async function clusterAcceptLoss(config: string, id: string, output: Outp
 }
 
 /** A whole pass at every node, one after the other. Exit 1 when a node is not reached, or something is left to people. */
-export async function verifyNow(config: string, output: Output): Promise<ExitCode> {
+export async function verifyNow(options: AdminOptions, output: Output): Promise<ExitCode> {
+  const access = accessOf(options);
   let clean = true;
-  for (const { id, client } of nodesOf(config)) {
-    const answer = await askNode(client, ["REPLICA", "VERIFY"], VERIFY_MS);
+  for (const { id, client } of nodesOf(options.config)) {
+    const answer = await askNode(client, ["REPLICA", "VERIFY"], VERIFY_MS, access);
     if (answer.kind !== "text") {
       clean = false;
       output.event("verified", { node: id, reached: false, why: answer.text });
@@ -166,18 +197,20 @@ export async function verifyNow(config: string, output: Output): Promise<ExitCod
  * P33: takes the node's old data aside and starts it on an empty disk under its name, in this process. The others must be
  * there and whole: from them alone it learns everything, and a key that one of them has lost too would be lost for good.
  */
-export async function clusterReplace(config: string, id: string, output: Output): Promise<ExitCode> {
+export async function clusterReplace(options: AdminOptions, id: string, output: Output): Promise<ExitCode> {
+  const { config } = options;
+  const access = accessOf(options);
   const own = loadConfig(config, process.env, {});
   if (own.nodeId !== id) {
     throw new CommandError(EXIT.usage, `${config} is the configuration of ${own.nodeId}; name that of ${id}`);
   }
   for (const other of own.nodes.filter((node) => node.id !== id)) {
-    const one = await statusOf(other);
+    const one = await statusOf(other, access);
     const problem = one.reached ? (one.status.mode === "voter" ? "" : `is a ${one.status.mode}`) : one.why;
     if (problem !== "")
       throw new CommandError(EXIT.failed, `${other.id} ${problem}: replace ${id} when all others vote`);
   }
-  await stopNode(nodeOf(config, id), output);
+  await stopNode(nodeOf(config, id), access, output);
   for (const path of own.data) setAside(path, output);
   output.event("replaced", { node: id });
   output.line(
@@ -186,13 +219,13 @@ export async function clusterReplace(config: string, id: string, output: Output)
   return await runServer({ config, stopWithStdin: false, flags: {} });
 }
 
-async function stopNode({ id, client }: NodeEntry, output: Output): Promise<void> {
-  const first = await askNode(client, ["SHUTDOWN"], ASK_MS);
+async function stopNode({ id, client }: NodeEntry, access: Access, output: Output): Promise<void> {
+  const first = await askNode(client, ["SHUTDOWN"], ASK_MS, access);
   if (first.kind === "silent" && first.text !== "the connection was closed") return; // it does not run
   output.line(`${id} is stopped`);
   const endMs = performance.now() + STOP_MS;
   while (performance.now() < endMs) {
-    const answer = await askNode(client, ["PING"], ASK_MS);
+    const answer = await askNode(client, ["PING"], ASK_MS, access);
     if (answer.kind === "silent" && answer.text.includes("ECONNREFUSED")) return;
     await sleep(POLL_MS);
   }

@@ -6,11 +6,19 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { type FlagValues, SETTINGS } from "../cluster/index.js";
 import { benchDisk, type BenchDiskFlags } from "./bench-disk.js";
-import { clusterAcceptLoss, clusterLearner, clusterReplace, clusterStatus, verifyNow } from "./cluster-admin.js";
+import {
+  type AdminOptions,
+  clusterAcceptLoss,
+  clusterLearner,
+  clusterReplace,
+  clusterStatus,
+  verifyNow,
+} from "./cluster-admin.js";
 import { clusterUp } from "./cluster-up.js";
 import { errorCodeOf, EXIT, type ExitCode, exitCodeOf } from "./exit.js";
 import { makeOutput } from "./output.js";
-import { runServer } from "./server-command.js";
+import { checkServer, runServer } from "./server-command.js";
+import { hashFromStdin } from "./hash-password.js";
 import { PLOGDB_VERSION } from "../server/version.js";
 
 const EXIT_CODES_HELP =
@@ -24,14 +32,14 @@ interface ClusterUpFlags {
   readonly json?: boolean;
 }
 
-interface AdminFlags {
-  readonly config: string;
+interface AdminFlags extends AdminOptions {
   readonly json?: boolean;
 }
 
 interface ServerFlags extends FlagValues {
   readonly config: string;
   readonly stopWithStdin?: boolean;
+  readonly check?: boolean;
 }
 
 function wholeNumber(text: string): number {
@@ -45,10 +53,12 @@ function addServer(program: Command, finish: (code: ExitCode) => void): void {
     .description("run one node; variables (PLOGDB_...) stand above the file, flags above both")
     .requiredOption("--config <file>", "configuration (YAML)")
     .option("--stop-with-stdin", "stop when stdin ends: a parent that dies takes the node along")
+    .option("--check", "only say whether the configuration would be taken")
     .option("--json", "errors as JSON lines");
   for (const one of SETTINGS) server.option(one.flag, `${one.description} (${one.variable})`);
   server.action(async (flags: ServerFlags) => {
-    finish(await runServer({ config: flags.config, stopWithStdin: flags.stopWithStdin === true, flags }));
+    if (flags.check === true) finish(checkServer(flags.config, flags));
+    else finish(await runServer({ config: flags.config, stopWithStdin: flags.stopWithStdin === true, flags }));
   });
 }
 
@@ -72,37 +82,47 @@ function addCluster(program: Command, finish: (code: ExitCode) => void): void {
 function addClusterAdmin(program: Command, cluster: Command, finish: (code: ExitCode) => void): void {
   const config = ["--config <file>", "configuration of any node", "data/n1/plogdb.yaml"] as const;
   const json = ["--json", "JSON lines instead of text"] as const;
+  const user = ["--user <name>", "as whom, where the nodes ask (default: default)"] as const;
+  const passwordFile = ["--password-file <file>", "its password"] as const;
   cluster
     .command("status")
     .description("where every node stands: votes, backlog, verification, scrub")
     .option(...config)
     .option(...json)
+    .option(...user)
+    .option(...passwordFile)
     .action(async (flags: AdminFlags) => {
-      finish(await clusterStatus(flags.config, makeOutput(flags.json === true)));
+      finish(await clusterStatus(flags, makeOutput(flags.json === true)));
     });
   cluster
     .command("learner <node> <on|off>")
     .description("order a node not to vote, or take the order back")
     .option(...config)
     .option(...json)
+    .option(...user)
+    .option(...passwordFile)
     .action(async (node: string, word: string, flags: AdminFlags) => {
-      finish(await clusterLearner(flags.config, node, word, makeOutput(flags.json === true)));
+      finish(await clusterLearner(flags, node, word, makeOutput(flags.json === true)));
     });
   cluster
     .command("accept-loss <node>")
     .description("give up what this node and another one have both lost: acknowledged writes may be gone")
     .option(...config)
     .option(...json)
+    .option(...user)
+    .option(...passwordFile)
     .action(async (node: string, flags: AdminFlags) => {
-      finish(await clusterAcceptLoss(flags.config, node, makeOutput(flags.json === true)));
+      finish(await clusterAcceptLoss(flags, node, makeOutput(flags.json === true)));
     });
   cluster
     .command("replace <node>")
     .description("start a node on an empty disk in the place of its old one, in this process")
     .requiredOption("--config <file>", "its own configuration")
     .option(...json)
+    .option(...user)
+    .option(...passwordFile)
     .action(async (node: string, flags: AdminFlags) => {
-      finish(await clusterReplace(flags.config, node, makeOutput(flags.json === true)));
+      finish(await clusterReplace(flags, node, makeOutput(flags.json === true)));
     });
   program
     .command("verify")
@@ -110,8 +130,10 @@ function addClusterAdmin(program: Command, cluster: Command, finish: (code: Exit
     .requiredOption("--now", "a whole pass at every node (otherwise they do it all the time by themselves)")
     .option(...config)
     .option(...json)
+    .option(...user)
+    .option(...passwordFile)
     .action(async (flags: AdminFlags) => {
-      finish(await verifyNow(flags.config, makeOutput(flags.json === true)));
+      finish(await verifyNow(flags, makeOutput(flags.json === true)));
     });
 }
 
@@ -146,6 +168,12 @@ function buildProgram(finish: (code: ExitCode) => void): Command {
   addServer(program, finish);
   addCluster(program, finish);
   addBench(program, finish);
+  program
+    .command("hash-password")
+    .description("read a password from stdin and print what stands for it in a configuration")
+    .action(async () => {
+      finish(await hashFromStdin());
+    });
   for (const command of program.commands) inherit(program, command);
   return program;
 }

@@ -1,8 +1,10 @@
 /**
  * One RESP command to one node, and the text of its answer: what commands for operators need. Not a client for programs.
  */
-import { connect } from "node:net";
-import type { Address } from "../cluster/index.js";
+import { readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { Address, TlsFiles } from "../cluster/index.js";
 
 const MAX_REPLY_BYTES = 1 << 20;
 
@@ -13,9 +15,32 @@ export type Answer =
   /** Nobody answered in time, or nobody is there. */
   | { readonly kind: "silent"; readonly text: string };
 
-export function askNode(address: Address, words: readonly string[], timeoutMs: number): Promise<Answer> {
+/** How to be let in: who one is, and the files of this machine's own node where the port speaks TLS. */
+export interface Access {
+  readonly user: string | null;
+  readonly password: string;
+  readonly tls: TlsFiles | null;
+}
+
+export const NO_ACCESS: Access = { user: null, password: "", tls: null };
+
+/** The node's certificate is that of the configuration, or of its authority; names are not compared, addresses often have none. */
+function dial({ host, port }: Address, tls: TlsFiles | null): Socket {
+  if (tls === null) return connect({ port, host });
+  const [cert, key] = [readFileSync(tls.cert), readFileSync(tls.key)];
+  const ca = tls.clientCa === null ? [cert] : [cert, readFileSync(tls.clientCa)];
+  return connectTls({ host, port, cert, key, ca, minVersion: "TLSv1.3", checkServerIdentity: () => undefined });
+}
+
+export function askNode(
+  address: Address,
+  words: readonly string[],
+  timeoutMs: number,
+  access: Access = NO_ACCESS,
+): Promise<Answer> {
   return new Promise((resolve) => {
-    const socket = connect({ port: address.port, host: address.host });
+    const socket = dial(address, access.tls);
+    let isLetIn = access.user === null;
     let received = Buffer.alloc(0);
     let over = false;
     const finish = (answer: Answer): void => {
@@ -40,12 +65,19 @@ export function askNode(address: Address, words: readonly string[], timeoutMs: n
     socket.on("data", (chunk) => {
       received = Buffer.concat([received, chunk]);
       const answer = readAnswer(received);
-      if (answer !== null) finish(answer);
+      if (answer !== null && !isLetIn && answer.kind === "text") {
+        isLetIn = true;
+        received = Buffer.alloc(0);
+        say(words);
+      } else if (answer !== null) finish(answer);
       else if (received.length > MAX_REPLY_BYTES) silent("the answer is too long");
     });
-    socket.on("connect", () => {
-      const parts = words.map((word) => `$${String(Buffer.byteLength(word))}\r\n${word}\r\n`);
-      socket.write(`*${String(words.length)}\r\n${parts.join("")}`);
+    const say = (all: readonly string[]): void => {
+      const parts = all.map((word) => `$${String(Buffer.byteLength(word))}\r\n${word}\r\n`);
+      socket.write(`*${String(all.length)}\r\n${parts.join("")}`);
+    };
+    socket.on(access.tls === null ? "connect" : "secureConnect", () => {
+      say(access.user === null ? words : ["AUTH", access.user, access.password]);
     });
   });
 }

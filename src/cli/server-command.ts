@@ -3,10 +3,17 @@
  * nothing else, stderr the log.
  */
 import { destination, pino, stdTimeFunctions } from "pino";
-import { type FlagValues, formatAddress, loadConfig } from "../cluster/index.js";
-import { openServer } from "../server/index.js";
+import { ConfigError, type FlagValues, formatAddress, loadConfig } from "../cluster/index.js";
+import { checkFiles, OpenError, openServer, type RunningServer } from "../server/index.js";
 import { EXIT, type ExitCode } from "./exit.js";
 import { exitNow, stopWithStdin, watchStopSignals } from "./stop-signal.js";
+
+/** `plogdb server --check`: whether the configuration would be taken, certificates included; nothing is opened. */
+export function checkServer(config: string, flags: FlagValues): ExitCode {
+  checkFiles(loadConfig(config, process.env, flags));
+  process.stdout.write(`${config} is complete and right\n`);
+  return EXIT.ok;
+}
 
 export interface ServerOptions {
   readonly config: string;
@@ -20,7 +27,17 @@ export async function runServer(options: ServerOptions): Promise<ExitCode> {
     { level: config.logLevel, base: { node: config.nodeId, pid: process.pid }, timestamp: stdTimeFunctions.isoTime },
     destination({ fd: process.stderr.fd, sync: true }),
   );
-  const stop = watchStopSignals(exitNow);
+  let running: RunningServer | null = null;
+  const reload = (): void => {
+    try {
+      running?.reload(loadConfig(options.config, process.env, options.flags));
+      log.info("users and certificates are read anew; the rest of a configuration takes a restart");
+    } catch (error) {
+      if (!(error instanceof ConfigError || error instanceof OpenError)) throw error;
+      log.error(`nothing is changed: ${error.message}`);
+    }
+  };
+  const stop = watchStopSignals(exitNow, reload);
   if (options.stopWithStdin) stopWithStdin(stop);
   process.on("uncaughtException", (error) => {
     log.fatal({ err: error }, `programmer error, the process ends: ${error.message}`);
@@ -30,6 +47,7 @@ export async function runServer(options: ServerOptions): Promise<ExitCode> {
   const opening = openServer(config, log);
   const server = await Promise.race([opening, stop.wanted.then(() => null)]);
   if (server === null) return stopWhileOpening(opening);
+  running = server;
   const ready = {
     event: "ready",
     node: config.nodeId,

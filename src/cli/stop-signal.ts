@@ -4,7 +4,7 @@
  */
 import { EXIT } from "./exit.js";
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 const PARENT_POLL_MS = 500;
 
 export interface StopSignal {
@@ -15,8 +15,8 @@ export interface StopSignal {
   stop(reason: string): void;
 }
 
-/** `onSecond` is called for a signal that comes after the first. */
-export function watchStopSignals(onSecond: () => void): StopSignal {
+/** `onSecond` is called for a signal that comes after the first. `onHangUp`: SIGHUP is no wish to stop, but this. */
+export function watchStopSignals(onSecond: () => void, onHangUp?: () => void): StopSignal {
   let reason: string | undefined;
   let resolve: (reason: string) => void = () => undefined;
   const wanted = new Promise<string>((settle) => {
@@ -27,6 +27,10 @@ export function watchStopSignals(onSecond: () => void): StopSignal {
     resolve(reason);
   };
   for (const signal of SIGNALS) {
+    if (signal === "SIGHUP" && onHangUp !== undefined) {
+      process.on(signal, onHangUp);
+      continue;
+    }
     process.on(signal, () => {
       if (reason === undefined) stop(signal);
       else onSecond();

@@ -17,7 +17,7 @@ import {
   knownKeys,
   largestValueBytes,
 } from "./schema.js";
-import type { NodeEntry, ServerConfig } from "./server-config.js";
+import type { NodeEntry, ServerConfig, TlsFiles } from "./server-config.js";
 import { type Environment, type FlagValues, type KeyPath, type Override, overridesFrom } from "./settings.js";
 import { formatSize, nearest } from "./units.js";
 import { MAX_FILE_BYTES, YamlSource } from "./yaml-source.js";
@@ -112,6 +112,12 @@ export function replicaOrder(ids: readonly string[]): readonly string[] {
   return [...ids].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
+function tlsFiles({ tls }: ConfigFile, baseDir: string): TlsFiles | null {
+  if (tls === undefined) return null;
+  const clientCa = tls.clientCa === undefined ? null : resolve(baseDir, tls.clientCa);
+  return { cert: resolve(baseDir, tls.cert), key: resolve(baseDir, tls.key), clientCa };
+}
+
 function assemble(file: ConfigFile, baseDir: string): ServerConfig {
   const ids = replicaOrder(Object.keys(file.nodes));
   const nodes = ids.flatMap((id, replica): readonly NodeEntry[] => {
@@ -128,6 +134,8 @@ function assemble(file: ConfigFile, baseDir: string): ServerConfig {
     peer: file.peer,
     http: file.http ?? null,
     nodes,
+    users: Object.entries(file.users ?? {}).map(([name, { role, password }]) => ({ name, role, password })),
+    tls: tlsFiles(file, baseDir),
     storage: {
       sizeBytes,
       durability: file.storage?.durability ?? "flush",

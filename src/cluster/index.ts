@@ -14,7 +14,11 @@ export {
   formatAddress,
   type LogLevel,
   type NodeEntry,
+  type Role,
   type ServerConfig,
+  type TlsFiles,
+  type UserEntry,
 } from "./server-config.js";
+export { hashPassword, verifyPassword } from "./password.js";
 export { type Environment, type FlagValues, type Setting, SETTINGS } from "./settings.js";
 export { formatSize, parseSize } from "./units.js";

@@ -3,6 +3,7 @@
  * and says every problem with its fix; where a value came from (file, variable, flag) is config.ts's business.
  */
 import { z } from "zod";
+import { parsePasswordHash, type PasswordHash } from "./password.js";
 import { formatAddress, type Address } from "./server-config.js";
 import { formatSize, isLoopback, type Parsed, parseAddress, parseHours, parseName, parseSize, show } from "./units.js";
 
@@ -135,6 +136,29 @@ const storageShape = z.strictObject(
   { error: mapError },
 );
 
+const passwordHash = read((input): Parsed<PasswordHash> => {
+  const parsed = typeof input === "string" ? parsePasswordHash(input) : null;
+  if (parsed !== null) return { ok: true, value: parsed };
+  // It may be the password itself: it is not repeated.
+  return { ok: false, problem: "is no hash of a password; write what `plogdb hash-password` makes of it" };
+}, "password: scrypt$16384$8$1$...");
+
+const userShape = z.strictObject(
+  { role: oneOf(["read", "write", "admin"]), password: passwordHash },
+  { error: mapError },
+);
+
+const filePath = (example: string) =>
+  read((input): Parsed<string> => {
+    if (typeof input === "string" && !input.includes("\0")) return { ok: true, value: input };
+    return { ok: false, problem: `${show(input)} is not a path; write text such as ${example}` };
+  }, example);
+
+const tlsShape = z.strictObject(
+  { cert: filePath("./tls/n1.crt"), key: filePath("./tls/n1.key"), clientCa: filePath("./tls/ca.crt").optional() },
+  { error: mapError },
+);
+
 const shape = z.strictObject(
   {
     cluster: name("cluster: demo"),
@@ -149,6 +173,8 @@ const shape = z.strictObject(
           ? "is missing; list every node of the cluster, each as n1: { peer: host:port, client: host:port, zone: a }"
           : mapError(issue),
     }),
+    users: z.record(z.string(), userShape, { error: mapError }).optional(),
+    tls: tlsShape.optional(),
     storage: storageShape.optional(),
     repair: repairShape.optional(),
     timeouts: z
@@ -181,6 +207,8 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] | nul
     if (second === "merge") return Object.keys(mergeShape.shape);
     return Object.keys(second === "scrub" ? scrubShape.shape : storageShape.shape);
   }
+  if (first === "users") return second === undefined ? null : Object.keys(userShape.shape);
+  if (first === "tls") return Object.keys(tlsShape.shape);
   if (first === "repair") return Object.keys(repairShape.shape);
   if (first === "timeouts") return ["requestMs"];
   if (first === "limits") return ["maxClients", "maxPending", "maxOutput"];
@@ -245,13 +273,15 @@ function checkOwnPorts(file: ConfigFile, report: Report): void {
 
 function checkExposure(file: ConfigFile, report: Report): void {
   if (file.protectedMode === false) return;
+  const isGuarded = Object.keys(file.users ?? {}).length > 0 || file.tls?.clientCa !== undefined;
   for (const side of ["listen", "peer", "http"] as const) {
     const own = file[side];
-    if (own === undefined || isLoopback(own.host)) continue;
+    if (own === undefined || isLoopback(own.host) || (side === "listen" && isGuarded)) continue;
+    const ways = side === "listen" ? "name users, or use a loopback address" : "use a loopback address";
     report(
       [side],
       `${formatAddress(own)} can be reached from other machines and nothing asks for a password; ` +
-        "use a loopback address (127.0.0.1), or set protectedMode: false where the whole network is trusted",
+        `${ways} (127.0.0.1), or set protectedMode: false where the whole network is trusted`,
     );
   }
 }
@@ -263,6 +293,13 @@ function checkStorage(file: ConfigFile, report: Report): void {
   if (maxValue !== undefined && maxValue > bound) {
     const fix = bound === largestValueBytes(DEFAULT_SIZE_BYTES, 1) ? "" : " or make storage.size larger";
     report(["storage", "maxValue"], `${formatSize(maxValue)} is too large; use at most ${formatSize(bound)}${fix}`);
+  }
+}
+
+function checkUsers(file: ConfigFile, report: Report): void {
+  for (const name of Object.keys(file.users ?? {})) {
+    if (!/^[!-~]{1,64}$/.test(name))
+      report(["users", name], `${show(name)} is no name; use 1 to 64 printable characters`);
   }
 }
 
@@ -282,5 +319,6 @@ export const configSchema = shape.superRefine((file, context) => {
   const report: Report = (path, message) => {
     context.addIssue({ code: "custom", path: [...path], message });
   };
-  for (const check of [checkNames, checkNodes, checkOwnPorts, checkExposure, checkStorage]) check(file, report);
+  for (const check of [checkNames, checkNodes, checkOwnPorts, checkExposure, checkStorage, checkUsers])
+    check(file, report);
 });

@@ -3,6 +3,7 @@
  * Made by config.ts from file, environment and flags, or by a test from nothing but literals. It knows no room above
  * storage and net.
  */
+import type { PasswordHash } from "./password.js";
 import type { RepairOptions } from "../node/repair.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { MergeOptions, ScrubOptions } from "../storage/store.js";
@@ -25,6 +26,22 @@ export interface NodeEntry {
   readonly zone: string;
 }
 
+/** read: what changes nothing. write: that and writing keys. admin: everything. */
+export type Role = "read" | "write" | "admin";
+
+export interface UserEntry {
+  readonly name: string;
+  readonly role: Role;
+  readonly password: PasswordHash;
+}
+
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  /** Clients must have a certificate of this authority; null = they need none. */
+  readonly clientCa: string | null;
+}
+
 export interface ServerConfig {
   readonly clusterId: string;
   readonly nodeId: string;
@@ -39,6 +56,10 @@ export interface ServerConfig {
   readonly http: Address | null;
   /** By rising replica number; odd in count; holds this node. */
   readonly nodes: readonly NodeEntry[];
+  /** Who may do what on the RESP port; none = everybody may do everything. */
+  readonly users: readonly UserEntry[];
+  /** Clients speak TLS 1.3; null = plain TCP. Absolute paths of PEM files. */
+  readonly tls: TlsFiles | null;
   readonly storage: {
     readonly sizeBytes: number;
     readonly durability: Durability;

@@ -12,6 +12,7 @@ import type { Arguments } from "./stored-arguments.js";
 import type { ServerContext } from "./server-context.js";
 import type { Keeping, Renderer } from "./slot.js";
 import type { Transaction, Watch } from "./transaction.js";
+import type { User } from "./users.js";
 
 export type ReplyMode = "on" | "off" | "skip" | "skipping";
 
@@ -33,6 +34,13 @@ export interface Client {
   libName: string;
   libVersion: string;
   readonly lastCommand: string;
+  /** Who it speaks for; null: nobody yet, and all but AUTH and its like is refused. */
+  readonly user: User | null;
+  /** A password is being checked: what came behind it waits. */
+  readonly authenticating: boolean;
+  beginAuthentication(): void;
+  /** `user`: whom it speaks for from now on; undefined: for the same as before. */
+  endAuthentication(user?: User | null): void;
   readonly remoteAddress: string;
   readonly localAddress: string;
   readonly connectedAtMs: number;
@@ -51,6 +59,8 @@ export interface Client {
   inspect(key: Key, render: Renderer): void;
   /** Asks the node for something that it answers later, and once, in its own words. */
   askNode(begin: (service: KeyService, answer: (text: string) => void) => void, render: Renderer): void;
+  /** For an answer that the server itself gives later, and once. */
+  later(begin: (answer: (text: string) => void) => void, render: Renderer): void;
   /** False: earlier commands of this connection are still under way, and the command will be run again after them. */
   settled(): boolean;
   /** The connection ends when everything up to this command was answered. */

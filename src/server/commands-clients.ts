@@ -23,7 +23,7 @@ function describe(client: Client): string {
     `flags=${flagsOf(client)} db=0 sub=0 psub=0 ssub=0 multi=${String(queued)} ` +
     `qbuf=${String(client.pendingInputBytes)} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 ` +
     `oll=${String(client.pendingReplies)} omem=${String(client.pendingOutputBytes)} tot-mem=0 events=r ` +
-    `cmd=${client.lastCommand} user=default redir=-1 resp=${client.resp3 ? "3" : "2"} ` +
+    `cmd=${client.lastCommand} user=${client.user?.name ?? "default"} redir=-1 resp=${client.resp3 ? "3" : "2"} ` +
     `lib-name=${client.libName} lib-ver=${client.libVersion}\n`
   );
 }

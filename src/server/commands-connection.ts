@@ -3,12 +3,16 @@ import { digitsAt } from "./arguments.js";
 import type { Client, Handler } from "./client.js";
 import { REDIS_VERSION } from "./version.js";
 import { cString, NOT_INTEGER, SYNTAX_ERROR, wrongArity } from "./replies.js";
+import type { ReplyWriter } from "./reply-writer.js";
 import type { Arguments } from "./stored-arguments.js";
 
 const NO_PASSWORD =
   "ERR AUTH <password> called without any password configured for the default user. " +
   "Are you sure your configuration is correct?";
 const WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
+const HELLO_FIRST =
+  "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be " +
+  "used to authenticate the client and select the RESP protocol version at the same time";
 const BEYOND_INT = "ERR value is out of range, value must between -2147483648 and 2147483647";
 const BAD_NAME = "ERR Client names cannot contain spaces, newlines or special characters.";
 
@@ -22,13 +26,41 @@ export const echo: Handler = (client, args) => {
   client.out.bulk(args.bytes(1));
 };
 
-/** There is one user, "default", who needs no password; as in Redis the password alone is then taken for a mistake. */
+/**
+ * Without users in the configuration there is one, "default", who needs no password; as in Redis the password alone is then
+ * taken for a mistake.
+ */
 export const auth: Handler = (client, args) => {
   if (args.argc > 3) client.out.error(SYNTAX_ERROR);
-  else if (args.argc === 2) client.out.error(NO_PASSWORD);
+  else if (client.context.users.areConfigured) {
+    const name = args.argc === 3 ? args.latin1(1) : "default";
+    authenticate(client, name, args.bytes(args.argc - 1), (out) => {
+      out.simple("OK");
+    });
+  } else if (args.argc === 2) client.out.error(NO_PASSWORD);
   else if (args.latin1(1) !== "default") client.out.error(WRONG_PASSWORD);
   else client.out.simple("OK");
 };
+
+/** Checks the password later; what came behind it waits. `welcome` writes the reply when it is right. */
+function authenticate(client: Client, name: string, password: Uint8Array, welcome: (out: ReplyWriter) => void): void {
+  if (!client.settled()) return;
+  const { users } = client.context;
+  const said = Buffer.from(password).toString("latin1");
+  client.later(
+    (answer) => {
+      client.beginAuthentication();
+      users.verify(name, said, (verdict) => {
+        client.endAuthentication(verdict === "ok" ? users.find(name) : undefined);
+        answer(verdict);
+      });
+    },
+    (out, { text }) => {
+      if (text === "ok") welcome(out);
+      else out.error(text === "busy" ? "BUSY too many passwords are being checked; try again" : WRONG_PASSWORD);
+    },
+  );
+}
 
 export const hello: Handler = (client, args) => {
   const { out } = client;
@@ -45,18 +77,35 @@ export const hello: Handler = (client, args) => {
     }
     resp3 = version === "3";
   }
-  if (!takeWords(client, args)) return;
-  client.resp3 = resp3;
-  out.resp3 = resp3;
-  greeting(client);
+  const words: Words = { name: null, user: null, password: null };
+  if (!takeWords(client, args, words)) return;
+  const { user, password } = words;
+  const welcome = (to: ReplyWriter): void => {
+    if (words.name !== null) client.name = words.name;
+    client.resp3 = resp3;
+    to.resp3 = resp3;
+    greeting(client, to);
+  };
+  if (user !== null && password !== null) authenticate(client, user, password, welcome);
+  else if (client.user === null) out.error(HELLO_FIRST);
+  else welcome(out);
 };
 
-/** AUTH and SETNAME behind the version, one after the other. False: an error was written; what was taken before stays. */
-function takeWords(client: Client, args: Arguments): boolean {
+interface Words {
+  name: string | null;
+  user: string | null;
+  password: Uint8Array | null;
+}
+
+/** AUTH and SETNAME behind the version, one after the other. False: an error was written. */
+function takeWords(client: Client, args: Arguments, words: Words): boolean {
   let index = 2;
   while (index < args.argc) {
     if (args.is(index, "auth") && index + 2 < args.argc) {
-      if (args.latin1(index + 1) !== "default") {
+      if (client.context.users.areConfigured) {
+        words.user = args.latin1(index + 1);
+        words.password = args.bytes(index + 2);
+      } else if (args.latin1(index + 1) !== "default") {
         client.out.error(WRONG_PASSWORD);
         return false;
       }
@@ -67,7 +116,8 @@ function takeWords(client: Client, args: Arguments): boolean {
         client.out.error(BAD_NAME);
         return false;
       }
-      client.name = name;
+      if (client.user === null) words.name = name;
+      else client.name = name; // as Redis: it stays, whatever comes behind it
       index += 2;
     } else {
       client.out.error(`ERR Syntax error in HELLO option '${cString(args.latin1(index))}'`);
@@ -77,8 +127,7 @@ function takeWords(client: Client, args: Arguments): boolean {
   return true;
 }
 
-function greeting(client: Client): void {
-  const { out } = client;
+function greeting(client: Client, out: ReplyWriter): void {
   out.map(7);
   out.text("server");
   out.text("redis");

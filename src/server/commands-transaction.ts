@@ -93,6 +93,7 @@ export const reset: Handler = (client) => {
   client.resp3 = false;
   client.replyMode = "on";
   client.name = "";
+  client.endAuthentication(client.context.users.initial);
   client.context.monitors.delete(client);
   client.out.resp3 = false;
   client.out.simple("RESET");

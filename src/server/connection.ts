@@ -20,6 +20,7 @@ import type { Flushable, ServerContext } from "./server-context.js";
 import { noteSlow } from "./slow-log.js";
 import type { Keeping, Renderer, Slot } from "./slot.js";
 import { endTransaction, type Transaction, type Watch } from "./transaction.js";
+import type { User } from "./users.js";
 
 /** open: commands are taken. draining: what was taken is answered. ended: our side is closed. closed: all is over. */
 type Phase = "open" | "draining" | "ended" | "closed";
@@ -36,6 +37,8 @@ export class Connection implements Client, Flushable, HeldConnection, PipelineOw
   libName = "";
   libVersion = "";
   lastCommand = "NULL";
+  authenticating = false;
+  #user: User | null;
   readonly #socket: Socket;
   readonly #onGone: (connection: Connection) => void;
   readonly #parser: RespParser;
@@ -58,7 +61,8 @@ export class Connection implements Client, Flushable, HeldConnection, PipelineOw
     this.context = context;
     this.#socket = socket;
     this.#onGone = onGone;
-    this.#parser = new RespParser(context.limits.parser);
+    this.#user = context.users.initial;
+    this.#parser = new RespParser(this.#user === null ? context.limits.strangersParser : context.limits.parser);
     this.#pipeline = new Pipeline(context, this);
     socket.on("data", (chunk: Buffer) => {
       this.#receive(chunk);
@@ -103,6 +107,21 @@ export class Connection implements Client, Flushable, HeldConnection, PipelineOw
 
   // ---- what commands may do
 
+  get user(): User | null {
+    return this.#user;
+  }
+
+  beginAuthentication(): void {
+    this.authenticating = true;
+  }
+
+  endAuthentication(user: User | null = this.#user): void {
+    this.authenticating = false;
+    this.#user = user;
+    const { parser, strangersParser } = this.context.limits;
+    this.#parser.limits = user === null ? strangersParser : parser;
+  }
+
   get command(): Command | null {
     return this.#pipeline.command;
   }
@@ -137,6 +156,10 @@ export class Connection implements Client, Flushable, HeldConnection, PipelineOw
 
   askNode(begin: (service: KeyService, answer: (text: string) => void) => void, render: Renderer): void {
     this.#pipeline.askNode(begin, render);
+  }
+
+  later(begin: (answer: (text: string) => void) => void, render: Renderer): void {
+    this.#pipeline.later(begin, render);
   }
 
   settled(): boolean {

@@ -9,12 +9,15 @@ import { LOADING } from "./pipeline.js";
 import { cString, unknownSubcommand } from "./replies.js";
 import type { Arguments } from "./stored-arguments.js";
 import { endTransaction } from "./transaction.js";
+import { denial, NO_AUTH } from "./users.js";
 
 const SHOWN_NAME = 128;
 const SHOWN_ARGUMENTS = 128;
 
 /** Runs the command in `args`, or queues it; returns which it was, null when it was refused before that. */
 export function dispatch(client: Client, args: Arguments): Command | null {
+  // Who it is decides what may be run, so what came behind a password waits for its check, and is taken up again.
+  if (client.authenticating && !client.settled()) return null;
   const found = lookUp(client, args);
   if (found === null || !mayRun(client, args, found)) {
     if (client.transaction !== null) client.transaction.broken = true;
@@ -32,6 +35,12 @@ export function dispatch(client: Client, args: Arguments): Command | null {
 
 function lookUp(client: Client, args: Arguments): Command | null {
   const command = client.context.commands.find(args, 0);
+  if (client.user === null && command?.spec.flags.includes("no_auth") !== true) {
+    // As Redis: a stranger is not told which commands there are.
+    if (fromBrowser(args)) unknownCommand(client, args);
+    else client.out.error(NO_AUTH);
+    return null;
+  }
   if (command !== null) return withSubcommand(client, args, command);
   unknownCommand(client, args);
   return null;
@@ -50,7 +59,9 @@ function mayRun(client: Client, args: Arguments, found: Command): boolean {
   return false;
 }
 
-function refusal({ context }: Client, args: Arguments, found: Command): string | null {
+function refusal({ context, user }: Client, args: Arguments, found: Command): string | null {
+  const denied = denial(user, found);
+  if (denied !== null) return denied;
   if (!found.takes(args.argc)) return `ERR wrong number of arguments for '${found.spec.name}' command`;
   if (args.oversized > 0) {
     const limit = String(context.limits.maxValueBytes);

@@ -139,6 +139,7 @@ function statsFields(context: ServerContext): Fields {
     ["instantaneous_input_kbps", (rates.inputBytesPerSecond / 1024).toFixed(2)],
     ["instantaneous_output_kbps", (rates.outputBytesPerSecond / 1024).toFixed(2)],
     ["rejected_connections", counters.rejectedConnections],
+    ["failed_tls_handshakes", counters.failedHandshakes],
     ["client_output_buffer_limit_disconnections", counters.outputOverruns],
     ["evicted_keys", 0],
     ["keyspace_hits", counters.readHits],

@@ -11,6 +11,8 @@ export interface ServerLimits {
   /** Longest value, as the engine's. A longer one is skipped while it arrives and refused with -ERR. */
   readonly maxValueBytes: number;
   readonly parser: ParserLimits;
+  /** The same for a connection that has not yet said who it is, where users are configured. */
+  readonly strangersParser: ParserLimits;
   /** Connections; one more is answered -ERR and closed. */
   readonly maxClients: number;
   /** Operations at the node over all connections; one more is answered -BUSY. */
@@ -48,6 +50,7 @@ export function limitsFrom(config: ServerConfig): ServerLimits {
       maxArgumentBytes: Math.max(maxValueBytes, 64 * 1024),
       maxCommandBytes: Math.max(64 * MIB, maxValueBytes + MIB),
     },
+    strangersParser: { maxArguments: 10, maxArgumentBytes: 16 * 1024, maxCommandBytes: 64 * 1024 },
     maxClients,
     maxInFlight: maxPending,
     maxInFlightBytes: Math.max(256 * MIB, 2 * maxValueBytes),

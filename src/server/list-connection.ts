@@ -36,7 +36,7 @@ const CLIENT: readonly CommandSpec[] = [
 
 export const CONNECTION_COMMANDS: readonly CommandSpec[] = [
   ...entries("connection", GREETING, [
-    ["auth", -2, "1.0.0", "Authenticates the connection; no password can be configured yet.", connection.auth],
+    ["auth", -2, "1.0.0", "Says which user the connection speaks for.", connection.auth],
     ["hello", -1, "6.0.0", "Greets, and chooses RESP2 or RESP3.", connection.hello],
     ["quit", -1, "1.0.0", "Closes the connection.", connection.quit],
     ["reset", 1, "6.2.0", "Puts the connection back to how it began.", transaction.reset],

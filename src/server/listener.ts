@@ -3,14 +3,17 @@
  * of them in order. What is said on a connection is connection.ts's business.
  */
 import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import type { Logger } from "pino";
-import type { Address } from "../cluster/index.js";
+import type { Address, TlsFiles } from "../cluster/index.js";
 import { formatAddress } from "../cluster/index.js";
 import { Connection } from "./connection.js";
 import { listenError } from "./open-error.js";
 import type { ServerContext } from "./server-context.js";
+import { secureOptions, serverOptions } from "./tls.js";
 
 const BACKLOG = 1024;
+const MOST_HANDSHAKES = 256;
 const SWEEP_MS = 1000;
 const KEEP_ALIVE_MS = 300_000;
 /** How long pending requests may take at a clean end beyond their own time-out. */
@@ -23,6 +26,7 @@ export class RespListener {
   readonly #context: ServerContext;
   readonly #log: Logger;
   readonly #server: Server;
+  #secure: TlsServer | null = null;
   readonly #connections = new Set<Connection>();
   #sweeper: NodeJS.Timeout | null = null;
   #nextId = 1;
@@ -31,15 +35,42 @@ export class RespListener {
   constructor(context: ServerContext, log: Logger) {
     this.#context = context;
     this.#log = log;
-    this.#server = createServer({
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEP_ALIVE_MS,
-    });
-    this.#server.on("connection", (socket) => {
+    const { tls } = context.config;
+    const options = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    if (tls === null) {
+      this.#server = createServer(options);
+      this.#server.on("connection", (socket) => {
+        this.#accept(socket);
+      });
+      return;
+    }
+    const secure = createTlsServer({ ...options, ...serverOptions(tls) });
+    this.#secure = secure;
+    this.#server = secure;
+    secure.on("secureConnection", (socket) => {
       this.#accept(socket);
     });
+    secure.on("tlsClientError", (error, socket) => {
+      context.counters.failedHandshakes++;
+      this.#log.debug({ client: socket.remoteAddress }, `no TLS with a client: ${error.message}`);
+      socket.destroy();
+    });
+    // Those in the midst of a handshake are no connections of ours yet.
+    secure.maxConnections = context.limits.maxClients + MOST_HANDSHAKES;
+  }
+
+  /** New certificates for who connects from now on. Throws an OpenError. */
+  renewCertificates(files: TlsFiles): void {
+    this.#secure?.setSecureContext(secureOptions(files));
+  }
+
+  /** Connections whose user is not what it was when they came are closed. */
+  endStrangers(): void {
+    const { users } = this.#context;
+    for (const connection of this.#connections) {
+      const { user } = connection;
+      if (user !== null && users.find(user.name) !== user) connection.destroy();
+    }
   }
 
   /** Where it really listens, or an OpenError. */

@@ -204,8 +204,15 @@ export class Pipeline implements ReplySink {
       this.out.error(LOADING);
       return;
     }
+    this.later((answer) => {
+      begin(service, answer);
+    }, render);
+  }
+
+  /** The same, of the server itself. */
+  later(begin: (answer: (text: string) => void) => void, render: Renderer): void {
     const slot = this.#append(render);
-    begin(service, (text) => {
+    begin((text) => {
       slot.text = text;
       this.#finish(slot);
     });

@@ -44,7 +44,7 @@ export class RespParser implements Arguments {
   oversized = 0;
   /** Why `next` said "error", without the code. */
   error = "";
-  readonly #limits: ParserLimits;
+  #limits: ParserLimits;
   readonly #queue = new ChunkQueue();
   #buffers: Buffer[] = [];
   #starts: number[] = [];
@@ -73,6 +73,11 @@ export class RespParser implements Arguments {
   /** True between the first and the last byte of a command. */
   get midway(): boolean {
     return this.#missing > 0 || this.#queue.length > 0;
+  }
+
+  /** From the next command on. */
+  set limits(limits: ParserLimits) {
+    this.#limits = limits;
   }
 
   /** `chunk` is kept and must not change any more. */

@@ -15,6 +15,7 @@ import { Rates } from "./rates.js";
 import { ReplyWriter } from "./reply-writer.js";
 import { Settings } from "./settings.js";
 import { SlowLog } from "./slow-log.js";
+import { Users } from "./users.js";
 
 /** A connection as the server's own rounds see it. */
 export interface Flushable {
@@ -26,6 +27,7 @@ export interface Flushable {
 export class ServerCounters {
   connections = 0;
   rejectedConnections = 0;
+  failedHandshakes = 0;
   commands = 0;
   busy = 0;
   inputBytes = 0;
@@ -51,6 +53,7 @@ export class ServerContext {
   readonly readLatency = new Histogram();
   readonly writeLatency = new Histogram();
   readonly settings: Settings;
+  readonly users: Users;
   readonly rates = new Rates();
   readonly slowLog = new SlowLog();
   readonly latencyEvents = new LatencyEvents();
@@ -89,6 +92,7 @@ export class ServerContext {
     this.limits = limits;
     this.commands = commands;
     this.settings = new Settings(limits);
+    this.users = new Users(config.users);
     this.admission = new Admission(limits.maxInFlight, config.timeouts.requestMs);
   }
 

@@ -12,7 +12,7 @@ import { COMMANDS } from "./commands.js";
 import { HttpListener } from "./http.js";
 import { limitsFrom, type ServerLimits } from "./limits.js";
 import { RespListener } from "./listener.js";
-import type { OpenError } from "./open-error.js";
+import { OpenError } from "./open-error.js";
 import type { ReplicaFacts, RunningReplica } from "./replica.js";
 import { ServerContext } from "./server-context.js";
 
@@ -31,6 +31,8 @@ export interface RunningServer {
   readonly failed: Promise<OpenError>;
   /** Resolves, perhaps never, when a client said SHUTDOWN; who opened the server is to close it. */
   readonly shutdownAsked: Promise<string>;
+  /** What of another configuration may change while it runs: users, and certificates. Throws an OpenError, and nothing changed. */
+  reload(config: ServerConfig): void;
   /** Answers what is pending, closes ports and replica. May be called twice. */
   close(): Promise<void>;
 }
@@ -74,6 +76,14 @@ export async function startServer(
     facts: replica.facts,
     failed: replica.failed,
     shutdownAsked,
+    reload: ({ users, tls }) => {
+      if ((tls === null) !== (config.tls === null)) {
+        throw new OpenError("CONFIG", "tls: TLS is switched on or off by a restart");
+      }
+      if (tls !== null) resp.renewCertificates(tls);
+      context.users.replace(users);
+      resp.endStrangers();
+    },
     close: () => (closing ??= close()),
   };
 }

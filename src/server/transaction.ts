@@ -6,6 +6,7 @@
 import { assert } from "../base/assert.js";
 import type { Key } from "../base/key.js";
 import { MAX_STEPS, type Operation, type Step, type WriteOutcome } from "../paxos/operation.js";
+import type { User } from "./users.js";
 import type { StepAnswer } from "../paxos/steps.js";
 import type { Client, ReplyMode } from "./client.js";
 import type { Command } from "./command-table.js";
@@ -162,6 +163,11 @@ export class TransactionPlan implements Client {
     assert(false, "commands for operators are not queued");
   }
 
+  /** AUTH and HELLO with a password: who the connection is does not change in the midst of EXEC. */
+  later(): void {
+    this.out.error("ERR Command not allowed inside a transaction");
+  }
+
   settled(): boolean {
     return true;
   }
@@ -174,6 +180,22 @@ export class TransactionPlan implements Client {
 
   get context(): ServerContext {
     return this.#client.context;
+  }
+
+  get user(): User | null {
+    return this.#client.user;
+  }
+
+  get authenticating(): boolean {
+    return this.#client.authenticating;
+  }
+
+  beginAuthentication(): void {
+    assert(false, "see later()");
+  }
+
+  endAuthentication(): void {
+    assert(false, "see later()");
   }
 
   get resp3(): boolean {

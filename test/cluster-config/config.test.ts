@@ -319,6 +319,39 @@ describe("a refusal names file, line, key and the fix", () => {
     expect(refusal(`${text}protectedMode: perhaps\n`)[0]).toMatch(/"perhaps" is neither true nor false/);
   });
 
+  const HASH = "scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+  it("opens the door for clients where users are named or certificates asked for, and for nothing else", () => {
+    const text = withLine("listen:", "listen: 0.0.0.0:7001");
+    const users = `users: { app: { role: write, password: "${HASH}" } }\n`;
+    const config = parse(text + users);
+    expect(config.users).toMatchObject([{ name: "app", role: "write", password: { cost: 16_384 } }]);
+    expect(refusal(text)[0]).toMatch(/^\/etc\S+:4:\d+: listen: .*name users/);
+    expect(refusal(`${text}users: {}\n`)[0]).toMatch(/: listen: /);
+    expect(refusal(`${text}tls: { cert: a, key: b }\n`)[0]).toMatch(/: listen: /);
+    const tls = "tls: { cert: tls/n1.crt, key: /keys/n1.key, clientCa: ca.crt }\n";
+    expect(parse(text + tls).tls).toEqual({
+      cert: "/etc/plogdb/tls/n1.crt",
+      key: "/keys/n1.key",
+      clientCa: "/etc/plogdb/ca.crt",
+    });
+    const peer = withLine("peer: 127.0.0.1:7101", "peer: 0.0.0.0:7101");
+    expect(refusal(peer + users)[0]).toMatch(/: peer: 0\.0\.0\.0:7101 can be reached/);
+  });
+
+  it("refuses users without a role or a hash, and does not repeat what may be a password", () => {
+    const withUser = (entry: string): string => `${GOOD}users: { app: ${entry} }\n`;
+    expect(refusal(withUser("{ role: owner, password: hunter2 }"))).toEqual([
+      expect.stringMatching(/users\.app\.role: "owner" is not one of read, write, admin/),
+      expect.stringMatching(
+        /users\.app\.password: is no hash of a password; write what `plogdb hash-password` makes of it$/,
+      ),
+    ]);
+    expect(refusal(`${GOOD}users: { "a b": { role: read, password: "${HASH}" } }\n`)[0]).toMatch(/"a b" is no name/);
+    expect(refusal(`${GOOD}tls: { cert: a }\n`)[0]).toMatch(/tls\.key: is missing/);
+    expect(refusal(`${GOOD}tls: { cert: a, kye: b, key: c }\n`)[0]).toMatch(/did you mean key\?/);
+  });
+
   it("refuses aliases that multiply without bound", () => {
     const layers = Array.from({ length: 12 }, (_, index) => {
       const inner = index === 0 ? "x" : Array.from({ length: 9 }, () => `*a${index - 1}`).join(", ");

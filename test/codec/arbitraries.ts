@@ -302,7 +302,14 @@ export const SWEEPS: { readonly [T in SweepMessage["type"]]: fc.Arbitrary<SweepM
   "digests-query": fc
     .record({ type: of("digests-query"), loss: wide, first: bucket, count: fc.nat() })
     .map((query) => ({ ...query, count: 1 + (query.count % (65_536 - query.first)) })),
-  digests: fc.record({ type: of("digests"), loss: wide, first: fc.nat(65_000), digests, keys: wide, open: fc.boolean() }),
+  digests: fc.record({
+    type: of("digests"),
+    loss: wide,
+    first: fc.nat(65_000),
+    digests,
+    keys: wide,
+    open: fc.boolean(),
+  }),
   "list-query": fc
     .record({ type: of("list-query"), loss: wide, query: wide, first: bucket, end: fc.nat(), after: u64 })
     .map((query) => ({ ...query, end: query.first + 1 + (query.end % (65_536 - query.first)) })),

@@ -178,7 +178,9 @@ describe("a frame about what replicas hold", () => {
   it("costs little where most buckets are empty", () => {
     const digests = new Uint8Array(65_536 * 8);
     digests[8 * 4000] = 1;
-    expect(writer.sweep(0, { type: "digests", loss: 0, first: 0, digests, keys: 1, open: false }).length).toBeLessThan(60);
+    expect(writer.sweep(0, { type: "digests", loss: 0, first: 0, digests, keys: 1, open: false }).length).toBeLessThan(
+      60,
+    );
   });
 });
 

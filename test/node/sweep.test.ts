@@ -215,6 +215,14 @@ describe.each(ENGINES)("a replica on an empty disk, on the %s engine", (engine) 
   });
 });
 
+describe("a group of one", () => {
+  it("P28 ends a pass that was asked for: there is nobody to be compared with", () => {
+    const cluster = started(3, { replicas: 1 });
+    write(cluster, 0, userKey("k"), set("v"));
+    expect(verified(cluster, 0)).toMatchObject({ differing: 0, learners: 0 });
+  });
+});
+
 describe("a key with a broken record", () => {
   it("P30, P31 is taken from the others, and this replica votes for it again under a loss of its own", () => {
     const cluster = started(7);

@@ -1,4 +1,5 @@
 // A server on free ports over a service in memory, closed with its clients after each test.
+import type { ConnectionOptions } from "node:tls";
 import { pino } from "pino";
 import { onTestFinished } from "vitest";
 import type { ServerConfig } from "../../src/cluster/index.js";
@@ -21,6 +22,8 @@ export function testConfig(): ServerConfig {
     peer: local(1),
     http: local(0),
     nodes: [{ id: "n1", replica: 0, peer: local(1), client: local(2), zone: "a" }],
+    users: [],
+    tls: null,
     storage: {
       sizeBytes: 2 ** 30,
       durability: "none",
@@ -39,11 +42,15 @@ export function testConfig(): ServerConfig {
 export interface TestServer {
   readonly server: RunningServer;
   readonly service: NaiveService;
-  connect(): WireClient;
+  connect(tls?: ConnectionOptions): WireClient;
 }
 
-export async function startTestServer(limits: Partial<ServerLimits> = {}, seed = 1): Promise<TestServer> {
-  const config = testConfig();
+export async function startTestServer(
+  limits: Partial<ServerLimits> = {},
+  seed = 1,
+  change: Partial<ServerConfig> = {},
+): Promise<TestServer> {
+  const config = { ...testConfig(), ...change };
   const service = new NaiveService(seed);
   const open = () =>
     Promise.resolve({
@@ -59,8 +66,8 @@ export async function startTestServer(limits: Partial<ServerLimits> = {}, seed =
     for (const client of clients) client.close();
     await server.close();
   });
-  const connect = (): WireClient => {
-    const client = new WireClient(server.client.port);
+  const connect = (tls?: ConnectionOptions): WireClient => {
+    const client = new WireClient(server.client.port, tls);
     clients.push(client);
     return client;
   };

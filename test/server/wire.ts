@@ -1,5 +1,6 @@
 // A client for tests that shows replies as they are: a strict reader of RESP2 and RESP3, and a socket around it.
 import { connect, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 
 /** A reply in a form that tests can write down: type marks are kept where two types look alike. */
 export type Reply =
@@ -92,8 +93,14 @@ export class WireClient {
   #wake: (() => void) | null = null;
   ended = false;
 
-  constructor(port: number) {
-    this.socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  /** Why the connection failed, if it did. */
+  failure = "";
+
+  constructor(port: number, tls?: ConnectionOptions) {
+    this.socket =
+      tls === undefined
+        ? connect({ port, host: "127.0.0.1", allowHalfOpen: true })
+        : connectTls({ ...tls, port, host: "127.0.0.1" });
     this.socket.on("data", (chunk: Buffer) => {
       this.#bytes = Buffer.concat([this.#bytes, chunk]);
       this.#wake?.();
@@ -104,7 +111,10 @@ export class WireClient {
     };
     this.socket.on("end", end);
     this.socket.on("close", end);
-    this.socket.on("error", end);
+    this.socket.on("error", (error) => {
+      this.failure = error.message;
+      end();
+    });
   }
 
   send(...commands: readonly (readonly (string | Uint8Array)[])[]): void {

@@ -239,6 +239,7 @@ export class Sweep {
   #begin(): void {
     const { context, store } = this.#host;
     const ready = this.#peers.filter((peer) => this.#host.isReady(peer));
+    if (this.#peers.length === 0) this.end(); // a group of one has nobody to be compared with
     if (ready.length === 0) {
       this.#nextPassTick = context.tick + RETRY_TICKS;
       return;

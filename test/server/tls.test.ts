@@ -1,0 +1,170 @@
+// Goal: with TLS configured, only TLS 1.3 with the right certificates gets in, and certificates change without a restart. Method:
+// certificates made by openssl, clients of node:tls, and redis-cli where it is installed.
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { TlsFiles } from "../../src/cluster/index.js";
+import { OpenError } from "../../src/server/open-error.js";
+import { startTestServer, testConfig } from "./harness.js";
+import type { WireClient } from "./wire.js";
+
+const canMake = spawnSync("openssl", ["version"]).status === 0;
+const canTry = spawnSync("redis-cli", ["--version"]).status === 0;
+let home = "";
+const path = (name: string): string => join(home, name);
+const bytes = (name: string): Buffer => readFileSync(path(name));
+
+function openssl(...words: string[]): void {
+  execFileSync("openssl", words, { cwd: home, stdio: "pipe" });
+}
+
+function authority(name: string): void {
+  openssl(
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-days",
+    "30",
+    "-subj",
+    `/CN=${name}`,
+    "-keyout",
+    `${name}.key`,
+    "-out",
+    `${name}.crt`,
+  );
+}
+
+/** Signed by `by`, for `days` from now on; 0 = it ended a moment ago. */
+function certificate(name: string, by: string, days = 30): void {
+  openssl(
+    "req",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-subj",
+    `/CN=${name}`,
+    "-keyout",
+    `${name}.key`,
+    "-out",
+    `${name}.csr`,
+  );
+  writeFileSync(path("ext"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
+  openssl(
+    "x509",
+    "-req",
+    "-in",
+    `${name}.csr`,
+    "-CA",
+    `${by}.crt`,
+    "-CAkey",
+    `${by}.key`,
+    "-CAcreateserial",
+    "-days",
+    String(days),
+    "-extfile",
+    "ext",
+    "-out",
+    `${name}.crt`,
+  );
+}
+
+const files = (name: string, clientCa: string | null = null): TlsFiles => ({
+  cert: path(`${name}.crt`),
+  key: path(`${name}.key`),
+  clientCa: clientCa === null ? null : path(`${clientCa}.crt`),
+});
+
+/** True when a command is answered. */
+async function isServed(client: WireClient): Promise<boolean> {
+  return JSON.stringify(await client.ask("PING")) === JSON.stringify({ simple: "PONG" });
+}
+
+describe.runIf(canMake)("TLS for clients", () => {
+  beforeAll(() => {
+    home = mkdtempSync(join(tmpdir(), "plogdb-tls-"));
+    authority("ca");
+    authority("other");
+    certificate("node", "ca");
+    certificate("node2", "ca");
+    certificate("client", "ca");
+    certificate("stranger", "other");
+    certificate("expired", "ca", 0);
+  });
+  afterAll(() => {
+    rmSync(home, { recursive: true });
+  });
+
+  it("speaks 1.3 with those who trust its authority, and nothing older, and no plain text", async () => {
+    const { connect } = await startTestServer({}, 1, { tls: files("node") });
+    const client = connect({ ca: bytes("ca.crt") });
+    expect(await client.ask("SET", "k", "v".repeat(100_000))).toEqual({ simple: "OK" });
+    expect(await client.ask("GET", "k")).toEqual({ bulk: "v".repeat(100_000) });
+    expect(await isServed(connect({ ca: bytes("ca.crt"), maxVersion: "TLSv1.2" }))).toBe(false);
+    expect(await isServed(connect({ ca: bytes("other.crt") }))).toBe(false); // that client would not trust the node
+    const plain = connect();
+    plain.raw("PING\r\n");
+    await plain.untilEnded();
+    expect(await isServed(connect({ ca: bytes("ca.crt") }))).toBe(true);
+  });
+
+  it("asks clients for a certificate of its authority, and refuses others, expired ones and none", async () => {
+    const { connect } = await startTestServer({}, 1, { tls: files("node", "ca") });
+    const as = (name: string) => ({ ca: bytes("ca.crt"), cert: bytes(`${name}.crt`), key: bytes(`${name}.key`) });
+    expect(await isServed(connect(as("client")))).toBe(true);
+    expect(await isServed(connect(as("stranger")))).toBe(false);
+    expect(await isServed(connect(as("expired")))).toBe(false);
+    expect(await isServed(connect({ ca: bytes("ca.crt") }))).toBe(false);
+    expect(await isServed(connect(as("client")))).toBe(true);
+  });
+
+  it("takes new certificates without a restart; connections that are there stay", async () => {
+    const { connect, server } = await startTestServer({}, 1, { tls: files("node") });
+    const before = connect({ ca: bytes("ca.crt") });
+    expect(await isServed(before)).toBe(true);
+    expect(() => {
+      server.reload({ ...testConfig(), tls: { ...files("node"), key: path("client.key") } });
+    }).toThrow(OpenError);
+    expect(await isServed(connect({ ca: bytes("ca.crt") }))).toBe(true);
+    server.reload({ ...testConfig(), tls: files("stranger") });
+    expect(await isServed(connect({ ca: bytes("ca.crt") }))).toBe(false);
+    expect(await isServed(connect({ ca: bytes("other.crt") }))).toBe(true);
+    expect(await isServed(before)).toBe(true);
+  });
+
+  it("names the key when a file is not there, or is no certificate", async () => {
+    const missing = startTestServer({}, 1, { tls: { ...files("node"), cert: path("nothing.crt") } });
+    await expect(missing).rejects.toThrow(/^tls\.cert: .*nothing\.crt cannot be read \(ENOENT\)/);
+    await expect(startTestServer({}, 1, { tls: { ...files("node"), key: path("ext") } })).rejects.toThrow(/^tls: /);
+  });
+
+  it("holds a bounded number of handshakes, and goes on serving", { timeout: 30_000 }, async () => {
+    const { connect, server } = await startTestServer({ maxClients: 20 }, 1, { tls: files("node") });
+    const client = connect({ ca: bytes("ca.crt") });
+    expect(await isServed(client)).toBe(true);
+    const silent = Array.from({ length: 400 }, () => connect());
+    await Promise.all(silent.slice(300).map((one) => one.untilEnded()));
+    expect(await isServed(client)).toBe(true);
+    expect(server.client.port).toBeGreaterThan(0);
+  });
+
+  it.runIf(canTry)("is spoken by redis-cli", async () => {
+    const { server } = await startTestServer({}, 1, { tls: files("node") });
+    const words = ["--tls", "--cacert", path("ca.crt"), "-p", String(server.client.port)];
+    // Not the synchronous call: this process is the server.
+    const { execFile } = await import("node:child_process");
+    const said = await new Promise<string>((resolve) => {
+      execFile("redis-cli", [...words, "SET", "a", "b"], (_error, stdout, stderr) => {
+        resolve(stdout + stderr);
+      });
+    });
+    expect(said).toBe("OK\n");
+  });
+});
