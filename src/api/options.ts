@@ -38,6 +38,8 @@ export interface NodeOptions {
     /** Default here: 4 MiB a second. */
     readonly scrub?: ScrubSettings;
   };
+  /** PEM files for TLS between the nodes: own certificate (O = cluster, CN = node) and key, and the authority of all. Left out: plain TCP. */
+  readonly peerTls?: { readonly cert: string; readonly key: string; readonly ca: string };
   /** A request is decided or answered with an error within this time; default 3000. */
   readonly requestMs?: number;
   /**
@@ -92,6 +94,14 @@ export function settingsOf(options: NodeOptions): ReplicaSettings {
     storage: storageOf(options.storage ?? {}, data.length),
     repair: repairOf(options.repair ?? {}),
     timeouts: { requestMs },
+    peerTls:
+      options.peerTls === undefined
+        ? null
+        : {
+            cert: resolve(options.peerTls.cert),
+            key: resolve(options.peerTls.key),
+            ca: resolve(options.peerTls.ca),
+          },
   };
 }
 

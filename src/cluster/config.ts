@@ -17,7 +17,7 @@ import {
   knownKeys,
   largestValueBytes,
 } from "./schema.js";
-import type { NodeEntry, ServerConfig, TlsFiles } from "./server-config.js";
+import type { NodeEntry, PeerTlsFiles, ServerConfig, TlsFiles } from "./server-config.js";
 import { type Environment, type FlagValues, type KeyPath, type Override, overridesFrom } from "./settings.js";
 import { formatSize, nearest } from "./units.js";
 import { MAX_FILE_BYTES, YamlSource } from "./yaml-source.js";
@@ -118,6 +118,12 @@ function tlsFiles({ tls }: ConfigFile, baseDir: string): TlsFiles | null {
   return { cert: resolve(baseDir, tls.cert), key: resolve(baseDir, tls.key), clientCa };
 }
 
+function peerTlsFiles({ peerTls }: ConfigFile, baseDir: string): PeerTlsFiles | null {
+  if (peerTls === undefined) return null;
+  const { cert, key, ca } = peerTls;
+  return { cert: resolve(baseDir, cert), key: resolve(baseDir, key), ca: resolve(baseDir, ca) };
+}
+
 function assemble(file: ConfigFile, baseDir: string): ServerConfig {
   const ids = replicaOrder(Object.keys(file.nodes));
   const nodes = ids.flatMap((id, replica): readonly NodeEntry[] => {
@@ -136,6 +142,7 @@ function assemble(file: ConfigFile, baseDir: string): ServerConfig {
     nodes,
     users: Object.entries(file.users ?? {}).map(([name, { role, password }]) => ({ name, role, password })),
     tls: tlsFiles(file, baseDir),
+    peerTls: peerTlsFiles(file, baseDir),
     storage: {
       sizeBytes,
       durability: file.storage?.durability ?? "flush",

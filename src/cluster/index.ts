@@ -14,6 +14,7 @@ export {
   formatAddress,
   type LogLevel,
   type NodeEntry,
+  type PeerTlsFiles,
   type Role,
   type ServerConfig,
   type TlsFiles,

@@ -159,6 +159,11 @@ const tlsShape = z.strictObject(
   { error: mapError },
 );
 
+const peerTlsShape = z.strictObject(
+  { cert: filePath("./tls/n1.crt"), key: filePath("./tls/n1.key"), ca: filePath("./tls/ca.crt") },
+  { error: mapError },
+);
+
 const shape = z.strictObject(
   {
     cluster: name("cluster: demo"),
@@ -175,6 +180,7 @@ const shape = z.strictObject(
     }),
     users: z.record(z.string(), userShape, { error: mapError }).optional(),
     tls: tlsShape.optional(),
+    peerTls: peerTlsShape.optional(),
     storage: storageShape.optional(),
     repair: repairShape.optional(),
     timeouts: z
@@ -208,6 +214,7 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] | nul
     return Object.keys(second === "scrub" ? scrubShape.shape : storageShape.shape);
   }
   if (first === "users") return second === undefined ? null : Object.keys(userShape.shape);
+  if (first === "peerTls") return Object.keys(peerTlsShape.shape);
   if (first === "tls") return Object.keys(tlsShape.shape);
   if (first === "repair") return Object.keys(repairShape.shape);
   if (first === "timeouts") return ["requestMs"];
@@ -271,13 +278,22 @@ function checkOwnPorts(file: ConfigFile, report: Report): void {
   }
 }
 
+/** What makes a port fit for a network that others reach. */
+const GUARDS: Readonly<Record<"listen" | "peer" | "http", { holds: (file: ConfigFile) => boolean; fix: string }>> = {
+  listen: {
+    holds: ({ users, tls }) => Object.keys(users ?? {}).length > 0 || tls?.clientCa !== undefined,
+    fix: "name users, or ",
+  },
+  peer: { holds: ({ peerTls }) => peerTls !== undefined, fix: "name certificates under peerTls, or " },
+  http: { holds: () => false, fix: "" },
+};
+
 function checkExposure(file: ConfigFile, report: Report): void {
   if (file.protectedMode === false) return;
-  const isGuarded = Object.keys(file.users ?? {}).length > 0 || file.tls?.clientCa !== undefined;
   for (const side of ["listen", "peer", "http"] as const) {
     const own = file[side];
-    if (own === undefined || isLoopback(own.host) || (side === "listen" && isGuarded)) continue;
-    const ways = side === "listen" ? "name users, or use a loopback address" : "use a loopback address";
+    if (own === undefined || isLoopback(own.host) || GUARDS[side].holds(file)) continue;
+    const ways = `${GUARDS[side].fix}use a loopback address`;
     report(
       [side],
       `${formatAddress(own)} can be reached from other machines and nothing asks for a password; ` +

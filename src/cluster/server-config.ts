@@ -42,6 +42,12 @@ export interface TlsFiles {
   readonly clientCa: string | null;
 }
 
+export interface PeerTlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
 export interface ServerConfig {
   readonly clusterId: string;
   readonly nodeId: string;
@@ -60,6 +66,8 @@ export interface ServerConfig {
   readonly users: readonly UserEntry[];
   /** Clients speak TLS 1.3; null = plain TCP. Absolute paths of PEM files. */
   readonly tls: TlsFiles | null;
+  /** Nodes speak TLS 1.3 to each other, each with its own certificate; null = plain TCP. */
+  readonly peerTls: PeerTlsFiles | null;
   readonly storage: {
     readonly sizeBytes: number;
     readonly durability: Durability;

@@ -62,6 +62,8 @@ interface LinkSetup {
   readonly hello: Hello;
   readonly attempt: number;
   readonly limits: TcpLimits;
+  /** The socket speaks TLS: it is connected when the other side's certificate was believed. */
+  readonly isSecure: boolean;
 }
 
 function uncork(socket: Socket): void {
@@ -111,12 +113,16 @@ export class Link implements FrameReceiver {
     if (setup.dialled === null) {
       this.#state = "greeting";
     } else {
-      socket.once("connect", () => {
+      socket.once(setup.isSecure ? "secureConnect" : "connect", () => {
         if (this.#state !== "dialling") return;
         this.#state = "greeting";
         this.#write(encodeFrame(FRAME_HELLO, encodeGreeting(setup.hello, setup.attempt)));
       });
     }
+  }
+
+  get socket(): Socket {
+    return this.#socket;
   }
 
   /** What the other side said of itself; null before its Hello. */

@@ -48,6 +48,13 @@ export const DEFAULT_LIMITS: TcpLimits = {
   strangerWindowMs: 10_000,
 };
 
+/** What this node shows its peers, and whom it believes: contents of PEM files. */
+export interface PeerTls {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly ca: Buffer;
+}
+
 export interface TcpOptions {
   readonly self: ReplicaId;
   /** All nodes of the group, this one included. */
@@ -55,4 +62,6 @@ export interface TcpOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly random: Random;
   readonly limits?: Partial<TcpLimits>;
+  /** Left out: nodes speak plain TCP. */
+  readonly tls?: PeerTls;
 }

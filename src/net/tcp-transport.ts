@@ -7,11 +7,13 @@
  * comes only in between. `disconnect` calls onClosed before it returns. After `close` nothing is called but `done`.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
+import type { Server as SecureServer } from "node:tls";
 import { assert } from "../base/assert.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import { judgeHello, type Greeting } from "./handshake.js";
 import { Link, type LinkEnd, type LinkOwner } from "./link.js";
-import { DEFAULT_LIMITS, type PeerAddress, type TcpLimits, type TcpOptions } from "./options.js";
+import { DEFAULT_LIMITS, type PeerAddress, type PeerTls, type TcpLimits, type TcpOptions } from "./options.js";
+import { createSecureServer, dialSecurely, judgeCertificate, secureContextOf } from "./peer-tls.js";
 import { Refusals } from "./refusals.js";
 import type { Hello, Transport, TransportSink } from "./transport.js";
 
@@ -37,6 +39,8 @@ export class TcpTransport implements Transport, LinkOwner {
   readonly #options: TcpOptions;
   readonly #limits: TcpLimits;
   readonly #server: Server;
+  #secure: SecureServer | null = null;
+  #tls: PeerTls | null;
   readonly #peers = new Map<ReplicaId, Peer>();
   /** Every link whose socket is not gone yet. */
   readonly #links = new Set<Link>();
@@ -52,9 +56,30 @@ export class TcpTransport implements Transport, LinkOwner {
       this.#peers.set(address.replica, { address, link: null, dial: null, timer: null, failures: 0 });
     }
     assert(this.#peers.delete(options.self), "this node is one of the nodes");
-    this.#server = createServer((socket) => {
+    this.#tls = options.tls ?? null;
+    const onSocket = (socket: Socket): void => {
       this.#onSocket(socket);
+    };
+    if (this.#tls === null) {
+      this.#server = createServer(onSocket);
+      return;
+    }
+    const secure = createSecureServer(this.#tls, this.#limits.handshakeMs, onSocket);
+    // Whoever is in the midst of TLS is no link yet.
+    secure.maxConnections = 2 * (this.#limits.halfOpen + this.#peers.size);
+    secure.on("tlsClientError", (error, socket) => {
+      socket.destroy();
+      if (!this.#closed) this.#started?.refusals.add(-1, `no TLS with somebody who dialled: ${error.message}`);
     });
+    this.#server = secure;
+    this.#secure = secure;
+  }
+
+  /** For connections that are made from now on; those that are there stay. Throws when the files do not belong together. */
+  renewCertificates(tls: PeerTls): void {
+    assert(this.#secure !== null, "TLS is switched on at the start");
+    this.#secure.setSecureContext(secureContextOf(tls));
+    this.#tls = tls;
   }
 
   /** The port that is listened on; 0 before `listening` was called. */
@@ -138,7 +163,8 @@ export class TcpTransport implements Transport, LinkOwner {
   }
 
   #addLink(socket: Socket, dialled: ReplicaId | null, hello: Hello): Link {
-    const link = new Link({ socket, dialled, hello, attempt: this.#attempts, limits: this.#limits }, this);
+    const [limits, isSecure] = [this.#limits, this.#tls !== null];
+    const link = new Link({ socket, dialled, hello, attempt: this.#attempts, limits, isSecure }, this);
     this.#links.add(link);
     return link;
   }
@@ -149,7 +175,8 @@ export class TcpTransport implements Transport, LinkOwner {
     if (this.#closed || started === null || peer.address.replica > this.#options.self) return;
     assert(peer.link === null && peer.dial === null, "one connection per pair");
     this.#attempts++;
-    const socket = connect({ host: peer.address.host, port: peer.address.port });
+    const { host, port } = peer.address;
+    const socket = this.#tls === null ? connect({ host, port }) : dialSecurely(this.#tls, host, port);
     peer.dial = this.#addLink(socket, peer.address.replica, started.hello);
   }
 
@@ -172,7 +199,8 @@ export class TcpTransport implements Transport, LinkOwner {
     const started = this.#started;
     if (started === null) return "not started";
     const refusal = judgeHello(greeting.hello, started.hello, this.#options.nodes, link.dialled);
-    return refusal ?? this.#staleness(greeting);
+    const foreign = this.#tls === null ? null : judgeCertificate(link.socket, greeting.hello);
+    return refusal ?? foreign ?? this.#staleness(greeting);
   }
 
   /** A dial that its process gave up may arrive after a later one of the same process: it must not replace it. */

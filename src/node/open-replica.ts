@@ -6,7 +6,7 @@ import type { Key } from "../base/key.js";
 import { Random } from "../base/random.js";
 import { RECORD_HASH_OFFSET } from "../codec/record.js";
 import { TcpTransport } from "../net/tcp-transport.js";
-import type { PeerAddress, TcpLimits } from "../net/options.js";
+import type { PeerAddress, PeerTls, TcpLimits } from "../net/options.js";
 import type { Transport } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
@@ -47,12 +47,16 @@ export interface ReplicaOptions extends ReplicaFacts {
   /** Seed of back-off and nonces: any number that differs between starts. */
   readonly seed: number;
   readonly transportLimits?: Partial<TcpLimits>;
+  /** Left out: plain TCP between the nodes. */
+  readonly peerTls?: PeerTls;
 }
 
 export interface OpenedReplica {
   readonly node: ReplicaNode;
   readonly store: Store;
   readonly facts: StoreFacts;
+  /** Of a replica over TLS. Throws when the files do not belong together. */
+  readonly renewCertificates?: (tls: PeerTls) => void;
 }
 
 export type OnReplica = (error: NodeError | StoreOpenError | null, replica: OpenedReplica | null) => void;
@@ -94,8 +98,19 @@ export function openReplica(options: ReplicaOptions, opened: OnReplica): void {
       listen: options.listen,
       random,
       ...(options.transportLimits === undefined ? {} : { limits: options.transportLimits }),
+      ...(options.peerTls === undefined ? {} : { tls: options.peerTls }),
     });
-    startReplica(options, store, relay, transport, random, new SystemClock(), opened);
+    startReplica(options, store, relay, transport, random, new SystemClock(), (problem, replica) => {
+      if (replica === null) opened(problem, null);
+      else {
+        opened(null, {
+          ...replica,
+          renewCertificates: (tls) => {
+            transport.renewCertificates(tls);
+          },
+        });
+      }
+    });
   });
 }
 

@@ -7,22 +7,22 @@
  * What a client can rely on: `-UNKNOWN` says that the outcome of a write is not known; every other error says that it
  * was not applied and never will be. MSET and DEL are not atomic across keys; MULTI to EXEC is, on one key.
  *
- * Left out so far: TLS between nodes, and therefore their addresses beyond loopback (the configuration refuses them), the
- * cluster commands, the console. docs/commands.md is made from the list of commands.
+ * Left out so far: many groups in one cluster, the console. docs/commands.md is made from the list of commands.
  */
 import type { Logger } from "pino";
 import type { ServerConfig } from "../cluster/index.js";
 import { openRunningReplica } from "./replica.js";
 import { type RunningServer, startServer } from "./server.js";
-import { secureOptions } from "./tls.js";
+import { peerTlsOf, secureOptions } from "./tls.js";
 
 export { OpenError, type OpenErrorCode } from "./open-error.js";
 export type { ReplicaFacts } from "./replica.js";
 export type { RunningServer } from "./server.js";
 
 /** Whether the files that a configuration names can be used. Throws an OpenError. */
-export function checkFiles({ tls }: ServerConfig): void {
+export function checkFiles({ tls, peerTls }: ServerConfig): void {
   if (tls !== null) secureOptions(tls);
+  if (peerTls !== null) peerTlsOf(peerTls);
 }
 
 /** Opens the replica of a configuration and serves it. Rejects with an OpenError; nothing is left open then. */

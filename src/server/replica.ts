@@ -3,15 +3,16 @@
  * promise, its errors OpenErrors, its events lines of the log. Used by the server and by openNode alike.
  */
 import type { Logger } from "pino";
-import type { ServerConfig } from "../cluster/index.js";
+import type { PeerTlsFiles, ServerConfig } from "../cluster/index.js";
 import type { NodeEvents } from "../node/index.js";
 import { type OpenedReplica, openReplica, type ReplicaOptions } from "../node/index.js";
 import { asOpenError, OpenError } from "./open-error.js";
+import { peerTlsOf } from "./tls.js";
 
 /** What of a configuration a replica needs. */
 export type ReplicaSettings = Pick<
   ServerConfig,
-  "clusterId" | "nodeId" | "data" | "peer" | "nodes" | "storage" | "repair" | "timeouts"
+  "clusterId" | "nodeId" | "data" | "peer" | "nodes" | "storage" | "repair" | "timeouts" | "peerTls"
 >;
 
 /** Plain facts about an opened node, for ready lines and logs. */
@@ -23,6 +24,8 @@ export interface RunningReplica {
   readonly facts: ReplicaFacts;
   /** Resolves, perhaps never, with why the node had to stop by itself. */
   readonly failed: Promise<OpenError>;
+  /** Certificates for connections with other nodes that are made from now on. Throws an OpenError. */
+  renewCertificates(files: PeerTlsFiles): void;
   close(): Promise<void>;
 }
 
@@ -41,6 +44,9 @@ export async function openRunningReplica(settings: ReplicaSettings, log: Logger)
     service: opened.node,
     facts: factsOf(opened),
     failed,
+    renewCertificates: (files) => {
+      opened.renewCertificates?.(peerTlsOf(files));
+    },
     close: () =>
       new Promise((resolve) => {
         opened.node.close(resolve);
@@ -58,7 +64,7 @@ function openWith(settings: ReplicaSettings, events: NodeEvents): Promise<Opened
 }
 
 function optionsOf(settings: ReplicaSettings, events: NodeEvents): ReplicaOptions {
-  const { clusterId, nodeId, data, peer, nodes, storage, repair, timeouts } = settings;
+  const { clusterId, nodeId, data, peer, nodes, storage, repair, timeouts, peerTls } = settings;
   return {
     clusterId,
     nodeId,
@@ -67,6 +73,7 @@ function optionsOf(settings: ReplicaSettings, events: NodeEvents): ReplicaOption
     epoch: EPOCH,
     requestMs: timeouts.requestMs,
     repair,
+    ...(peerTls === null ? {} : { peerTls: peerTlsOf(peerTls) }),
     events,
     seed: Math.floor(Math.random() * 0x1_0000_0000),
     storage: {

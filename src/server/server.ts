@@ -17,7 +17,9 @@ import type { ReplicaFacts, RunningReplica } from "./replica.js";
 import { ServerContext } from "./server-context.js";
 
 /** The replica as a server needs it. */
-export type OpenReplica = Pick<RunningReplica, "facts" | "failed" | "close"> & { readonly service: KeyService };
+export type OpenReplica = Pick<RunningReplica, "facts" | "failed" | "renewCertificates" | "close"> & {
+  readonly service: KeyService;
+};
 
 /** Opens the replica of a configuration. Rejects with an OpenError. */
 export type ReplicaOpener = (config: ServerConfig, log: Logger) => Promise<OpenReplica>;
@@ -76,10 +78,11 @@ export async function startServer(
     facts: replica.facts,
     failed: replica.failed,
     shutdownAsked,
-    reload: ({ users, tls }) => {
-      if ((tls === null) !== (config.tls === null)) {
+    reload: ({ users, tls, peerTls }) => {
+      if ((tls === null) !== (config.tls === null) || (peerTls === null) !== (config.peerTls === null)) {
         throw new OpenError("CONFIG", "tls: TLS is switched on or off by a restart");
       }
+      if (peerTls !== null) replica.renewCertificates(peerTls);
       if (tls !== null) resp.renewCertificates(tls);
       context.users.replace(users);
       resp.endStrangers();

@@ -1,8 +1,9 @@
-/** TLS for clients: the files of the configuration as what node:tls takes, read at start and again on reload. */
+/** TLS for clients and between nodes: the files of the configuration as what node:tls takes, read at start and again on reload. */
 import { readFileSync } from "node:fs";
 import type { TlsOptions } from "node:tls";
 import { createSecureContext } from "node:tls";
-import type { TlsFiles } from "../cluster/index.js";
+import type { PeerTlsFiles, TlsFiles } from "../cluster/index.js";
+import type { PeerTls } from "../net/options.js";
 import { OpenError } from "./open-error.js";
 
 /** A client that does not finish its handshake is let go. */
@@ -13,28 +14,40 @@ function read(key: string, path: string): Buffer {
     return readFileSync(path);
   } catch (error) {
     const why = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    throw new OpenError("CONFIG", `tls.${key}: ${path} cannot be read (${why})`, error);
+    throw new OpenError("CONFIG", `${key}: ${path} cannot be read (${why})`, error);
+  }
+}
+
+/** Certificate and key of this node, and the authority of all. Throws an OpenError that names the key. */
+export function peerTlsOf(files: PeerTlsFiles): PeerTls {
+  const tls = {
+    cert: read("peerTls.cert", files.cert),
+    key: read("peerTls.key", files.key),
+    ca: read("peerTls.ca", files.ca),
+  };
+  check("peerTls", files, tls);
+  return tls;
+}
+
+function check(name: string, files: { readonly cert: string; readonly key: string }, options: TlsOptions): void {
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const text = `${name}: ${files.cert} and ${files.key} do not make a certificate with its key: ${why}`;
+    throw new OpenError("CONFIG", text, error);
   }
 }
 
 /** What may change while the server runs. Throws an OpenError that names the key. */
 export function secureOptions(files: TlsFiles): Pick<TlsOptions, "cert" | "key" | "ca" | "minVersion"> {
   const options: TlsOptions = {
-    cert: read("cert", files.cert),
-    key: read("key", files.key),
+    cert: read("tls.cert", files.cert),
+    key: read("tls.key", files.key),
     minVersion: "TLSv1.3",
-    ...(files.clientCa === null ? {} : { ca: read("clientCa", files.clientCa) }),
+    ...(files.clientCa === null ? {} : { ca: read("tls.clientCa", files.clientCa) }),
   };
-  try {
-    createSecureContext(options);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new OpenError(
-      "CONFIG",
-      `tls: ${files.cert} and ${files.key} do not make a certificate with its key: ${why}`,
-      error,
-    );
-  }
+  check("tls", files, options);
   return options;
 }
 

@@ -6,19 +6,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { COMMAND, CommandProcess, until } from "../cluster/harness.js";
+import { canMakeCertificates, Certificates } from "../certificates.js";
+import { RespClient } from "../cluster/resp-client.js";
 import { freePorts } from "../ports.js";
 
-const canMake = spawnSync("openssl", ["version"]).status === 0;
-
 let home = "";
-let server: CommandProcess | null = null;
+let started: CommandProcess[] = [];
 
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), "plogdb-access-"));
 });
 afterEach(async () => {
-  await server?.end("SIGKILL");
-  server = null;
+  await Promise.all(started.map((one) => one.end("SIGKILL")));
+  started = [];
   rmSync(home, { recursive: true });
 });
 
@@ -27,23 +27,17 @@ function hashOf(password: string): string {
   return execFileSync(process.execPath, words, { input: `${password}\n`, encoding: "latin1" }).trim();
 }
 
-function certificate(): void {
-  const words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=n1";
-  const out = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "n1.key", "-out", "n1.crt"];
-  execFileSync("openssl", [...words.split(" "), ...out], { cwd: home, stdio: "pipe" });
-}
-
 async function run(...words: string[]): Promise<{ code: number | null; text: string }> {
   const command = new CommandProcess(words, home);
   const code = await command.exited;
   return { code, text: command.stdout + command.stderr };
 }
 
-describe.runIf(canMake)("a node with users and TLS", () => {
+describe.runIf(canMakeCertificates)("a node with users and TLS", () => {
   it("is checked, serves who may, is asked by operators, and takes other users on SIGHUP", {
     timeout: 60_000,
   }, async () => {
-    certificate();
+    new Certificates(home).authority("n1");
     const [client, peer] = await freePorts(2);
     const file = join(home, "n1.yaml");
     const configure = (password: string): void => {
@@ -67,7 +61,7 @@ tls: { cert: n1.crt, key: n1.key }
       text: expect.stringContaining("right") as string,
     });
     const running = new CommandProcess(["server", "--config", file], home);
-    server = running;
+    started.push(running);
     await until("the node is ready", () => running.stdout.includes('"event":"ready"'));
     const asOps = (password: string): string[] => {
       writeFileSync(join(home, "password"), `${password}\n`);
@@ -108,5 +102,52 @@ tls: { cert: n1.crt, key: n1.key }
   it("no password is no hash", () => {
     const done = spawnSync(process.execPath, [COMMAND, "hash-password"], { input: "\n", encoding: "latin1" });
     expect(done).toMatchObject({ status: 2, stdout: "" });
+  });
+});
+
+describe.runIf(canMakeCertificates)("three nodes that speak TLS to each other", () => {
+  it("serve, refuse one with another's certificate, and take it back with its own on SIGHUP", {
+    timeout: 90_000,
+  }, async () => {
+    const made = new Certificates(home);
+    made.authority("ca");
+    const ids = ["n1", "n2", "n3"];
+    for (const id of ids) made.certificate(id, "ca", { subject: `/O=demo/CN=${id}` });
+    const ports = await freePorts(6);
+    const nodes = ids.map(
+      (id, i) => `${id}: { peer: 127.0.0.1:${String(ports[i + 3])}, client: 127.0.0.1:${String(ports[i])} }`,
+    );
+    const fileOf = (i: number): string => join(home, `${ids[i] ?? ""}.yaml`);
+    const write = (i: number, certificate = ids[i] ?? ""): void => {
+      const own = `listen: 127.0.0.1:${String(ports[i])}\npeer: 127.0.0.1:${String(ports[i + 3])}`;
+      const tls = `peerTls: { cert: ${certificate}.crt, key: ${certificate}.key, ca: ca.crt }`;
+      const head = `cluster: demo\nnode: ${ids[i] ?? ""}\ndata: [./${ids[i] ?? ""}]\n${own}\n`;
+      writeFileSync(fileOf(i), `${head}nodes: { ${nodes.join(", ")} }\nstorage: { size: 64MiB }\n${tls}\n`);
+    };
+    const start = (i: number): CommandProcess => {
+      const one = new CommandProcess(["server", "--config", fileOf(i)], home);
+      started.push(one);
+      return one;
+    };
+    for (const i of [0, 1, 2]) write(i);
+    const processes = [start(0), start(1), start(2)];
+    const ask = async (i: number, ...words: string[]): Promise<unknown> => {
+      const client = await RespClient.connect(ports[i] ?? 0, "127.0.0.1");
+      const answer = await client?.call(words, 5000);
+      client?.close();
+      return answer?.status === "reply" ? answer.value : answer?.status;
+    };
+    await until("the cluster serves", async () => (await ask(0, "SET", "k", "v")) === "OK");
+    await until("through each", async () => (await ask(2, "GET", "k")) === "v");
+
+    await processes[2]?.end("SIGTERM");
+    write(2, "n2");
+    const wrong = start(2);
+    await until("it is refused", () => wrong.stderr.includes("comes with a certificate of"));
+    expect(await ask(0, "SET", "k", "w")).toBe("OK"); // the other two are a majority
+    expect(await ask(2, "GET", "k")).not.toBe("w");
+    write(2);
+    wrong.child.kill("SIGHUP");
+    await until("it is heard again", async () => (await ask(2, "GET", "k")) === "w");
   });
 });

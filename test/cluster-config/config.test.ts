@@ -336,7 +336,11 @@ describe("a refusal names file, line, key and the fix", () => {
       clientCa: "/etc/plogdb/ca.crt",
     });
     const peer = withLine("peer: 127.0.0.1:7101", "peer: 0.0.0.0:7101");
-    expect(refusal(peer + users)[0]).toMatch(/: peer: 0\.0\.0\.0:7101 can be reached/);
+    expect(refusal(peer + users)[0]).toMatch(/: peer: 0\.0\.0\.0:7101 can be reached.*peerTls/);
+    const peerTls = "peerTls: { cert: tls/n1.crt, key: /keys/n1.key, ca: ca.crt }\n";
+    const files = { cert: "/etc/plogdb/tls/n1.crt", key: "/keys/n1.key", ca: "/etc/plogdb/ca.crt" };
+    expect(parse(peer + peerTls)).toMatchObject({ peer: { host: "0.0.0.0" }, peerTls: files });
+    expect(refusal(peer + peerTls.replace(", ca: ca.crt", ""))[0]).toMatch(/peerTls\.ca: is missing/);
   });
 
   it("refuses users without a role or a hash, and does not repeat what may be a password", () => {

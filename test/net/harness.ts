@@ -1,7 +1,7 @@
 /** Transports on loopback for the tests of src/net: what each heard, as a list that can be waited for. No sleeps. */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { Random } from "../../src/base/random.js";
-import type { PeerAddress, TcpLimits } from "../../src/net/options.js";
+import type { PeerAddress, PeerTls, TcpLimits } from "../../src/net/options.js";
 import { TcpTransport } from "../../src/net/tcp-transport.js";
 import { type Hello, PROTOCOL_VERSION, type TransportSink } from "../../src/net/transport.js";
 
@@ -93,6 +93,7 @@ export interface StartOptions {
   readonly limits?: Partial<TcpLimits>;
   readonly port?: number;
   readonly nodes?: readonly PeerAddress[];
+  readonly tls?: PeerTls;
 }
 
 /** Everything a test started, ended after it. */
@@ -115,6 +116,7 @@ export class Bench {
       listen: { host: "127.0.0.1", port: options.port ?? 0 },
       random: new Random(self + 1),
       limits: { ...QUICK, ...options.limits },
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
     });
     const heard = new Heard();
     await new Promise<void>((resolve, reject) => {

@@ -24,6 +24,7 @@ export function testConfig(): ServerConfig {
     nodes: [{ id: "n1", replica: 0, peer: local(1), client: local(2), zone: "a" }],
     users: [],
     tls: null,
+    peerTls: null,
     storage: {
       sizeBytes: 2 ** 30,
       durability: "none",
@@ -57,6 +58,7 @@ export async function startTestServer(
       service,
       facts: { ioMode: "memory" },
       failed: new Promise<never>(() => undefined),
+      renewCertificates: () => undefined,
       close: () => Promise.resolve(),
     });
   const server = await startServer(config, silent, open, { ...limitsFrom(config), ...limits });

@@ -27,7 +27,8 @@ export function memoryOpener(disk: MemoryDisk): (settings: ReplicaSettings) => P
       const facts = { clusterId, nodeId, nodes, epoch: 1, requestMs: settings.timeouts.requestMs, events };
       startReplica(facts, store, relay, transport, random, new SystemClock(), (error, opened) => {
         if (opened === null) reject(error ?? new Error("the replica did not open"));
-        else resolve({ service: opened.node, facts: {}, failed, close: () => closed(opened) });
+        else
+          resolve({ service: opened.node, facts: {}, failed, renewCertificates: ignore, close: () => closed(opened) });
       });
     });
 }

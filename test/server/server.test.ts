@@ -86,6 +86,7 @@ describe("opening", () => {
       service: new NaiveService(),
       facts: {},
       failed: new Promise<never>(() => undefined),
+      renewCertificates: () => undefined,
       close: () => Promise.resolve(),
     });
     const server = await started;

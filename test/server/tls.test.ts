@@ -1,80 +1,21 @@
 // Goal: with TLS configured, only TLS 1.3 with the right certificates gets in, and certificates change without a restart. Method:
 // certificates made by openssl, clients of node:tls, and redis-cli where it is installed.
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TlsFiles } from "../../src/cluster/index.js";
 import { OpenError } from "../../src/server/open-error.js";
+import { canMakeCertificates, Certificates } from "../certificates.js";
 import { startTestServer, testConfig } from "./harness.js";
 import type { WireClient } from "./wire.js";
 
-const canMake = spawnSync("openssl", ["version"]).status === 0;
 const canTry = spawnSync("redis-cli", ["--version"]).status === 0;
 let home = "";
-const path = (name: string): string => join(home, name);
-const bytes = (name: string): Buffer => readFileSync(path(name));
-
-function openssl(...words: string[]): void {
-  execFileSync("openssl", words, { cwd: home, stdio: "pipe" });
-}
-
-function authority(name: string): void {
-  openssl(
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-days",
-    "30",
-    "-subj",
-    `/CN=${name}`,
-    "-keyout",
-    `${name}.key`,
-    "-out",
-    `${name}.crt`,
-  );
-}
-
-/** Signed by `by`, for `days` from now on; 0 = it ended a moment ago. */
-function certificate(name: string, by: string, days = 30): void {
-  openssl(
-    "req",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-subj",
-    `/CN=${name}`,
-    "-keyout",
-    `${name}.key`,
-    "-out",
-    `${name}.csr`,
-  );
-  writeFileSync(path("ext"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
-  openssl(
-    "x509",
-    "-req",
-    "-in",
-    `${name}.csr`,
-    "-CA",
-    `${by}.crt`,
-    "-CAkey",
-    `${by}.key`,
-    "-CAcreateserial",
-    "-days",
-    String(days),
-    "-extfile",
-    "ext",
-    "-out",
-    `${name}.crt`,
-  );
-}
+let made: Certificates;
+const path = (name: string): string => made.path(name);
+const bytes = (name: string): Buffer => made.bytes(name);
 
 const files = (name: string, clientCa: string | null = null): TlsFiles => ({
   cert: path(`${name}.crt`),
@@ -87,16 +28,14 @@ async function isServed(client: WireClient): Promise<boolean> {
   return JSON.stringify(await client.ask("PING")) === JSON.stringify({ simple: "PONG" });
 }
 
-describe.runIf(canMake)("TLS for clients", () => {
+describe.runIf(canMakeCertificates)("TLS for clients", () => {
   beforeAll(() => {
     home = mkdtempSync(join(tmpdir(), "plogdb-tls-"));
-    authority("ca");
-    authority("other");
-    certificate("node", "ca");
-    certificate("node2", "ca");
-    certificate("client", "ca");
-    certificate("stranger", "other");
-    certificate("expired", "ca", 0);
+    made = new Certificates(home);
+    for (const name of ["ca", "other"]) made.authority(name);
+    for (const name of ["node", "client"]) made.certificate(name, "ca");
+    made.certificate("stranger", "other");
+    made.certificate("expired", "ca", { days: 0 });
   });
   afterAll(() => {
     rmSync(home, { recursive: true });
@@ -142,7 +81,9 @@ describe.runIf(canMake)("TLS for clients", () => {
   it("names the key when a file is not there, or is no certificate", async () => {
     const missing = startTestServer({}, 1, { tls: { ...files("node"), cert: path("nothing.crt") } });
     await expect(missing).rejects.toThrow(/^tls\.cert: .*nothing\.crt cannot be read \(ENOENT\)/);
-    await expect(startTestServer({}, 1, { tls: { ...files("node"), key: path("ext") } })).rejects.toThrow(/^tls: /);
+    await expect(startTestServer({}, 1, { tls: { ...files("node"), key: path("extensions") } })).rejects.toThrow(
+      /^tls: /,
+    );
   });
 
   it("holds a bounded number of handshakes, and goes on serving", { timeout: 30_000 }, async () => {
