@@ -118,6 +118,7 @@ export class Connection implements Client, Flushable, HeldConnection, PipelineOw
   endAuthentication(user: User | null = this.#user): void {
     this.authenticating = false;
     this.#user = user;
+    if (user?.role !== "admin") this.context.monitors.delete(this);
     const { parser, strangersParser } = this.context.limits;
     this.#parser.limits = user === null ? strangersParser : parser;
   }

@@ -120,6 +120,20 @@ describe("a user", () => {
     expect(await client.ask("GET", "k")).toEqual(NO_AUTH);
   });
 
+  it("sees what others do as long as it may", async () => {
+    const { connect } = await start();
+    const [client, other] = [connect(), connect()];
+    await client.ask("AUTH", "root", "s3cret");
+    await other.ask("AUTH", "app", "pass word");
+    expect(await client.ask("MONITOR")).toEqual(OK);
+    await other.ask("SET", "k", "seen");
+    expect(JSON.stringify(await client.receive())).toContain("seen");
+    client.send(["AUTH", "app", "pass word"]);
+    expect(await client.receive()).toEqual(OK);
+    await other.ask("SET", "k", "unseen");
+    expect(await client.ask("GET", "k")).toEqual({ bulk: "unseen" });
+  });
+
   it("is known before what it sent behind its password is looked at", async () => {
     const { connect } = await start();
     const client = connect();
