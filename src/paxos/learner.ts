@@ -157,6 +157,16 @@ export function advanceByMark(context: Context, lane: Lane, effects: Effects): v
   lane.writes++;
 }
 
+/**
+ * P13: the entry accepted here is the one that a mark of this ballot means. Not where this replica has no vote at the position: its disk
+ * may be a copy that began with an incarnation which had been used, and gave a ballot of its own to something else before
+ * its peers recognized it (P29; seed 62358 of the profile repair). Then the entry itself is fetched.
+ */
+export function isMarked({ plog }: Lane, ballot: Ballot): boolean {
+  const votes = !plog.learner && plog.chosen.index + 1 >= plog.votesFrom;
+  return votes && sameBallot(plog.accepted, ballot);
+}
+
 /** Takes a chosen entry that somebody else told. False when it is old news. */
 export function learn(context: Context, lane: Lane, entry: Entry, effects: Effects): boolean {
   const { plog } = lane;
@@ -167,7 +177,7 @@ export function learn(context: Context, lane: Lane, entry: Entry, effects: Effec
     return false;
   }
   const accepted = plog.acceptedEntry;
-  if (accepted !== null && accepted.index === entry.index && accepted.hash === entry.hash) {
+  if (accepted?.index === entry.index && accepted.hash === entry.hash && isMarked(lane, plog.accepted)) {
     // What is accepted at a ballot is one entry, so the own ballot names the chosen entry too.
     advanceByMark(context, lane, effects);
     return true;
@@ -193,7 +203,7 @@ export function catchUpTo(
 ): boolean {
   const { plog } = lane;
   if (plog.chosen.index >= index - 1) return true;
-  if (plog.chosen.index === index - 2 && isBallot(mark) && sameBallot(plog.accepted, mark)) {
+  if (plog.chosen.index === index - 2 && isBallot(mark) && isMarked(lane, mark)) {
     advanceByMark(context, lane, effects);
     return true;
   }
@@ -216,7 +226,7 @@ export function onChosen(
 ): void {
   const { plog } = lane;
   if (message.index <= plog.chosen.index) return;
-  if (message.index === plog.chosen.index + 1 && sameBallot(plog.accepted, message.ballot)) {
+  if (message.index === plog.chosen.index + 1 && isMarked(lane, message.ballot)) {
     advanceByMark(context, lane, effects);
     return;
   }

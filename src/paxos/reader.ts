@@ -10,7 +10,7 @@ import type { Context } from "./context.js";
 import type { Effects } from "./effects.js";
 import { isExpired } from "./evaluate.js";
 import { durablyAccepted, type Lane, type PendingOperation, type PendingRead, type ReadRound } from "./lane.js";
-import { advanceByMark, learn, sendChosenEntry } from "./learner.js";
+import { advanceByMark, isMarked, learn, sendChosenEntry } from "./learner.js";
 import type { FetchMessage, StateQueryMessage, StateReplyMessage } from "./message.js";
 import type { ReadOutcome } from "./operation.js";
 import { leaderOf } from "./plog.js";
@@ -248,11 +248,7 @@ function setBound(
 function obtain(context: Context, lane: Lane, round: ReadRound, effects: Effects): void {
   const { plog } = lane;
   if (plog.chosen.index >= round.bound) return;
-  if (
-    plog.chosen.index === round.bound - 1 &&
-    isBallot(round.boundBallot) &&
-    sameBallot(plog.accepted, round.boundBallot)
-  ) {
+  if (plog.chosen.index === round.bound - 1 && isBallot(round.boundBallot) && isMarked(lane, round.boundBallot)) {
     advanceByMark(context, lane, effects);
     return;
   }

@@ -25,6 +25,8 @@ export interface DiskArena {
   readonly report: Report;
   /** Keys of this replica may come up broken or older from now on. */
   allowLoss(replica: ReplicaId): void;
+  /** It runs on an old copy of its disk that nobody has recognized yet. */
+  distrust(replica: ReplicaId, on: boolean): void;
   start(replica: ReplicaId): boolean;
   isLost(replica: ReplicaId): boolean;
   /** Another machine takes its place. */
@@ -329,9 +331,11 @@ export class DiskStrikes {
         cluster.disks[victim] = copy;
         this.#copies.delete(victim);
         cluster.hits.hit("old-copy");
+        this.#arena.distrust(victim, true);
         this.#arena.start(victim);
         const isOlder = held > (cluster.store(victim)?.facts.recoveredWatermark ?? held);
         this.#awaitVerdict(victim, () => {
+          this.#arena.distrust(victim, false);
           const isBelieved = cluster.node(victim) !== null && !this.#isTold(victim);
           if (isOlder && isBelieved)
             this.#arena.report("strangers", `${nameOf(victim)} votes on an old copy of its disk`);

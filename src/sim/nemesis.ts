@@ -11,7 +11,7 @@ import type { SimulatedCluster } from "./cluster.js";
 import { DiskStrikes } from "./disk-strikes.js";
 import { FAULT_KINDS, type FaultKind } from "./fault-kinds.js";
 import { strikeNetwork } from "./network-strikes.js";
-import type { Report } from "./oracle.js";
+import type { Oracle, Report } from "./oracle.js";
 import type { Plan } from "./plan.js";
 import { StoreOpenError } from "../storage/open-error.js";
 
@@ -69,7 +69,7 @@ export class Nemesis implements Arena {
     plan: Plan,
     random: Random,
     report: Report,
-    allowLoss: (r: ReplicaId) => void,
+    oracle: Pick<Oracle, "allowLoss" | "distrust">,
   ) {
     this.cluster = cluster;
     this.plan = plan;
@@ -81,7 +81,8 @@ export class Nemesis implements Arena {
       cluster,
       plan,
       random,
-      allowLoss,
+      allowLoss: oracle.allowLoss.bind(oracle),
+      distrust: oracle.distrust.bind(oracle),
       report,
       later: (us, run) => {
         this.later(us, run);

@@ -65,6 +65,7 @@ export class Oracle implements StoreWatch {
   readonly #durable: Map<Key, Standing>[];
   /** Keys that a replica may lose: a fault was played on its disk. */
   readonly #mayLose: boolean[];
+  readonly #distrusted: boolean[];
   #decisions = 0;
 
   /** `onChosen`: told once per key and index. */
@@ -82,6 +83,7 @@ export class Oracle implements StoreWatch {
     this.#present = each(() => new Map<Key, Standing>());
     this.#durable = each(() => new Map<Key, Standing>());
     this.#mayLose = each(() => false);
+    this.#distrusted = each(() => false);
   }
 
   get decisions(): number {
@@ -111,6 +113,14 @@ export class Oracle implements StoreWatch {
   /** A fault was played on this replica's disk: from now on keys may come up broken there, and records older. */
   allowLoss(replica: ReplicaId): void {
     this.#mayLose[replica] = true;
+  }
+
+  /**
+   * P29: it runs on an old copy of its disk, with an incarnation that was used, and nobody has told it yet: what it accepts is no vote,
+   * and its ballots may be those of other entries (seed 62358).
+   */
+  distrust(replica: ReplicaId, on: boolean): void {
+    this.#distrusted[replica] = on;
   }
 
   // ---- StoreWatch
@@ -179,7 +189,7 @@ export class Oracle implements StoreWatch {
   }
 
   #votes(replica: ReplicaId, facts: KeyFacts, position: number, head: Head): void {
-    if (head.chosen || !head.hasEntry || head.learner) return;
+    if (head.chosen || !head.hasEntry || head.learner || (this.#distrusted[replica] ?? false)) return;
     let votes = facts.votes.get(position);
     if (votes === undefined) {
       votes = [];

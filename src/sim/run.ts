@@ -76,9 +76,7 @@ class Run {
     this.#cluster = this.#newCluster(options);
     this.#ledger = new Ledger(report, this.#oracle, this.#cluster);
     this.#workload = new Workload(this.#cluster, plan, this.#ledger, new Random(plan.seed ^ WORKLOAD_STREAM));
-    this.#nemesis = new Nemesis(this.#cluster, plan, new Random(plan.seed ^ NEMESIS_STREAM), report, (replica) => {
-      this.#oracle.allowLoss(replica);
-    });
+    this.#nemesis = new Nemesis(this.#cluster, plan, new Random(plan.seed ^ NEMESIS_STREAM), report, this.#oracle);
   }
 
   #newCluster({ tamper, withStory = false }: RunOptions): SimulatedCluster {

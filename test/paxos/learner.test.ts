@@ -39,6 +39,21 @@ describe("learning", () => {
     expect(unit.lane.plog.chosen.index).toBe(0);
   });
 
+  // Seed 62358 of the profile repair: an old copy of a disk began with an incarnation that was used, and gave 0.n1.2 to another entry
+  // before its peers told it; a mark of 0.n1.2, or a read that finds it with the others, would have made that the chosen one here.
+  it("P13, P29 a mark says nothing of what was accepted where this replica has no vote any more", () => {
+    for (const lost of [{ learner: true }, { votesFrom: 2 }]) {
+      const unit = new Unit(2);
+      unit.hearAndFlush(0, unit.accept(zero, entryAt(1, "a")));
+      Object.assign(unit.lane.plog, lost);
+      const sent = unit.hear(0, { type: "chosen", key: unit.key, index: 1, ballot: zero });
+      expect(sent.map((message) => message.type)).toContain("fetch");
+      expect(unit.lane.plog.chosen.index).toBe(0);
+      unit.learn(entryAt(1, "b"));
+      expect(unit.lane.plog.chosen).toMatchObject({ index: 1, hash: entryAt(1, "b").hash });
+    }
+  });
+
   it("P13 after a crash without the mark, the position is undecided again, with the same accepted entry", () => {
     const unit = new Unit(2);
     unit.hearAndFlush(0, unit.accept(zero, entryAt(1, "a")));
