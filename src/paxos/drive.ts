@@ -216,11 +216,16 @@ function confirmFailures(context: Context, lane: Lane, folded: readonly Folded[]
   confirmByReading(lane, unconfirmed);
 }
 
-/** P16: the operations themselves go to the leader's lane. Those of other origins and internal ones stay. */
+/**
+ * P16: the operations themselves go to the leader's lane. Those of other origins stay, and so does the burial of an expired value, unless
+ * this replica may not vote: then nobody else might come across it (seed 66940 of the profile repair).
+ */
 function forward(context: Context, lane: Lane, to: ReplicaId, index: number, effects: Effects): void {
   const stay: PendingOperation[] = [];
+  const buries = mayVote(context, lane);
   for (const pending of lane.operations) {
-    if (pending.origin !== context.self || pending.direct || pending.operation.kind === "expire-due") {
+    const isOwnAffair = buries && pending.operation.kind === "expire-due";
+    if (pending.origin !== context.self || pending.direct || isOwnAffair) {
       stay.push(pending);
       continue;
     }
@@ -294,6 +299,8 @@ export function onForwardReply(
     (outcome.status === "failed" && pending.last <= message.index);
   if (final) finish(context, lane, pending, outcome, effects);
   lane.forwarded = lane.forwarded.filter((other) => other !== pending);
+  // Not due by the clock of who was asked: it is asked again, but not all the time.
+  if (pending.operation.kind === "expire-due") lane.retryTick = context.tick + context.patienceTicks;
   if (final) {
     lane.operations = lane.operations.filter((other) => other !== pending);
     return;

@@ -7,6 +7,7 @@ import { type Key, userKey } from "../../src/base/key.js";
 import { headOf } from "../../src/codec/record.js";
 import type { PLogView } from "../../src/node/service.js";
 import type { SimulatedCluster } from "../../src/sim/cluster.js";
+import { wallMsAt } from "../../src/sim/virtual-time.js";
 import { emptyLoadedKey } from "../../src/storage/loaded-key.js";
 import { answered, memoryDisk, read, set, started, textOf, write } from "./harness.js";
 
@@ -212,6 +213,31 @@ describe.each(ENGINES)("a replica on an empty disk, on the %s engine", (engine) 
       expect(runUntil(cluster, 12_000, () => statsOf(cluster, victim).mode === "voter")).toBe(true);
     }
     expect(textOf(read(cluster, 0, key))).toBeNull();
+  });
+});
+
+describe("a replica that may not vote", () => {
+  // Seed 66940 of the profile repair: it met an expired value, could not bury it, and nobody else came across it: its reads were never answered.
+  it("P25, P30 has an expired value buried by one that votes", () => {
+    const cluster = started(11);
+    const key = userKey("k");
+    const expiryMs = wallMsAt(cluster.time.nowUs) + 200;
+    write(cluster, 0, key, {
+      kind: "set",
+      value: Buffer.from("v"),
+      expiryMs,
+      condition: { kind: "none" },
+      returnOld: false,
+    });
+    const done = answered<true>(cluster, (told) => cluster.opened(2)?.setLearner(true, () => told(true)));
+    expect(done).toBe(true);
+    expect(textOf(read(cluster, 2, key))).toBe("v");
+    cluster.run(400);
+    const sinceUs = cluster.time.nowUs;
+    expect(textOf(read(cluster, 2, key))).toBeNull();
+    expect(cluster.time.nowUs - sinceUs).toBeLessThan(500_000);
+    cluster.run(100);
+    expect(heldBy(cluster, 0, key)).toMatchObject({ chosen: 2 });
   });
 });
 
