@@ -29,7 +29,9 @@ uint32_t BlocksForStream(uint64_t stream_bytes) {
   return static_cast<uint32_t>((stream_bytes + kPayloadBytes - 1) / kPayloadBytes);
 }
 
-uint64_t KeyHash(std::span<const uint8_t> key) {
+namespace {
+
+uint64_t HashOfBytes(std::span<const uint8_t> key) {
   constexpr uint64_t kFactor = 0x9e3779b97f4a7c15ull;
   uint64_t hash = key.size() * kFactor;
   const auto take = [&hash](uint64_t word) {
@@ -48,6 +50,14 @@ uint64_t KeyHash(std::span<const uint8_t> key) {
   }
   hash *= kFactor;
   return hash ^ (hash >> 29);
+}
+
+}  // namespace
+
+uint64_t KeyHash(std::span<const uint8_t> key) {
+  const bool in_space = key.size() >= 2 && key[0] == kSpaceMark && key[1] < (1u << kSpaceBits);
+  if (!in_space) return HashOfBytes(key);
+  return uint64_t{key[1]} << (64 - kSpaceBits) | HashOfBytes(key.subspan(2)) >> kSpaceBits;
 }
 
 uint32_t VolumeOfKey(uint64_t hash, size_t volumes) {

@@ -199,6 +199,12 @@ Geometry MakeGeometry(uint64_t volume_bytes);
 
 uint32_t BlocksForStream(uint64_t stream_bytes);
 
+// Several sets of keys may share a store, each in a space of its own: keys that begin with this byte and the number of
+// the space. The number stands in the top bits of the hash, so that the keys of a space follow each other in a walk, have
+// digest buckets of their own, and hash the same in stores that hold other spaces beside it.
+inline constexpr uint8_t kSpaceMark = 0xFF;
+inline constexpr unsigned kSpaceBits = 4;
+
 // The bits of a key's place: which volume, which shard. Part of the format (the volume must stay the same).
 uint64_t KeyHash(std::span<const uint8_t> key);
 uint32_t VolumeOfKey(uint64_t hash, size_t volumes);

@@ -5,6 +5,7 @@
 import { hashBytes, hashKey } from "../base/hash.js";
 import type { Key } from "../base/key.js";
 import type { MemoryDisk } from "./memory-disk.js";
+import { keyInSpace, SPACE_BITS, spaceOf } from "./space.js";
 import { type Cursor, DIGEST_BUCKETS } from "./store.js";
 
 export class MemoryCursor implements Cursor {
@@ -13,7 +14,7 @@ export class MemoryCursor implements Cursor {
 
   constructor(keys: readonly Key[], from: bigint, until: bigint) {
     this.#keys = keys
-      .map((key) => [BigInt(hashKey(key)), key] as const)
+      .map((key) => [BigInt(placeOf(key)), key] as const)
       .filter(([hash]) => hash >= from && hash < until)
       .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   }
@@ -41,11 +42,18 @@ export class MemoryCursor implements Cursor {
   }
 }
 
+/** As in the native store: the number of a key's space stands in the top bits. */
+function placeOf(key: Key): number {
+  const space = spaceOf(key);
+  if (space < 0) return hashKey(key);
+  return ((space << (32 - SPACE_BITS)) | (hashKey(keyInSpace(key)) >>> SPACE_BITS)) >>> 0;
+}
+
 export function memoryDigests(disk: MemoryDisk): BigUint64Array {
   const digests = new BigUint64Array(DIGEST_BUCKETS);
   for (const [key, records] of disk.keys) {
-    const name = Buffer.from(key, "latin1");
-    const bucket = hashKey(key) >>> 16; // the keys of a bucket follow each other
+    const name = Buffer.from(spaceOf(key) < 0 ? key : keyInSpace(key), "latin1");
+    const bucket = placeOf(key) >>> 16; // the keys of a bucket follow each other
     const newest = records.at(-1);
     if (newest !== undefined) {
       const { position, value } = newest;
