@@ -31,6 +31,8 @@ export function encodeGreeting(hello: Hello, attempt: number): Uint8Array {
   out.u32(hello.protocolVersion);
   out.blob(Buffer.from(hello.clusterId, "utf8"));
   out.u53(hello.epoch);
+  out.u32(hello.group);
+  out.u32(hello.placement);
   out.blob(Buffer.from(hello.nodeId, "utf8"));
   out.u8(hello.replica);
   out.u53(hello.incarnation);
@@ -53,6 +55,8 @@ export function decodeGreeting(payload: Uint8Array): Greeting | string {
   }
   const clusterId = readName(reader);
   const epoch = reader.u53();
+  const group = reader.u32();
+  const placement = reader.u32();
   const nodeId = readName(reader);
   const replica = reader.u8();
   const incarnation = reader.u53();
@@ -62,8 +66,9 @@ export function decodeGreeting(payload: Uint8Array): Greeting | string {
   const lossAll = reader.u53();
   const attempt = reader.u53();
   if (reader.failed || reader.remaining > 0 || !STORAGE_ID.test(storageId) || lossAll > loss) return "malformed hello";
+  const whose = { protocolVersion, clusterId, epoch, group, placement };
   return {
-    hello: { protocolVersion, clusterId, epoch, nodeId, replica, incarnation, storageId, nonce, loss, lossAll },
+    hello: { ...whose, nodeId, replica, incarnation, storageId, nonce, loss, lossAll },
     attempt,
   };
 }
@@ -86,6 +91,9 @@ export function judgeHello(
 ): string | null {
   if (theirs.clusterId !== own.clusterId) {
     return `cluster ${quote(theirs.clusterId)} against ${quote(own.clusterId)}`;
+  }
+  if (theirs.placement !== own.placement || theirs.group !== own.group) {
+    return `group ${theirs.group} of another placement: its configuration names other nodes or zones`;
   }
   if (theirs.epoch !== own.epoch) return `configuration epoch ${theirs.epoch} against ${own.epoch}`;
   const who = `node ${quote(theirs.nodeId)} as replica ${theirs.replica}`;

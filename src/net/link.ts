@@ -44,8 +44,10 @@ export interface LinkEnd {
 }
 
 export interface LinkOwner {
-  /** Why this peer is refused, or null. */
+  /** Why this peer is refused, or null. It may give the link to another owner, who is asked in its place from then on. */
   judge(link: Link, greeting: Greeting): string | null;
+  /** What is said of us: when dialling at once, else when the peer was judged. */
+  hello(): Hello;
   /** The handshake is done. */
   onOpen(link: Link, hello: Hello): void;
   onPayload(link: Link, payload: Uint8Array): void;
@@ -59,7 +61,6 @@ interface LinkSetup {
   readonly socket: Socket;
   /** The replica that was dialled; null when the other side dialled. */
   readonly dialled: ReplicaId | null;
-  readonly hello: Hello;
   readonly attempt: number;
   readonly limits: TcpLimits;
   /** The socket speaks TLS: it is connected when the other side's certificate was believed. */
@@ -73,7 +74,7 @@ function uncork(socket: Socket): void {
 export class Link implements FrameReceiver {
   readonly dialled: ReplicaId | null;
   readonly #socket: Socket;
-  readonly #owner: LinkOwner;
+  #owner: LinkOwner;
   readonly #setup: LinkSetup;
   readonly #parser: FrameParser;
   #state: "dialling" | "greeting" | "welcoming" | "open" | "ended" = "dialling";
@@ -105,7 +106,7 @@ export class Link implements FrameReceiver {
     socket.on("close", () => {
       this.#end({ reason: "the connection closed", refused: false }, null);
       this.#stopTimer();
-      owner.onGone(this);
+      this.#owner.onGone(this);
     });
     this.#timer = setTimeout(() => {
       this.refuse(`no handshake within ${setup.limits.handshakeMs} ms`);
@@ -116,9 +117,14 @@ export class Link implements FrameReceiver {
       socket.once(setup.isSecure ? "secureConnect" : "connect", () => {
         if (this.#state !== "dialling") return;
         this.#state = "greeting";
-        this.#write(encodeFrame(FRAME_HELLO, encodeGreeting(setup.hello, setup.attempt)));
+        this.#write(encodeFrame(FRAME_HELLO, encodeGreeting(this.#owner.hello(), setup.attempt)));
       });
     }
+  }
+
+  /** From now on somebody else is asked and told. */
+  giveTo(owner: LinkOwner): void {
+    this.#owner = owner;
   }
 
   get socket(): Socket {
@@ -199,7 +205,7 @@ export class Link implements FrameReceiver {
       this.refuse(refusal);
     } else if (this.dialled === null) {
       this.#state = "welcoming";
-      this.#write(encodeFrame(FRAME_HELLO, encodeGreeting(this.#setup.hello, this.#setup.attempt)));
+      this.#write(encodeFrame(FRAME_HELLO, encodeGreeting(this.#owner.hello(), this.#setup.attempt)));
     } else {
       this.#write(encodeFrame(FRAME_WELCOME, NO_PAYLOAD));
       this.#open();

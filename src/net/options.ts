@@ -55,13 +55,19 @@ export interface PeerTls {
   readonly ca: Buffer;
 }
 
-export interface TcpOptions {
-  readonly self: ReplicaId;
-  /** All nodes of the group, this one included. */
-  readonly nodes: readonly PeerAddress[];
+/** Where a node listens for its peers, of one group or of several. */
+export interface PortOptions {
   readonly listen: { readonly host: string; readonly port: number };
-  readonly random: Random;
   readonly limits?: Partial<TcpLimits>;
   /** Left out: nodes speak plain TCP. */
   readonly tls?: PeerTls;
 }
+
+export interface GroupOptions {
+  readonly self: ReplicaId;
+  /** All nodes of the group, this one included. */
+  readonly nodes: readonly PeerAddress[];
+  readonly random: Random;
+}
+
+export interface TcpOptions extends PortOptions, GroupOptions {}

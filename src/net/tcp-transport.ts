@@ -6,14 +6,14 @@
  * What a sink can rely on: onConnected and onClosed alternate per peer, beginning with onConnected; onFrame of a peer
  * comes only in between. `disconnect` calls onClosed before it returns. After `close` nothing is called but `done`.
  */
-import { connect, createServer, type Server, type Socket } from "node:net";
-import type { Server as SecureServer } from "node:tls";
+import { connect } from "node:net";
 import { assert } from "../base/assert.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import { judgeHello, type Greeting } from "./handshake.js";
-import { Link, type LinkEnd, type LinkOwner } from "./link.js";
-import { DEFAULT_LIMITS, type PeerAddress, type PeerTls, type TcpLimits, type TcpOptions } from "./options.js";
-import { createSecureServer, dialSecurely, judgeCertificate, secureContextOf } from "./peer-tls.js";
+import { Link, type LinkEnd } from "./link.js";
+import type { GroupOptions, PeerAddress, PeerTls, TcpLimits, TcpOptions } from "./options.js";
+import { type GroupTransport, PeerPort } from "./peer-port.js";
+import { dialSecurely, judgeCertificate } from "./peer-tls.js";
 import { Refusals } from "./refusals.js";
 import type { Hello, Transport, TransportSink } from "./transport.js";
 
@@ -35,57 +35,56 @@ interface Started {
   readonly heart: NodeJS.Timeout;
 }
 
-export class TcpTransport implements Transport, LinkOwner {
-  readonly #options: TcpOptions;
+export class TcpTransport implements Transport, GroupTransport {
+  readonly #options: GroupOptions;
   readonly #limits: TcpLimits;
-  readonly #server: Server;
-  #secure: SecureServer | null = null;
-  #tls: PeerTls | null;
+  readonly #port: PeerPort;
   readonly #peers = new Map<ReplicaId, Peer>();
-  /** Every link whose socket is not gone yet. */
+  /** Every link of this group whose socket is not gone yet. */
   readonly #links = new Set<Link>();
   #started: Started | null = null;
   #attempts = 0;
   #closed = false;
 
-  constructor(options: TcpOptions) {
+  /** `port`: where this node listens for the peers of all its groups. */
+  constructor(options: GroupOptions, port: PeerPort) {
     this.#options = options;
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#port = port;
+    this.#limits = port.limits;
     for (const address of options.nodes) {
       assert(!this.#peers.has(address.replica), "every replica has one address");
       this.#peers.set(address.replica, { address, link: null, dial: null, timer: null, failures: 0 });
     }
     assert(this.#peers.delete(options.self), "this node is one of the nodes");
-    this.#tls = options.tls ?? null;
-    const onSocket = (socket: Socket): void => {
-      this.#onSocket(socket);
-    };
-    if (this.#tls === null) {
-      this.#server = createServer(onSocket);
-      return;
-    }
-    const secure = createSecureServer(this.#tls, this.#limits.handshakeMs, onSocket);
-    // Whoever is in the midst of TLS is no link yet.
-    secure.maxConnections = 2 * (this.#limits.halfOpen + this.#peers.size);
-    secure.on("tlsClientError", (error, socket) => {
-      socket.destroy();
-      if (!this.#closed) this.#started?.refusals.add(-1, `no TLS with somebody who dialled: ${error.message}`);
-    });
-    this.#server = secure;
-    this.#secure = secure;
+  }
+
+  /** Of a node in one group. */
+  static alone(options: TcpOptions): TcpTransport {
+    return new TcpTransport(options, new PeerPort(options));
   }
 
   /** For connections that are made from now on; those that are there stay. Throws when the files do not belong together. */
   renewCertificates(tls: PeerTls): void {
-    assert(this.#secure !== null, "TLS is switched on at the start");
-    this.#secure.setSecureContext(secureContextOf(tls));
-    this.#tls = tls;
+    this.#port.renewCertificates(tls);
   }
 
   /** The port that is listened on; 0 before `listening` was called. */
   get port(): number {
-    const address = this.#server.address();
-    return address === null || typeof address === "string" ? 0 : address.port;
+    return this.#port.port;
+  }
+
+  get group(): number {
+    assert(this.#started !== null, "a transport joins its port when it starts");
+    return this.#started.hello.group;
+  }
+
+  get peerCount(): number {
+    return this.#peers.size;
+  }
+
+  hello(): Hello {
+    assert(this.#started !== null, "who is not started says nothing");
+    return this.#started.hello;
   }
 
   start(sink: TransportSink, hello: Hello, listening: (error: Error | null) => void): void {
@@ -102,17 +101,10 @@ export class TcpTransport implements Transport, LinkOwner {
         this.#beat();
       }, this.#limits.keepaliveMs),
     };
-    let pending = true;
-    this.#server.on("error", (error) => {
-      if (pending) listening(error);
-      else report(-1, `listening: ${error.message}`);
-      pending = false;
-    });
-    this.#server.listen(this.#options.listen, () => {
-      pending = false;
+    this.#port.join(this, (error) => {
       if (this.#closed) return;
-      listening(null);
-      for (const peer of this.#peers.values()) this.#dial(peer);
+      listening(error);
+      if (error === null) for (const peer of this.#peers.values()) this.#dial(peer);
     });
   }
 
@@ -143,30 +135,16 @@ export class TcpTransport implements Transport, LinkOwner {
       peer.timer = null;
     }
     for (const link of this.#links) link.cut("this node is closing");
-    this.#server.close(() => {
-      done();
-    });
+    if (this.#started === null) done();
+    else this.#port.leave(this, done);
   }
 
-  #onSocket(socket: Socket): void {
-    const started = this.#started;
-    if (started === null || this.#closed) {
-      socket.destroy();
-      return;
-    }
-    if (this.#links.size >= this.#limits.halfOpen + this.#peers.size) {
-      socket.destroy();
-      started.refusals.add(-1, "too many connections that say nothing");
-      return;
-    }
-    this.#addLink(socket, null, started.hello);
-  }
-
-  #addLink(socket: Socket, dialled: ReplicaId | null, hello: Hello): Link {
-    const [limits, isSecure] = [this.#limits, this.#tls !== null];
-    const link = new Link({ socket, dialled, hello, attempt: this.#attempts, limits, isSecure }, this);
+  adopt(link: Link): void {
     this.#links.add(link);
-    return link;
+  }
+
+  onStranger(reason: string): void {
+    if (!this.#closed) this.#started?.refusals.add(-1, reason);
   }
 
   /** Dials a peer of a lower number; those of a higher one dial us. */
@@ -176,8 +154,11 @@ export class TcpTransport implements Transport, LinkOwner {
     assert(peer.link === null && peer.dial === null, "one connection per pair");
     this.#attempts++;
     const { host, port } = peer.address;
-    const socket = this.#tls === null ? connect({ host, port }) : dialSecurely(this.#tls, host, port);
-    peer.dial = this.#addLink(socket, peer.address.replica, started.hello);
+    const { tls } = this.#port;
+    const socket = tls === null ? connect({ host, port }) : dialSecurely(tls, host, port);
+    const [dialled, attempt, limits, isSecure] = [peer.address.replica, this.#attempts, this.#limits, tls !== null];
+    peer.dial = new Link({ socket, dialled, attempt, limits, isSecure }, this);
+    this.#links.add(peer.dial);
   }
 
   #dialLater(peer: Peer): void {
@@ -199,7 +180,7 @@ export class TcpTransport implements Transport, LinkOwner {
     const started = this.#started;
     if (started === null) return "not started";
     const refusal = judgeHello(greeting.hello, started.hello, this.#options.nodes, link.dialled);
-    const foreign = this.#tls === null ? null : judgeCertificate(link.socket, greeting.hello);
+    const foreign = this.#port.tls === null ? null : judgeCertificate(link.socket, greeting.hello);
     return refusal ?? foreign ?? this.#staleness(greeting);
   }
 
@@ -262,5 +243,6 @@ export class TcpTransport implements Transport, LinkOwner {
 
   onGone(link: Link): void {
     this.#links.delete(link);
+    this.#port.onGone(link);
   }
 }

@@ -6,13 +6,18 @@ import type { ReplicaId } from "../paxos/ballot.js";
 
 /** 2: a refused submit names itself; operations that carry a condition on the value, a rule for deadlines, or several steps. */
 /** 3: losses of disks in hellos and bindings; a fetch that asks for settling; what replicas compare of their keys. */
-export const PROTOCOL_VERSION = 5;
+/** 6: the group in hellos, for nodes that are in several. */
+export const PROTOCOL_VERSION = 6;
 
-/** Said by both sides before anything else. A difference in version, cluster or epoch, or a node that is not the one expected, is refused. */
+/** Said by both sides before anything else. A difference in version, cluster, placement or epoch, or a node that is not the one expected, is refused. */
 export interface Hello {
   readonly protocolVersion: number;
   readonly clusterId: string;
   readonly epoch: number;
+  /** Which group of the cluster this is about, from 0; replica numbers are those of the group. */
+  readonly group: number;
+  /** 32 bits that differ where groups, their members or their slots do. */
+  readonly placement: number;
   readonly nodeId: string;
   readonly replica: ReplicaId;
   readonly incarnation: number;

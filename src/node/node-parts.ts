@@ -29,6 +29,8 @@ export interface NodeParts {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly epoch: number;
+  readonly group: number;
+  readonly placement: number;
   readonly nonce: number;
   readonly requestTicks: number;
   readonly repair: RepairOptions;

@@ -34,6 +34,9 @@ export interface ReplicaFacts {
   /** All nodes of the group by rising replica number, this one included. */
   readonly nodes: readonly { readonly replica: ReplicaId; readonly nodeId: string }[];
   readonly epoch: number;
+  /** Which group of the cluster this is, from 0, and what tells one placement of slots from another (Hello). */
+  readonly group: number;
+  readonly placement: number;
   /** A client's request is decided or answered with an error within this time. */
   readonly requestMs: number;
   readonly events: NodeEvents;
@@ -92,7 +95,7 @@ export function openReplica(options: ReplicaOptions, opened: OnReplica): void {
       return;
     }
     const random = new Random(options.seed);
-    const transport = new TcpTransport({
+    const transport = TcpTransport.alone({
       self: selfOf(options),
       nodes: options.nodes,
       listen: options.listen,
@@ -153,6 +156,8 @@ export function startReplica(
       transport,
       clock,
       epoch: options.epoch,
+      group: options.group,
+      placement: options.placement,
       nonce: random.next32(),
       requestTicks: options.requestMs,
       repair: { ...DEFAULT_REPAIR, ...options.repair },

@@ -236,11 +236,11 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   /** What this node says of itself now. */
   #hello(): Hello {
-    const { identity, nonce, epoch } = this.#parts;
+    const { identity, nonce, epoch, group, placement } = this.#parts;
     const { clusterId, nodeId, incarnation, storageId, loss, lossAll } = identity;
     const replica = this.#context.self;
-    const protocolVersion = PROTOCOL_VERSION;
-    return { protocolVersion, clusterId, epoch, nodeId, replica, incarnation, storageId, nonce, loss, lossAll };
+    const whose = { protocolVersion: PROTOCOL_VERSION, clusterId, epoch, group, placement };
+    return { ...whose, nodeId, replica, incarnation, storageId, nonce, loss, lossAll };
   }
 
   #started(error: NodeError | null): void {

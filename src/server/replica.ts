@@ -71,6 +71,8 @@ function optionsOf(settings: ReplicaSettings, events: NodeEvents): ReplicaOption
     nodes: nodes.map(({ id, replica, peer: { host, port } }) => ({ replica, nodeId: id, host, port })),
     listen: peer,
     epoch: EPOCH,
+    group: 0,
+    placement: 0,
     requestMs: timeouts.requestMs,
     repair,
     ...(peerTls === null ? {} : { peerTls: peerTlsOf(peerTls) }),

@@ -350,7 +350,7 @@ export const CLUSTER_CANARIES: readonly ClusterCanary[] = [
     rule: "P31",
     needs: ["drop", "isolation"],
     profile: "losses",
-    caughtBy: 243,
+    caughtBy: 323,
     make: secondLoss,
   },
   { name: "cluster_incarnation_reused", rule: "P29", needs: ["kill"], make: incarnationReused },

@@ -115,6 +115,9 @@ const DISK_STREAM = 0x6469736b;
 const BLOCK_BYTES = 4096;
 const VERIFY_SECONDS = 3;
 
+/** One group holds all slots. */
+const ALONE = { epoch: 1, group: 0, placement: 0 };
+
 export class SimulatedCluster {
   readonly time = new VirtualTime();
   readonly random: Random;
@@ -177,7 +180,7 @@ export class SimulatedCluster {
     const { requestMs } = this.options;
     const events = this.#eventsOf(replica);
     const repair = { verifySeconds: VERIFY_SECONDS, ...this.options.repair };
-    const facts = { clusterId, nodeId: nameOf(replica), nodes, epoch: 1, requestMs, events, repair };
+    const facts = { clusterId, nodeId: nameOf(replica), nodes, ...ALONE, requestMs, events, repair };
     const random = new Random(this.random.next32());
     const transport = this.network.attach(replica, process.gate);
     startReplica(facts, process.tapped, process.relay, transport, random, process.clock, (error, opened) => {

@@ -16,7 +16,14 @@ const NODES = [0, 1, 2].map((replica) => ({ replica, nodeId: `n${replica}`, host
 
 describe("a hello", () => {
   it("is read as it was said", () => {
-    const hello = helloOf(2, { clusterId: "käse", epoch: 2 ** 53 - 1, incarnation: 7, nonce: 2 ** 53 - 1 });
+    const hello = helloOf(2, {
+      clusterId: "käse",
+      epoch: 2 ** 53 - 1,
+      group: 5,
+      placement: 2 ** 32 - 1,
+      incarnation: 7,
+      nonce: 2 ** 53 - 1,
+    });
     expect(decodeGreeting(encodeGreeting(hello, 12))).toEqual({ hello, attempt: 12 });
   });
 
@@ -61,6 +68,8 @@ describe("a peer is", () => {
       /cluster "other" against "test"/,
     ],
     ["refused when it is of another epoch", { replica: 2, epoch: 2 }, null, /epoch 2 against 1/],
+    ["refused when it is of another group", { replica: 2, group: 1 }, null, /group 1 of another placement/],
+    ["refused when its placement differs", { replica: 2, placement: 9 }, null, /names other nodes or zones/],
     ["refused when its name is not known", { replica: 2, nodeId: "n9" }, null, /"n9" as replica 2: not a node/],
     ["refused when its name has another number", { replica: 2, nodeId: "n0" }, null, /not a node/],
     ["refused when its number is not known", { replica: 3 }, null, /not a node/],

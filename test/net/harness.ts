@@ -2,6 +2,7 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { Random } from "../../src/base/random.js";
 import type { PeerAddress, PeerTls, TcpLimits } from "../../src/net/options.js";
+import { PeerPort } from "../../src/net/peer-port.js";
 import { TcpTransport } from "../../src/net/tcp-transport.js";
 import { type Hello, PROTOCOL_VERSION, type TransportSink } from "../../src/net/transport.js";
 
@@ -10,6 +11,8 @@ export function helloOf(replica: number, changes: Partial<Hello> = {}): Hello {
     protocolVersion: PROTOCOL_VERSION,
     clusterId: "test",
     epoch: 1,
+    group: 0,
+    placement: 0,
     nodeId: `n${replica}`,
     replica,
     incarnation: 1,
@@ -83,6 +86,7 @@ export interface Running {
   readonly transport: TcpTransport;
   readonly heard: Heard;
   readonly port: number;
+  readonly peerPort: PeerPort;
 }
 
 /** Quick, so that tests need not wait; silence is never noticed unless a test asks for it. */
@@ -94,6 +98,8 @@ export interface StartOptions {
   readonly port?: number;
   readonly nodes?: readonly PeerAddress[];
   readonly tls?: PeerTls;
+  /** The port of a node that is in several groups. */
+  readonly on?: PeerPort;
 }
 
 /** Everything a test started, ended after it. */
@@ -109,15 +115,20 @@ export class Bench {
     const nodes =
       options.nodes ??
       [0, 1, 2].map((replica) => ({ replica, nodeId: `n${replica}`, host: "127.0.0.1", port: ports[replica] ?? 1 }));
-    const transport = new TcpTransport({
+    const peerPort =
+      options.on ??
+      new PeerPort({
+        listen: { host: "127.0.0.1", port: options.port ?? 0 },
+        limits: { ...QUICK, ...options.limits },
+        ...(options.tls === undefined ? {} : { tls: options.tls }),
+      });
+    const group = {
       self,
       // A replica whose port is not known is not dialled.
       nodes: options.nodes ?? nodes.filter((node) => node.replica >= self || ports[node.replica] !== undefined),
-      listen: { host: "127.0.0.1", port: options.port ?? 0 },
       random: new Random(self + 1),
-      limits: { ...QUICK, ...options.limits },
-      ...(options.tls === undefined ? {} : { tls: options.tls }),
-    });
+    };
+    const transport = new TcpTransport(group, peerPort);
     const heard = new Heard();
     await new Promise<void>((resolve, reject) => {
       transport.start(heard, helloOf(self, options.hello), (error) => {
@@ -125,7 +136,7 @@ export class Bench {
         else reject(error);
       });
     });
-    const running = { transport, heard, port: transport.port };
+    const running = { transport, heard, port: transport.port, peerPort };
     this.#closers.push(() => this.stop(running));
     return running;
   }

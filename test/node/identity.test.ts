@@ -28,6 +28,8 @@ function hello(change: Partial<Hello> = {}): Hello {
     protocolVersion: 1,
     clusterId: "c",
     epoch: 1,
+    group: 0,
+    placement: 0,
     nodeId: "n2",
     replica: 1,
     incarnation,

@@ -21,10 +21,10 @@ export function memoryOpener(disk: MemoryDisk): (settings: ReplicaSettings) => P
       const random = new Random(self + 1);
       const relay = new SinkRelay();
       const store = openMemoryStore({ disk, nodeId, schedule: setImmediate }, relay);
-      const transport = new TcpTransport({ self, nodes, listen: peer, random });
+      const transport = TcpTransport.alone({ self, nodes, listen: peer, random });
       const failed = new Promise<never>(() => undefined);
       const events = { onBorn: ignore, onFatal: ignore, onAlarm: ignore, onPeer: ignore };
-      const facts = { clusterId, nodeId, nodes, epoch: 1, requestMs: settings.timeouts.requestMs, events };
+      const facts = { clusterId, nodeId, nodes, epoch: 1, group: 0, placement: 0, requestMs: settings.timeouts.requestMs, events };
       startReplica(facts, store, relay, transport, random, new SystemClock(), (error, opened) => {
         if (opened === null) reject(error ?? new Error("the replica did not open"));
         else

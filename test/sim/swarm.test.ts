@@ -49,10 +49,13 @@ describe("the swarm", () => {
 
 describe("broken clusters", () => {
   for (const canary of CLUSTER_CANARIES) {
-    it(`${canary.name} (${canary.rule}) is caught`, { timeout: 120_000 }, () => {
+    it(`${canary.name} (${canary.rule}) is caught`, { timeout: 600_000 }, () => {
       const { caughtBy } = canary;
-      if (caughtBy !== undefined) expect(runCanary(canary, caughtBy).violations, "it is alive").not.toEqual([]);
-      else expect(huntCanary(canary, 80), "it is alive").not.toBe(null);
+      if (caughtBy !== undefined && runCanary(canary, caughtBy).violations.length > 0) return;
+      // Any change of what is sent when draws other histories from the same seed: then another one is to be found.
+      const kill = huntCanary(canary, caughtBy === undefined ? 80 : 1000);
+      expect(kill, "it is alive").not.toBe(null);
+      if (caughtBy !== undefined) console.log(`seed ${caughtBy} does not catch it any more; ${kill?.where ?? ""} does`);
     });
   }
 
