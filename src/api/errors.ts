@@ -18,6 +18,8 @@ export type PlogErrorCode =
   | "LOADING"
   /** The node's disk failed, or the node was closed. */
   | "FAILED"
+  /** Other nodes of the cluster hold the key: ask one of them. */
+  | "ELSEWHERE"
   /** Nobody can say whether the write was applied. */
   | "UNKNOWN"
   /** increment: the value is no 64-bit integer. */

@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { replicaOrder } from "../cluster/config.js";
 import type { Address, Durability, NodeEntry } from "../cluster/index.js";
+import { placementOf } from "../cluster/placement.js";
 import { DEFAULT_SCRUB_BYTES_PER_SECOND, DEFAULT_SIZE_BYTES, largestValueBytes } from "../cluster/schema.js";
 import { parseAddress, parseName, parseSize } from "../cluster/units.js";
 import { DEFAULT_REPAIR } from "../node/repair.js";
@@ -76,6 +77,8 @@ function sizeOf(option: string, given: number | string | undefined, otherwise: n
 /** Throws a PlogError with code CONFIG. */
 export function settingsOf(options: NodeOptions): ReplicaSettings {
   const nodes = nodeEntries(options.nodes);
+  const placement = placementOf(nodes);
+  if (typeof placement === "string") refuse("nodes", placement);
   const own = nodes.find((entry) => entry.id === options.node);
   if (own === undefined) {
     refuse("node", `${JSON.stringify(options.node)} is not among the nodes (${Object.keys(options.nodes).join(", ")})`);
@@ -91,6 +94,7 @@ export function settingsOf(options: NodeOptions): ReplicaSettings {
     data: data.map((path) => resolve(path)),
     peer: options.listen === undefined ? own.peer : take("listen", parseAddress(options.listen)),
     nodes,
+    placement,
     storage: storageOf(options.storage ?? {}, data.length),
     repair: repairOf(options.repair ?? {}),
     timeouts: { requestMs },
@@ -145,7 +149,6 @@ function checked<T>(option: string, read: () => T): T {
 
 function nodeEntries(nodes: NodeOptions["nodes"]): readonly NodeEntry[] {
   const ids = replicaOrder(Object.keys(nodes));
-  if (ids.length % 2 === 0) refuse("nodes", `there are ${String(ids.length)}; the number must be odd`);
   return ids.map((id, replica): NodeEntry => {
     take(`nodes.${id}`, parseName(id));
     const peer: Address = take(`nodes.${id}`, parseAddress(nodes[id]));

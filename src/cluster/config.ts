@@ -17,6 +17,7 @@ import {
   knownKeys,
   largestValueBytes,
 } from "./schema.js";
+import { placementOf } from "./placement.js";
 import type { NodeEntry, PeerTlsFiles, ServerConfig, TlsFiles } from "./server-config.js";
 import { type Environment, type FlagValues, type KeyPath, type Override, overridesFrom } from "./settings.js";
 import { formatSize, nearest } from "./units.js";
@@ -130,6 +131,8 @@ function assemble(file: ConfigFile, baseDir: string): ServerConfig {
     const node = file.nodes[id];
     return node === undefined ? [] : [{ id, replica, peer: node.peer, client: node.client, zone: node.zone ?? id }];
   });
+  const placement = placementOf(nodes);
+  if (typeof placement === "string") throw new Error(`the schema let pass: nodes ${placement}`);
   const sizeBytes = Math.floor((file.storage?.size ?? DEFAULT_SIZE_BYTES) / BLOCK_BYTES) * BLOCK_BYTES;
   return {
     clusterId: file.cluster,
@@ -140,6 +143,7 @@ function assemble(file: ConfigFile, baseDir: string): ServerConfig {
     peer: file.peer,
     http: file.http ?? null,
     nodes,
+    placement,
     users: Object.entries(file.users ?? {}).map(([name, { role, password }]) => ({ name, role, password })),
     tls: tlsFiles(file, baseDir),
     peerTls: peerTlsFiles(file, baseDir),

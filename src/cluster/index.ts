@@ -3,8 +3,7 @@
  * at start, checked to the last key, then passed on as one plain value. The room knows nothing of consensus or
  * storage; the rooms below it never see a configuration.
  *
- * Left out for now: placement of slots on groups of three among many nodes, and epochs that change while running. The
- * one group is the whole cluster.
+ * Left out for now: epochs that change while running. Nodes and zones of a cluster stay what they were at its start.
  */
 export { loadConfig, parseConfig } from "./config.js";
 export { ConfigError, type ConfigProblem } from "./config-error.js";
@@ -20,6 +19,8 @@ export {
   type TlsFiles,
   type UserEntry,
 } from "./server-config.js";
+export { SLOTS, slotOfKey, slotOfName } from "./hash-slot.js";
+export { type Group, groupBySlot, groupsWith, type Placement, placementOf } from "./placement.js";
 export { hashPassword, verifyPassword } from "./password.js";
 export { type Environment, type FlagValues, type Setting, SETTINGS } from "./settings.js";
 export { formatSize, parseSize } from "./units.js";

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { parsePasswordHash, type PasswordHash } from "./password.js";
+import { placementOf } from "./placement.js";
 import { formatAddress, type Address } from "./server-config.js";
 import { formatSize, isLoopback, type Parsed, parseAddress, parseHours, parseName, parseSize, show } from "./units.js";
 
@@ -14,7 +15,7 @@ const MIN_SIZE_BYTES = 16 * MIB;
 const DEFAULT_MAX_VALUE_BYTES = 16 * MIB;
 /** Room in a quarter of an extent for what is stored with a value: block headers, key, entry, request ids. */
 const VALUE_OVERHEAD_BYTES = 128 * 1024;
-const MAX_NODES = 15;
+const MAX_NODES = 48;
 const MAX_VOLUMES = 16;
 
 /** A value that a parser reads; `example` is shown when it is missing. */
@@ -240,13 +241,11 @@ type Report = (path: readonly (string | number)[], message: string) => void;
 
 function checkNodes(file: ConfigFile, report: Report): void {
   const ids = Object.keys(file.nodes);
-  if (ids.length > MAX_NODES || ids.length % 2 === 0) {
-    const count = String(ids.length);
-    report(
-      ["nodes"],
-      `has ${count} nodes; the number must be odd, 1 to ${String(MAX_NODES)} (3 is usual): add or remove one`,
-    );
-  }
+  // By rising id, as everywhere: what is made of them must not depend on the order in the file.
+  const placed = ids.toSorted((a, b) => (a < b ? -1 : 1)).map((id) => ({ id, zone: file.nodes[id]?.zone ?? id }));
+  const placement =
+    ids.length > MAX_NODES ? `has ${String(ids.length)} nodes; at most ${String(MAX_NODES)}` : placementOf(placed);
+  if (typeof placement === "string") report(["nodes"], placement);
   if (!ids.includes(file.node)) {
     report(
       ["node"],

@@ -3,6 +3,7 @@
  * Made by config.ts from file, environment and flags, or by a test from nothing but literals. It knows no room above
  * storage and net.
  */
+import type { Placement } from "./placement.js";
 import type { PasswordHash } from "./password.js";
 import type { RepairOptions } from "../node/repair.js";
 import type { ReplicaId } from "../paxos/ballot.js";
@@ -19,7 +20,7 @@ export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
 /** One node of the cluster as the file names it. */
 export interface NodeEntry {
   readonly id: string;
-  /** Position of the id among all ids in rising byte order: the number that ballots carry. */
+  /** Position of the id among all ids in rising byte order; in a cluster of one group the number that ballots carry. */
   readonly replica: ReplicaId;
   readonly peer: Address;
   readonly client: Address;
@@ -60,8 +61,10 @@ export interface ServerConfig {
   readonly peer: Address;
   /** Metrics, health, console; null = none. Port 0 = any free port. */
   readonly http: Address | null;
-  /** By rising replica number; odd in count; holds this node. */
+  /** All of the cluster, by rising number; holds this node. */
   readonly nodes: readonly NodeEntry[];
+  /** Which of them hold which slots. */
+  readonly placement: Placement;
   /** Who may do what on the RESP port; none = everybody may do everything. */
   readonly users: readonly UserEntry[];
   /** Clients speak TLS 1.3; null = plain TCP. Absolute paths of PEM files. */

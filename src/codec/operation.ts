@@ -63,6 +63,7 @@ const REFUSE_CODES = [
   "CORRUPT",
   "LOADING",
   "FAILED",
+  "ELSEWHERE",
 ] as const satisfies readonly RefuseCode[];
 
 /** Enough for a sign and the 19 digits of a signed 64-bit integer. */

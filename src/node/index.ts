@@ -4,8 +4,9 @@
  */
 export { type Clock, SystemClock, type TimerHandle } from "./clock.js";
 export { NodeError, type NodeErrorCode } from "./node-error.js";
+export { type GroupsOptions, type OpenedGroups, openGroups } from "./open-groups.js";
 export { type OnReplica, type OpenedReplica, openReplica, type ReplicaOptions } from "./open-replica.js";
 export type { NodeEvents } from "./node-parts.js";
 export { needsDecision } from "./sweep/findings.js";
 export { ReplicaNode } from "./replica-node.js";
-export type { KeyService, NodeStats, PeerView, PLogView, ReplySink } from "./service.js";
+export type { GroupStats, KeyService, NodeStats, PeerView, PLogView, ReplySink } from "./service.js";

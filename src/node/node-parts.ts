@@ -1,5 +1,5 @@
 /** What a node is made of, and whom it tells: the parts come open from open-replica.ts. */
-import type { Transport } from "../net/transport.js";
+import { type Hello, PROTOCOL_VERSION, type Transport } from "../net/transport.js";
 import type { Context } from "../paxos/context.js";
 import type { Store } from "../storage/store.js";
 import type { Clock } from "./clock.js";
@@ -35,4 +35,11 @@ export interface NodeParts {
   readonly requestTicks: number;
   readonly repair: RepairOptions;
   readonly events: NodeEvents;
+}
+
+/** What a node says of itself now. */
+export function helloOf({ identity, context, nonce, epoch, group, placement }: NodeParts): Hello {
+  const { clusterId, nodeId, incarnation, storageId, loss, lossAll } = identity;
+  const whose = { protocolVersion: PROTOCOL_VERSION, clusterId, epoch, group, placement };
+  return { ...whose, nodeId, replica: context.self, incarnation, storageId, nonce, loss, lossAll };
 }

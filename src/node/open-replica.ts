@@ -117,7 +117,7 @@ export function openReplica(options: ReplicaOptions, opened: OnReplica): void {
   });
 }
 
-function selfOf(options: ReplicaFacts): number {
+export function selfOf(options: ReplicaFacts): number {
   const self = options.nodes.find((node) => node.nodeId === options.nodeId);
   if (self === undefined) throw new NodeError("foreign", `node ${options.nodeId} is not one of the nodes`);
   return self.replica;

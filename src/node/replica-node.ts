@@ -5,7 +5,6 @@
  */
 import type { Key } from "../base/key.js";
 import type { Hello, TransportSink } from "../net/transport.js";
-import { PROTOCOL_VERSION } from "../net/transport.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import type { Message } from "../paxos/message.js";
@@ -26,9 +25,9 @@ import { PeerFrames } from "./peer-frames.js";
 import { isReady, judgePeers } from "./peers.js";
 import { Repair } from "./repair.js";
 import { noteRoom } from "./room.js";
-import type { NodeParts } from "./node-parts.js";
+import { helloOf, type NodeParts } from "./node-parts.js";
 import { nodeStats } from "./node-stats.js";
-import { type KeyService, NOBODY, type NodeStats, type PLogView, type ReplySink } from "./service.js";
+import { type GroupStats, type KeyService, NOBODY, type NodeStats, type PLogView, type ReplySink } from "./service.js";
 import { Counters } from "./stats.js";
 import type { PassFindings } from "./sweep/findings.js";
 import { TurnLoop } from "./turn.js";
@@ -168,6 +167,8 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
       },
       onTold: (told) => {
         this.#losses.takeAll(told, () => {
+          // P31: no lane may go on that was opened before the loss: it would vote for what it only believes to know (seed 63557).
+          this.#turns.clear();
           this.#beginServing();
         });
       },
@@ -234,13 +235,8 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     });
   }
 
-  /** What this node says of itself now. */
   #hello(): Hello {
-    const { identity, nonce, epoch, group, placement } = this.#parts;
-    const { clusterId, nodeId, incarnation, storageId, loss, lossAll } = identity;
-    const replica = this.#context.self;
-    const whose = { protocolVersion: PROTOCOL_VERSION, clusterId, epoch, group, placement };
-    return { ...whose, nodeId, replica, incarnation, storageId, nonce, loss, lossAll };
+    return helloOf(this.#parts);
   }
 
   #started(error: NodeError | null): void {
@@ -314,6 +310,10 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     return nodeStats({ state, identity, context, links, counters, turns, sweep, store: store.stats() });
   }
 
+  groupStats(): readonly GroupStats[] {
+    return [{ group: this.#parts.group, stats: this.stats() }];
+  }
+
   verifyNow(done: (found: Readonly<PassFindings>) => void): void {
     this.#repair.verifyNow(done);
   }
@@ -385,8 +385,10 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   #onMessage(from: ReplicaId, message: Message): void {
     if (!this.#links.mayAct(from)) return;
-    if (message.type === "learn") this.#repair.noteFetched(message.entry.bytes.length);
     if (message.type === "state-reply" && this.#inspections.onReply(from, message)) return;
+    // Before its birth a node has nothing to say, and on a disk that forgot nothing may be begun (P29).
+    if (this.#state !== "serving") return;
+    if (message.type === "learn") this.#repair.noteFetched(message.entry.bytes.length);
     this.#turns.enqueueMessage(from, message);
   }
 

@@ -119,6 +119,12 @@ export interface NodeStats {
   readonly cacheMisses: number;
 }
 
+/** One group that this node is in, and how it stands there. */
+export interface GroupStats {
+  readonly group: number;
+  readonly stats: NodeStats;
+}
+
 export interface KeyService {
   /** The outcome arrives once, later, through the sink (never during this call). */
   write(key: Key, operation: Operation, sink: ReplySink, tag: number): void;
@@ -126,7 +132,9 @@ export interface KeyService {
   read(key: Key, sink: ReplySink, tag: number): void;
   /** Asks every replica for its state of the key; `done` is called once. */
   inspect(key: Key, done: (views: readonly PLogView[]) => void): void;
+  /** Of the whole node: over all of its groups. */
   stats(): NodeStats;
+  groupStats(): readonly GroupStats[];
   /** P30, by order: `done` once it is durable; the node votes, or is silent, from then on. */
   setLearner(on: boolean, done: () => void): void;
   /** P28: a whole pass of the sweep from now on; `done` with what it found, or, when the node stops first, with what the last one found. */

@@ -122,7 +122,15 @@ export const FAIL_REASONS = [
 export type FailReason = (typeof FAIL_REASONS)[number];
 
 /** Why an operation was certainly not applied and never will be. */
-export type RefuseCode = "NOQUORUM" | "BUSY" | "DISKFULL" | "CORRUPT" | "LOADING" | "FAILED";
+export type RefuseCode =
+  | "NOQUORUM"
+  | "BUSY"
+  | "DISKFULL"
+  | "CORRUPT"
+  | "LOADING"
+  | "FAILED"
+  /** Other nodes hold the key. */
+  | "ELSEWHERE";
 
 export type WriteOutcome =
   /** Applied exactly once, at `index`; `version` is the key's version after it. */

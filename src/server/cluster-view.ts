@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import type { NodeEntry } from "../cluster/index.js";
 import type { PeerView } from "../node/service.js";
-import { SLOTS } from "./hash-slot.js";
+import { SLOTS } from "../cluster/index.js";
 import type { ServerContext } from "./server-context.js";
 
 export interface Member {

@@ -6,7 +6,7 @@ import { clientBytes } from "../base/key.js";
 import { digitsAt } from "./arguments.js";
 import type { Client, Handler } from "./client.js";
 import { clusterNodeId, hasQuorum, type Member, members, type SlotRange, slotRanges } from "./cluster-view.js";
-import { SLOTS, slotOfKey } from "./hash-slot.js";
+import { SLOTS, slotOfKey } from "../cluster/index.js";
 import { NOT_INTEGER } from "./replies.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import type { Arguments } from "./stored-arguments.js";

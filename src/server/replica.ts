@@ -3,16 +3,16 @@
  * promise, its errors OpenErrors, its events lines of the log. Used by the server and by openNode alike.
  */
 import type { Logger } from "pino";
-import type { PeerTlsFiles, ServerConfig } from "../cluster/index.js";
-import type { NodeEvents } from "../node/index.js";
-import { type OpenedReplica, openReplica, type ReplicaOptions } from "../node/index.js";
+import { groupBySlot, groupsWith, type PeerTlsFiles, type ServerConfig, slotOfName } from "../cluster/index.js";
+import type { GroupsOptions, KeyService, NodeEvents, OpenedGroups, OpenedReplica } from "../node/index.js";
+import { openGroups, openReplica, type ReplicaOptions } from "../node/index.js";
 import { asOpenError, OpenError } from "./open-error.js";
 import { peerTlsOf } from "./tls.js";
 
 /** What of a configuration a replica needs. */
 export type ReplicaSettings = Pick<
   ServerConfig,
-  "clusterId" | "nodeId" | "data" | "peer" | "nodes" | "storage" | "repair" | "timeouts" | "peerTls"
+  "clusterId" | "nodeId" | "data" | "peer" | "nodes" | "placement" | "storage" | "repair" | "timeouts" | "peerTls"
 >;
 
 /** Plain facts about an opened node, for ready lines and logs. */
@@ -20,7 +20,7 @@ export type ReplicaFacts = Readonly<Record<string, string | number | boolean | n
 
 /** A replica that recovered its data and listens for its peers. */
 export interface RunningReplica {
-  readonly service: OpenedReplica["node"];
+  readonly service: KeyService;
   readonly facts: ReplicaFacts;
   /** Resolves, perhaps never, with why the node had to stop by itself. */
   readonly failed: Promise<OpenError>;
@@ -54,12 +54,17 @@ export async function openRunningReplica(settings: ReplicaSettings, log: Logger)
   };
 }
 
-function openWith(settings: ReplicaSettings, events: NodeEvents): Promise<OpenedReplica> {
+/** A replica of the one group, or one of each of several. */
+type OpenedNode = OpenedReplica | OpenedGroups;
+
+function openWith(settings: ReplicaSettings, events: NodeEvents): Promise<OpenedNode> {
   return new Promise((resolve, reject) => {
-    openReplica(optionsOf(settings, events), (error, replica) => {
-      if (replica !== null) resolve(replica);
+    const done = (error: Error | null, opened: OpenedNode | null): void => {
+      if (opened !== null) resolve(opened);
       else reject(asOpenError(error ?? new OpenError("IO", "the replica did not open")));
-    });
+    };
+    if (settings.placement.groups.length === 1) openReplica(optionsOf(settings, events), done);
+    else openGroups(groupsOf(settings, events), done);
   });
 }
 
@@ -90,6 +95,29 @@ function optionsOf(settings: ReplicaSettings, events: NodeEvents): ReplicaOption
   };
 }
 
+/** For a node of a cluster of many groups. */
+function groupsOf(settings: ReplicaSettings, events: NodeEvents): GroupsOptions {
+  const { placement, nodeId } = settings;
+  const options = optionsOf(settings, events);
+  const bySlot = groupBySlot(placement).map(({ number }) => number);
+  return {
+    ...options,
+    placement: placement.digest,
+    groups: groupsWith(placement, nodeId).map(({ number, space, members }) => ({
+      number,
+      space,
+      nodes: members.flatMap((id, replica) =>
+        options.nodes.filter((node) => node.nodeId === id).map((node) => ({ ...node, replica })),
+      ),
+    })),
+    nodeIds: options.nodes.map((node) => node.nodeId),
+    places: {
+      groupOf: (key) => bySlot[slotOfName(key)] ?? -1,
+      membersOf: (group) => placement.groups[group]?.members ?? [],
+    },
+  };
+}
+
 function eventsTo(log: Logger, fail: (error: OpenError) => void): NodeEvents {
   return {
     onBorn: () => {
@@ -109,7 +137,7 @@ function eventsTo(log: Logger, fail: (error: OpenError) => void): NodeEvents {
   };
 }
 
-function factsOf({ store, facts }: OpenedReplica): ReplicaFacts {
+function factsOf({ store, facts }: OpenedNode): ReplicaFacts {
   const modes = new Set(facts.volumes.map((volume) => volume.ioMode));
   return {
     storageId: facts.storageId,

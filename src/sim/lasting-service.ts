@@ -5,7 +5,7 @@
  */
 import { assert } from "../base/assert.js";
 import type { Key } from "../base/key.js";
-import type { KeyService, NodeStats, PLogView, ReplySink } from "../node/service.js";
+import type { GroupStats, KeyService, NodeStats, PLogView, ReplySink } from "../node/service.js";
 import type { PassFindings } from "../node/sweep/findings.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
@@ -110,6 +110,10 @@ export class LastingService implements KeyService {
     this.#lastStats = this.#cluster.opened(this.#replica)?.stats() ?? this.#lastStats;
     assert(this.#lastStats !== null, "a replica that was started has figures");
     return this.#lastStats;
+  }
+
+  groupStats(): readonly GroupStats[] {
+    return [{ group: 0, stats: this.stats() }];
   }
 
   countKeys(): number {

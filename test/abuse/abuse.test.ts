@@ -236,7 +236,16 @@ describe("a node under abuse", () => {
     const storageId = /"storageId":"([0-9a-f]{32})"/.exec(cluster.node(2).process?.stdout ?? "")?.[1] ?? "";
     expect(storageId).not.toBe("");
     const hello = (changes: Partial<Hello>): Buffer => {
-      const ids = { clusterId: "test", epoch: 1, group: 0, placement: 0, nodeId: "n3", replica: 2, incarnation: 1, storageId };
+      const ids = {
+        clusterId: "test",
+        epoch: 1,
+        group: 0,
+        placement: 0,
+        nodeId: "n3",
+        replica: 2,
+        incarnation: 1,
+        storageId,
+      };
       const losses = { nonce: random.next32(), loss: 0, lossAll: 0 };
       const said = { protocolVersion: PROTOCOL_VERSION, ...ids, ...losses, ...changes };
       return encodeFrame(FRAME_HELLO, encodeGreeting(said, 1_000_000 + random.below(1000)));

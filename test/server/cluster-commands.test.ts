@@ -3,7 +3,7 @@
 // test/clients.
 import { describe, expect, it } from "vitest";
 import { clusterNodeId, hasQuorum, type Member, slotRanges } from "../../src/server/cluster-view.js";
-import { SLOTS, slotOfKey } from "../../src/server/hash-slot.js";
+import { SLOTS, slotOfKey } from "../../src/cluster/index.js";
 import { startTestServer } from "./harness.js";
 import { arity, bulk, error, OK, playSessions } from "./sessions.js";
 

@@ -24,7 +24,16 @@ export function memoryOpener(disk: MemoryDisk): (settings: ReplicaSettings) => P
       const transport = TcpTransport.alone({ self, nodes, listen: peer, random });
       const failed = new Promise<never>(() => undefined);
       const events = { onBorn: ignore, onFatal: ignore, onAlarm: ignore, onPeer: ignore };
-      const facts = { clusterId, nodeId, nodes, epoch: 1, group: 0, placement: 0, requestMs: settings.timeouts.requestMs, events };
+      const facts = {
+        clusterId,
+        nodeId,
+        nodes,
+        epoch: 1,
+        group: 0,
+        placement: 0,
+        requestMs: settings.timeouts.requestMs,
+        events,
+      };
       startReplica(facts, store, relay, transport, random, new SystemClock(), (error, opened) => {
         if (opened === null) reject(error ?? new Error("the replica did not open"));
         else

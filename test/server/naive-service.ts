@@ -4,7 +4,7 @@
 import { noFindings, type PassFindings } from "../../src/node/sweep/findings.js";
 import { Random } from "../../src/base/random.js";
 import type { Key } from "../../src/base/key.js";
-import type { KeyService, NodeStats, PLogView, ReplySink } from "../../src/node/service.js";
+import type { GroupStats, KeyService, NodeStats, PLogView, ReplySink } from "../../src/node/service.js";
 import { NO_BALLOT, ordinaryBallot } from "../../src/paxos/ballot.js";
 import { evaluate, type LiveValue } from "../../src/paxos/evaluate.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
@@ -80,6 +80,10 @@ export class NaiveService implements KeyService {
     queueMicrotask(() => {
       done({ ...noFindings(), buckets: 65_536 });
     });
+  }
+
+  groupStats(): readonly GroupStats[] {
+    return [{ group: 0, stats: this.stats() }];
   }
 
   stats(): NodeStats {
