@@ -326,14 +326,17 @@ export class DiskStrikes {
       const held = this.#watermarkOf(victim);
       this.#arena.later(WAIT_US, () => {
         this.#mayLose(victim);
+        const last = this.#watermarkOf(victim);
         cluster.kill(victim);
         this.retire(victim);
         cluster.disks[victim] = copy;
         this.#copies.delete(victim);
         cluster.hits.hit("old-copy");
-        this.#arena.distrust(victim, true);
         this.#arena.start(victim);
-        const isOlder = held > (cluster.store(victim)?.facts.recoveredWatermark ?? held);
+        const found = cluster.store(victim)?.facts.recoveredWatermark ?? held;
+        const isOlder = held > found;
+        // A copy of what the disk held to the last is as good as the disk: its votes count (seed 79232).
+        this.#arena.distrust(victim, last > found);
         this.#awaitVerdict(victim, () => {
           this.#arena.distrust(victim, false);
           const isBelieved = cluster.node(victim) !== null && !this.#isTold(victim);

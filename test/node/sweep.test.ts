@@ -38,6 +38,15 @@ function heldBy(
   return { top: position, chosen: isChosen ? position : position - 1 };
 }
 
+/** The replica's own store holds a vote of it for a position of the key above the first. */
+function votesGivenBy(cluster: SimulatedCluster, replica: number, key: Key): boolean {
+  const results = [emptyLoadedKey()];
+  cluster.store(replica)?.load([key], results);
+  const slots = results[0]?.slot.slice(0, results[0].slots).filter(({ position }) => position > 1) ?? [];
+  const heads = slots.map(({ header }) => headOf(header, cluster.options.replicas));
+  return heads.some((head) => head !== null && head.hasEntry && !head.chosen && !head.learner);
+}
+
 function runUntil(cluster: SimulatedCluster, ms: number, done: () => boolean): boolean {
   cluster.time.runUntil(cluster.time.nowUs + ms * 1000, done);
   return done();
@@ -213,6 +222,49 @@ describe.each(ENGINES)("a replica on an empty disk, on the %s engine", (engine) 
       expect(runUntil(cluster, 12_000, () => statsOf(cluster, victim).mode === "voter")).toBe(true);
     }
     expect(textOf(read(cluster, 0, key))).toBeNull();
+  });
+});
+
+describe("a replica on an old copy of its disk", () => {
+  // Seed 63557 of the profile repair: it knew that its disk forgot, waited for what all peers remember, and opened lanes for keys that
+  // came up meanwhile; when it served again, those had not heard of the loss, and voted.
+  it("P31 has no vote for a key that it met while it waited for what its peers remember", () => {
+    const cluster = started(12);
+    const key = userKey("k");
+    write(cluster, 0, key, set("x"));
+    cluster.run(50);
+    // Without a mark: what it says is open, so whoever hears of the key has something to settle.
+    const copy = memoryDisk(cluster, 2).copy();
+    for (let i = 0; i < 30; i++) write(cluster, 0, userKey(String(i)), set("v"));
+    cluster.run(1500); // the peers note its watermark
+    cluster.kill(2);
+    cluster.disks[2] = copy;
+    cluster.network.cut(0, 2);
+    cluster.network.cut(2, 0);
+    cluster.start(2);
+    expect(runUntil(cluster, 1000, () => (cluster.opened(2)?.stats().lossReason ?? "") !== "")).toBe(true);
+    expect(statsOf(cluster, 2).state).toBe("waiting");
+    // Written all the while, so that the replica hears of it before and after.
+    let isEnough = false;
+    const again = (): void => {
+      const onWrite = (): void => {
+        if (!isEnough) again();
+      };
+      cluster.opened(1)?.write(key, set("v"), { onWrite, onRead: () => undefined }, 0);
+    };
+    again();
+    cluster.run(20);
+    cluster.network.heal();
+    expect(runUntil(cluster, 3000, () => statsOf(cluster, 2).state === "serving")).toBe(true);
+    let steps = 0;
+    while (runUntil(cluster, 0.1, () => false) || statsOf(cluster, 2).keysRestored === 0) {
+      expect(votesGivenBy(cluster, 2, key)).toBe(false);
+      steps++;
+    }
+    expect(steps).toBeGreaterThan(5);
+    isEnough = true;
+    expect(runUntil(cluster, 5000, () => statsOf(cluster, 2).mode === "voter")).toBe(true);
+    expect(viewsOf(cluster, key, 2)[2]).toMatchObject({ votes: true });
   });
 });
 
