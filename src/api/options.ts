@@ -22,7 +22,10 @@ export interface NodeOptions {
   readonly node: string;
   /** Where the data lies: a directory or block device per volume. */
   readonly data: string | readonly string[];
-  /** All nodes of the cluster, an odd number, with the address where each listens for the others: { n1: "10.0.0.1:7101" }. */
+  /**
+   * All nodes of the cluster, with the address where each listens for the others: { n1: "10.0.0.1:7101" }. 1, 3, 5 or 7: they
+   * all hold all keys. A multiple of three from 6 on: groups of three, each with its share of the keys.
+   */
   readonly nodes: Readonly<Record<string, string>>;
   /** Where this node listens for the others when it is not its address in `nodes`, such as "0.0.0.0:7101". */
   readonly listen?: string;

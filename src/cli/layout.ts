@@ -6,11 +6,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseDocument } from "yaml";
-import { ConfigError, formatSize, loadConfig, parseConfig, parseSize } from "../cluster/index.js";
+import { ConfigError, formatSize, loadConfig, parseConfig, parseSize, placementOf } from "../cluster/index.js";
 import { CommandError, EXIT } from "./exit.js";
 
 const HOST = "127.0.0.1";
-const MAX_NODES = 15;
+const MAX_NODES = 48;
+/** Of a cluster that is one group. */
+const LARGEST_GROUP = 7;
 const LAST_PORT_OFFSET = 200;
 const DEFAULT_SIZE_BYTES = 4 * 2 ** 30;
 const SMALLEST_DEFAULT_BYTES = 64 * 2 ** 20;
@@ -33,11 +35,20 @@ export interface ClusterPlan {
   readonly nodes: readonly LocalNode[];
 }
 
+/** Every node is a zone of its own, up to three; more share these, as machines do. */
+function zonesOf(count: number): { readonly id: string; readonly zone: string }[] {
+  const zones = count % 2 === 1 && count <= LARGEST_GROUP ? count : 3;
+  return Array.from({ length: count }, (_, index) => ({
+    id: `n${index + 1}`,
+    zone: String.fromCharCode(97 + (index % zones)),
+  }));
+}
+
 /** Clients at P+1.., peers at P+101.., http at P+201... */
 export function planCluster(directory: string, count: number, basePort: number): ClusterPlan {
-  if (!Number.isInteger(count) || count < 1 || count > MAX_NODES || count % 2 === 0) {
-    throw new CommandError(EXIT.usage, `--nodes ${count}: the number must be odd, 1 to ${MAX_NODES} (3 is usual)`);
-  }
+  const isCount = Number.isInteger(count) && count >= 1 && count <= MAX_NODES;
+  const placement = isCount ? placementOf(zonesOf(count)) : `is no number from 1 to ${MAX_NODES}`;
+  if (typeof placement === "string") throw new CommandError(EXIT.usage, `--nodes ${count}: ${placement}`);
   const highest = 65_535 - LAST_PORT_OFFSET - count;
   if (!Number.isInteger(basePort) || basePort < 0 || basePort > highest) {
     throw new CommandError(EXIT.usage, `--base-port ${basePort}: use a number from 0 to ${highest}`);
@@ -123,7 +134,11 @@ function addresses(plan: ClusterPlan): Record<string, Record<string, string>> {
   return Object.fromEntries(
     plan.nodes.map((node, index) => [
       node.id,
-      { peer: `${HOST}:${node.peerPort}`, client: `${HOST}:${node.clientPort}`, zone: String.fromCharCode(97 + index) },
+      {
+        peer: `${HOST}:${node.peerPort}`,
+        client: `${HOST}:${node.clientPort}`,
+        zone: zonesOf(plan.nodes.length)[index]?.zone ?? "",
+      },
     ]),
   );
 }

@@ -68,7 +68,7 @@ function addCluster(program: Command, finish: (code: ExitCode) => void): void {
   cluster
     .command("up")
     .description("start a cluster, one process per node, and stop it with Ctrl-C")
-    .option("--nodes <count>", "how many nodes; odd", wholeNumber, 3)
+    .option("--nodes <count>", "how many nodes: 1, 3, 5 or 7, or a multiple of three from 6 on", wholeNumber, 3)
     .option("--dir <directory>", "where configuration, data and logs are", "data")
     .option("--base-port <port>", "P: clients at P+1.., peers at P+101.., http at P+201..", wholeNumber, 7000)
     .option("--size <size>", "size of each node's volume (default: 4GiB, or less where the disk is small)")

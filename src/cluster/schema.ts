@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { parsePasswordHash, type PasswordHash } from "./password.js";
+import { MAX_REACHED } from "../node/reach.js";
 import { placementOf } from "./placement.js";
 import { formatAddress, type Address } from "./server-config.js";
 import { formatSize, isLoopback, type Parsed, parseAddress, parseHours, parseName, parseSize, show } from "./units.js";
@@ -15,7 +16,7 @@ const MIN_SIZE_BYTES = 16 * MIB;
 const DEFAULT_MAX_VALUE_BYTES = 16 * MIB;
 /** Room in a quarter of an extent for what is stored with a value: block headers, key, entry, request ids. */
 const VALUE_OVERHEAD_BYTES = 128 * 1024;
-const MAX_NODES = 48;
+const MAX_NODES = MAX_REACHED;
 const MAX_VOLUMES = 16;
 
 /** A value that a parser reads; `example` is shown when it is missing. */

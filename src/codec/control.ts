@@ -18,6 +18,8 @@ export interface HeartbeatReplyMessage {
   readonly sentTick: number;
   /** What a write with its flush takes at the sender of late, in microseconds; 0 = not known (P17). */
   readonly flushUs: number;
+  /** Nodes of the cluster that the sender reaches, a bit each by their numbers; 0 in a cluster of one group. For advice to clients only. */
+  readonly reaches: number;
 }
 
 /** P29: the sender's durable memory of the receiver, and whether it accepts it as it is. */
@@ -51,6 +53,7 @@ export function encodeControl(out: ByteWriter, message: ControlMessage): void {
     case "heartbeat-reply":
       out.varint(message.sentTick);
       out.varint(message.flushUs);
+      out.varint(message.reaches);
       return;
     case "binding":
       writeFlag(out, message.bound);
@@ -77,7 +80,8 @@ function decodeFields(reader: ByteReader, type: ControlMessage["type"]): Control
       return { type, sentTick: reader.varint() };
     case "heartbeat-reply": {
       const sentTick = reader.varint();
-      return { type, sentTick, flushUs: reader.varint() };
+      const flushUs = reader.varint();
+      return { type, sentTick, flushUs, reaches: reader.varint() };
     }
     case "binding": {
       const bound = readFlag(reader);

@@ -10,6 +10,7 @@ import type { Store } from "../storage/store.js";
 import type { Clock } from "./clock.js";
 import { countLiveKeys } from "./key-scan.js";
 import { mergeFindings, mergeStats } from "./merge-stats.js";
+import type { Reach } from "./reach.js";
 import type { ReplicaNode } from "./replica-node.js";
 import type { GroupStats, KeyService, NodeStats, PLogView, ReplySink } from "./service.js";
 import type { PassFindings } from "./sweep/findings.js";
@@ -30,6 +31,7 @@ export interface GroupedParts {
   readonly places: KeyPlaces;
   /** Of the whole cluster. */
   readonly nodeIds: readonly string[];
+  readonly reach: Reach;
   readonly clock: Clock;
 }
 
@@ -90,6 +92,10 @@ export class GroupedNode implements KeyService {
 
   groupStats(): readonly GroupStats[] {
     return this.#all.map(([group, replica]) => ({ group, stats: replica.stats() }));
+  }
+
+  hears(nodeId: string): boolean {
+    return this.#parts.reach.has(nodeId);
   }
 
   setLearner(on: boolean, done: () => void): void {

@@ -1,9 +1,11 @@
 /** PLOG: asking every replica for its state of one key, for people to look at. Outside of the lanes, because nobody acts on it. */
+import type { Key } from "../base/key.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import { NO_BALLOT } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
-import type { StateReplyMessage } from "../paxos/message.js";
+import type { Message, StateReplyMessage } from "../paxos/message.js";
 import type { Clock } from "./clock.js";
+import type { TurnLoop } from "./turn.js";
 import type { PLogView } from "./service.js";
 
 /** How long to wait for replicas that do not answer. */
@@ -27,13 +29,19 @@ export class Inspections {
     this.#nodeIds = nodeIds;
   }
 
-  /** The number of the question to send to every replica, the own one included. */
-  begin(done: Inspection["done"]): number {
-    const context = this.#context;
-    context.lastQuery++;
+  /** Asks every replica, the own one included; of a node that is over nobody answers. */
+  ask(key: Key, turns: TurnLoop, isOver: boolean, done: Inspection["done"]): void {
+    const query = ++this.#context.lastQuery;
     const views = this.#nodeIds.map(() => null);
-    this.#open.set(context.lastQuery, { views, untilTick: this.#clock.tick() + PATIENCE_TICKS, done });
-    return context.lastQuery;
+    this.#open.set(query, { views, untilTick: this.#clock.tick() + PATIENCE_TICKS, done });
+    if (isOver) {
+      turns.afterTurn(() => {
+        this.endAll();
+      });
+      return;
+    }
+    const message: Message = { type: "state-query", key, query, knownIndex: Number.MAX_SAFE_INTEGER };
+    for (let to = 0; to < this.#context.replicas; to++) turns.send(to, message);
   }
 
   /** True when the answer belongs to an inspection. */

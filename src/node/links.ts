@@ -14,6 +14,7 @@ import { judgeBinding, judgeHello } from "./binding-rules.js";
 import type { Identity } from "./identity.js";
 import type { NodeError } from "./node-error.js";
 import { NodeError as Failure } from "./node-error.js";
+import type { Reach } from "./reach.js";
 import type { Outbox } from "./outbox.js";
 import { isReady, newPeer, noteHeard, noteRoundTrip, noteSent, type Peer } from "./peers.js";
 
@@ -36,6 +37,7 @@ export interface LinkHost {
   watermark(): number;
   /** P17: what a write with its flush takes here of late, in microseconds; 0 = not known, or this node does not vote. */
   flushUs(): number;
+  readonly reach: Reach | null;
   /** Makes the identity durable, then calls `done`. */
   saveIdentity(done: () => void): void;
   /** Readiness of a peer changed: suspicion is to be judged again. */
@@ -210,10 +212,16 @@ export class Links {
     const peer = this.peer(replica);
     switch (message.type) {
       case "heartbeat":
-        this.#say(replica, { type: "heartbeat-reply", sentTick: message.sentTick, flushUs: this.#host.flushUs() });
+        this.#say(replica, {
+          type: "heartbeat-reply",
+          sentTick: message.sentTick,
+          flushUs: this.#host.flushUs(),
+          reaches: this.#host.reach?.mask() ?? 0,
+        });
         return;
       case "heartbeat-reply": {
         peer.flushUs = message.flushUs;
+        this.#host.reach?.note(peer.nodeId, message.reaches);
         const microseconds = this.#host.clock.microseconds() - message.sentTick;
         // What was on its way during a pause of our own measures the pause.
         if (microseconds >= 0 && message.sentTick >= this.#pauseEndedUs) noteRoundTrip(peer, microseconds);

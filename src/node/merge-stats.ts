@@ -108,6 +108,7 @@ function mergePeers(all: readonly NodeStats[], nodeIds: readonly string[]): read
         detail: views.find((view) => view.state === state)?.detail ?? "",
         incarnation: Math.max(...views.map(({ incarnation }) => incarnation)),
         rttUs: times.length === 0 ? 0 : Math.min(...times),
+        isSlow: views.some(({ isSlow }) => isSlow),
       },
     ];
   });

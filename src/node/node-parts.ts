@@ -4,6 +4,7 @@ import type { Context } from "../paxos/context.js";
 import type { Store } from "../storage/store.js";
 import type { Clock } from "./clock.js";
 import type { Identity } from "./identity.js";
+import type { Reach } from "./reach.js";
 import type { NodeError } from "./node-error.js";
 import type { RepairOptions } from "./repair.js";
 
@@ -34,6 +35,8 @@ export interface NodeParts {
   readonly nonce: number;
   readonly requestTicks: number;
   readonly repair: RepairOptions;
+  /** Null in a cluster of one group. */
+  readonly reach: Reach | null;
   readonly events: NodeEvents;
 }
 

@@ -3,7 +3,7 @@ import type { Context } from "../paxos/context.js";
 import type { StoreStats } from "../storage/store.js";
 import type { Identity } from "./identity.js";
 import type { Links } from "./links.js";
-import { isReady } from "./peers.js";
+import { isLastinglySlow, isReady } from "./peers.js";
 import type { NodeStats, PeerView } from "./service.js";
 import { type Counters, storeFigures } from "./stats.js";
 import type { SweepStats } from "./sweep/sweep.js";
@@ -78,13 +78,22 @@ function peerViews({ identity, context, links }: Known): PeerView[] {
   return identity.nodeIds.map((nodeId, replica): PeerView => {
     if (replica === context.self) {
       const { incarnation } = identity;
-      return { replica, nodeId, state: "self", detail: "", incarnation, rttUs: 0 };
+      return {
+        replica,
+        nodeId,
+        state: "self",
+        detail: "",
+        incarnation,
+        rttUs: 0,
+        isSlow: isLastinglySlow(context, replica),
+      };
     }
     const peer = links.peer(replica);
     let state: PeerView["state"] = "connecting";
     if (isReady(peer)) state = (context.suspected[replica] ?? false) ? "suspected" : "connected";
     else if (peer.refused !== "") state = "refused";
     const { incarnation } = peer;
-    return { replica, nodeId, state, detail: peer.refused, incarnation, rttUs: Math.round(peer.roundTripUs) };
+    const isSlow = isLastinglySlow(context, replica);
+    return { replica, nodeId, state, detail: peer.refused, incarnation, rttUs: Math.round(peer.roundTripUs), isSlow };
   });
 }

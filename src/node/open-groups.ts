@@ -20,6 +20,7 @@ import { GroupedNode, type KeyPlaces } from "./grouped-node.js";
 import { NodeError } from "./node-error.js";
 import type { NodeEvents } from "./node-parts.js";
 import { type OpenedReplica, type ReplicaOptions, selfOf, SinkRelay, startReplica } from "./open-replica.js";
+import { Reach } from "./reach.js";
 import type { ReplicaNode } from "./replica-node.js";
 
 export interface NodeGroup {
@@ -183,6 +184,7 @@ function startAll(options: GroupsOptions, clock: SystemClock, stores: Stores, op
     ...(tls === undefined ? {} : { tls }),
   });
   const events = onceFatal(options.events);
+  const reach = new Reach(options.nodeIds, options.nodeId);
   const replicas = new Map<number, ReplicaNode>();
   let problem: NodeError | StoreOpenError | null = null;
   let left = options.groups.length;
@@ -190,7 +192,7 @@ function startAll(options: GroupsOptions, clock: SystemClock, stores: Stores, op
     const { number, nodes } = group;
     const [space, relay] = [stores.spaces[i], stores.relays[i]];
     if (space === undefined || relay === undefined) throw new Error("every group has a space");
-    const facts = { ...options, group: number, nodes, events: eventsOf(number, events) };
+    const facts = { ...options, group: number, nodes, reach, events: eventsOf(number, events) };
     const random = new Random(options.seed + number);
     const transport = new TcpTransport({ self: selfOf(facts), nodes, random }, port);
     startReplica(facts, space, relay, transport, random, clock, (error, replica) => {
@@ -199,7 +201,7 @@ function startAll(options: GroupsOptions, clock: SystemClock, stores: Stores, op
       if (--left > 0) return;
       if (problem === null) {
         const { places, nodeIds } = options;
-        const node = new GroupedNode({ replicas, store: stores.store, places, nodeIds, clock });
+        const node = new GroupedNode({ replicas, store: stores.store, places, nodeIds, reach, clock });
         opened(null, {
           node,
           store: stores.store,

@@ -19,6 +19,7 @@ import { type Clock, SystemClock } from "./clock.js";
 import { firstIdentity, type Identity, loseAll, nextIdentity } from "./identity.js";
 import { type FoundIdentity, readIdentity } from "./read-identity.js";
 import { NodeError } from "./node-error.js";
+import type { Reach } from "./reach.js";
 import { DEFAULT_REPAIR, type RepairOptions } from "./repair.js";
 import type { NodeEvents } from "./node-parts.js";
 import { ReplicaNode } from "./replica-node.js";
@@ -41,6 +42,8 @@ export interface ReplicaFacts {
   readonly requestMs: number;
   readonly events: NodeEvents;
   readonly repair?: Partial<RepairOptions>;
+  /** Of a node that is in several groups. */
+  readonly reach?: Reach;
 }
 
 export interface ReplicaOptions extends ReplicaFacts {
@@ -161,8 +164,10 @@ export function startReplica(
       nonce: random.next32(),
       requestTicks: options.requestMs,
       repair: { ...DEFAULT_REPAIR, ...options.repair },
+      reach: options.reach ?? null,
       events: options.events,
     });
+    options.reach?.add(node);
     relay.target = node;
     node.start((problem) => {
       if (problem === null) opened(null, { node, store, facts: store.facts });
@@ -220,6 +225,7 @@ function newContext(self: number, replicas: number, incarnation: number, random:
     suspected: Array.from({ length: replicas }, (_, replica) => replica !== self),
     namedLeader: self,
     avoided: new Array<boolean>(replicas).fill(false),
+    slowSinceTick: new Array<number>(replicas).fill(0),
     peerOrder,
     patienceTicks: FIRST_PATIENCE_TICKS,
     settleTicks: SETTLE_TICKS,

@@ -20,6 +20,8 @@ const WORST_ROUND_TRIP_DECAY = 0.97;
 /** P17: a disk is slow that takes so many times as long as another, and a while more. It is again quick at half the factor. */
 const SLOW_DISK_FACTOR = 4;
 const SLOW_DISK_US = 1000;
+/** Clients are sent elsewhere first when a disk was slow for so long: they ask rarely, and a moment is nothing to them. */
+const LASTING_TICKS = 5000;
 /** A peer that was stopped answers late; that says nothing about the network. */
 const MAX_ROUND_TRIP_US = 250_000;
 
@@ -86,7 +88,7 @@ export function noteRoundTrip(peer: Peer, microseconds: number): void {
 /** What is derived from the peers, and the time by which it is. */
 export type PeerJudgement = Pick<
   Context,
-  "self" | "tick" | "suspected" | "peerOrder" | "patienceTicks" | "namedLeader" | "avoided"
+  "self" | "tick" | "suspected" | "peerOrder" | "patienceTicks" | "namedLeader" | "avoided" | "slowSinceTick"
 >;
 
 /** Brings suspicion, order and patience in `context` up to date. Returns true when suspicion changed. */
@@ -110,7 +112,22 @@ export function judgePeers(context: PeerJudgement, peers: readonly Peer[], flush
   context.peerOrder.sort((a, b) => roundTrip(a) - roundTrip(b));
   context.namedLeader = nextLeader(context, peers, flushUs);
   judgeDisks(context, peers, flushUs);
+  noteSlowness(context);
   return changed;
+}
+
+function noteSlowness({ self, tick, namedLeader, avoided, slowSinceTick }: PeerJudgement): void {
+  for (let replica = 0; replica < avoided.length; replica++) {
+    const isSlow = replica === self ? namedLeader !== self : avoided[replica] === true;
+    if (!isSlow) slowSinceTick[replica] = 0;
+    else if (slowSinceTick[replica] === 0) slowSinceTick[replica] = tick;
+  }
+}
+
+/** P17: its disk holds everybody up, and not for a moment only. */
+export function isLastinglySlow({ tick, slowSinceTick }: PeerJudgement, replica: ReplicaId): boolean {
+  const since = slowSinceTick[replica] ?? 0;
+  return since > 0 && tick - since > LASTING_TICKS;
 }
 
 /**

@@ -87,15 +87,9 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   #newRepair(): Repair {
     const { context, identity, store, repair: options } = this.#parts;
     const [links, turns, door, losses] = [this.#links, this.#turns, this.#door, this.#losses];
+    const parts = { context, identity, store, links, turns, door, losses, options };
     return new Repair({
-      context,
-      identity,
-      store,
-      links,
-      turns,
-      door,
-      losses,
-      options,
+      ...parts,
       sendSweep: (peer, message) => {
         if (!isReady(links.peer(peer))) return false;
         links.noteSent(peer);
@@ -141,8 +135,9 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   #newLinks(): Links {
-    const { context, identity, transport, store, clock } = this.#parts;
+    const { context, identity, transport, store, clock, reach } = this.#parts;
     return new Links({
+      reach,
       clock,
       context,
       identity,
@@ -278,15 +273,11 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   inspect(key: Key, done: (views: readonly PLogView[]) => void): void {
-    const query = this.#inspections.begin(done);
-    if (this.#state === "failed" || this.#state === "closed") {
-      this.#turns.afterTurn(() => {
-        this.#inspections.endAll();
-      });
-      return;
-    }
-    const message: Message = { type: "state-query", key, query, knownIndex: Number.MAX_SAFE_INTEGER };
-    for (let to = 0; to < this.#context.replicas; to++) this.#turns.send(to, message);
+    this.#inspections.ask(key, this.#turns, this.#isOver, done);
+  }
+
+  get #isOver(): boolean {
+    return this.#state === "failed" || this.#state === "closed";
   }
 
   /** What `stats` says at length: clients are served. */
@@ -299,8 +290,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   scanKeys(cursor: bigint, limit: number, visit: (key: Key) => void): bigint {
-    const over = this.#state === "failed" || this.#state === "closed";
-    return over ? 0n : scanLiveKeys(this.#parts.store, cursor, limit, visit);
+    return this.#isOver ? 0n : scanLiveKeys(this.#parts.store, cursor, limit, visit);
   }
 
   stats(): NodeStats {
@@ -308,6 +298,20 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     const [context, links, counters, turns] = [this.#context, this.#links, this.#counters, this.#turns];
     const [state, sweep] = [this.#state, this.#repair.stats];
     return nodeStats({ state, identity, context, links, counters, turns, sweep, store: store.stats() });
+  }
+
+  get nodeIds(): readonly string[] {
+    return this.#parts.identity.nodeIds;
+  }
+
+  /** Of a peer: it is connected and not suspected. */
+  reaches(peer: ReplicaId): boolean {
+    return peer !== this.#context.self && this.#context.suspected[peer] === false;
+  }
+
+  hears(nodeId: string): boolean {
+    const peer = this.nodeIds.indexOf(nodeId);
+    return peer === this.#context.self || (peer >= 0 && this.reaches(peer));
   }
 
   groupStats(): readonly GroupStats[] {
@@ -350,7 +354,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
    * puts a sound record in the place of the broken one. The own identity is in memory, and written anew.
    */
   onDamaged(key: Key, position: number): void {
-    if (this.#state === "failed" || this.#state === "closed") return;
+    if (this.#isOver) return;
     const text = `D19: the record at position ${String(position)} is broken on disk`;
     if ((IDENTITY_KEYS as readonly Key[]).includes(key)) {
       this.#alarm(`identity: ${text}; it is written anew`);
@@ -413,7 +417,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
 
   /** P29: this disk may not be believed, so whatever was begun on it ends. All others are asked what they remember. */
   #forget(reason: string): void {
-    if (this.#state === "failed" || this.#state === "closed") return;
+    if (this.#isOver) return;
     this.#alarm(`P29: ${reason}; this node votes again for each key when all others have told what they hold of it`);
     this.#parts.identity.forgot = reason;
     if (this.#state === "serving") {
@@ -473,7 +477,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   #fail(error: NodeError): void {
-    if (this.#state === "failed" || this.#state === "closed") return;
+    if (this.#isOver) return;
     this.#stop("failed", error.message);
     this.#leave(() => undefined);
     if (this.#starting === null) this.#parts.events.onFatal(error);

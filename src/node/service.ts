@@ -35,6 +35,8 @@ export interface PeerView {
   readonly detail: string;
   readonly incarnation: number;
   readonly rttUs: number;
+  /** P17: its disk is so slow that leadership is taken from it. */
+  readonly isSlow: boolean;
 }
 
 /** Counters since the start of the process; fields are added, never renamed. */
@@ -135,6 +137,8 @@ export interface KeyService {
   /** Of the whole node: over all of its groups. */
   stats(): NodeStats;
   groupStats(): readonly GroupStats[];
+  /** A node of the cluster is there, as far as this one can tell. */
+  hears(nodeId: string): boolean;
   /** P30, by order: `done` once it is durable; the node votes, or is silent, from then on. */
   setLearner(on: boolean, done: () => void): void;
   /** P28: a whole pass of the sweep from now on; `done` with what it found, or, when the node stops first, with what the last one found. */

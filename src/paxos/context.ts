@@ -41,6 +41,8 @@ export interface Context {
   namedLeader: ReplicaId;
   /** P17: disks that are much slower than the quickest and than the own one: two rounds among the others are sooner over. */
   readonly avoided: boolean[];
+  /** P17: since when each replica's disk is slow, the own one included; 0 = it is not. For people and advice. */
+  readonly slowSinceTick: number[];
   /** The other replicas, quickest first. */
   readonly peerOrder: ReplicaId[];
   /** A small multiple of round trip plus flush: how long to wait for one who lives, in ticks. */

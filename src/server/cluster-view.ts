@@ -1,13 +1,13 @@
 /**
- * What cluster clients are told: which node to ask for which slot. Every replica of a group serves all its keys, so this is
- * advice, never a rule: each node is listed first for its share of the slots, and one that is down hands its share over to the
- * next that is up. There is one group, and it holds all slots.
+ * What cluster clients are told: which node to ask for which slot. Every replica of a group serves all its keys, so the order
+ * is advice, never a rule: each node is listed first for its shares of its groups' slots, and one that is down or slow hands
+ * them over to the others of the group, half to each side. Only nodes outside of the group send clients on (-MOVED).
  */
 import { createHash } from "node:crypto";
-import type { NodeEntry } from "../cluster/index.js";
-import type { PeerView } from "../node/service.js";
-import { SLOTS } from "../cluster/index.js";
+import { type Group, groupBySlot, groupsWith, slotOfKey } from "../cluster/index.js";
+import type { Command } from "./command-table.js";
 import type { ServerContext } from "./server-context.js";
+import type { Arguments } from "./stored-arguments.js";
 
 export interface Member {
   /** 40 hex digits, the same at every node and after every start. */
@@ -18,6 +18,8 @@ export interface Member {
   readonly peerPort: number;
   readonly isSelf: boolean;
   readonly health: "online" | "failed";
+  /** It serves, but its disk holds everybody up. */
+  readonly isSlow: boolean;
 }
 
 export interface SlotRange {
@@ -34,39 +36,111 @@ export function clusterNodeId(clusterId: string, nodeId: string): string {
     .digest("hex");
 }
 
-/** All nodes, by rising replica number. A node that this one cannot reach counts as failed. */
-export function members(context: ServerContext): Member[] {
+/** All nodes of the cluster by their names, in the order of their numbers. */
+export function members(context: ServerContext): ReadonlyMap<string, Member> {
   const { clusterId, nodeId, nodes } = context.config;
-  const peers = context.service?.stats().peers ?? [];
-  return nodes.map((node) => ({
-    id: clusterNodeId(clusterId, node.id),
-    host: node.client.host,
-    port: node.id === nodeId ? context.port : node.client.port,
-    peerPort: node.peer.port,
-    isSelf: node.id === nodeId,
-    health: node.id === nodeId || isUp(node, peers) ? "online" : "failed",
-  }));
+  const { service } = context;
+  const slow = new Set((service?.stats().peers ?? []).filter(({ isSlow }) => isSlow).map((peer) => peer.nodeId));
+  return new Map(
+    nodes.map((node) => [
+      node.id,
+      {
+        id: clusterNodeId(clusterId, node.id),
+        host: node.client.host,
+        port: node.id === nodeId ? context.port : node.client.port,
+        peerPort: node.peer.port,
+        isSelf: node.id === nodeId,
+        health: node.id === nodeId || service?.hears(node.id) === true ? "online" : "failed",
+        isSlow: slow.has(node.id),
+      },
+    ]),
+  );
 }
 
-function isUp(node: NodeEntry, peers: readonly PeerView[]): boolean {
-  return peers.some(({ replica, state }) => replica === node.replica && state === "connected");
-}
-
-/** Who is to be asked for what; rising, without gaps. */
-export function slotRanges(all: readonly Member[]): SlotRange[] {
-  return all.map((_, share) => {
-    const turned = [...all.slice(share), ...all.slice(0, share)];
-    const up = turned.filter(({ health }) => health === "online");
-    const down = turned.filter(({ health }) => health === "failed");
-    return {
-      first: Math.ceil((share * SLOTS) / all.length),
-      last: Math.ceil(((share + 1) * SLOTS) / all.length) - 1,
-      members: [...up, ...down],
-    };
+/** The slots of one group: a share for each member and each way round, so that what one hands over goes to both sides. */
+export function sharesOf({ first, last }: Pick<Group, "first" | "last">, all: readonly Member[]): SlotRange[] {
+  const count = last - first + 1;
+  const orders = all.flatMap((_, at) => {
+    const onwards = [...all.slice(at), ...all.slice(0, at)];
+    const [own, ...others] = onwards;
+    return own === undefined || all.length < 3 ? [onwards] : [onwards, [own, ...others.toReversed()]];
+  });
+  const begin = (share: number): number => first + Math.ceil((share * count) / orders.length);
+  return orders.map((order, share) => {
+    const good = order.filter(({ health, isSlow }) => health === "online" && !isSlow);
+    const slow = order.filter(({ health, isSlow }) => health === "online" && isSlow);
+    const down = order.filter(({ health }) => health === "failed");
+    return { first: begin(share), last: begin(share + 1) - 1, members: [...good, ...slow, ...down] };
   });
 }
 
-/** A majority is up: keys can be read and written. */
+/** Who is to be asked for what; rising, without gaps. */
+export function slotRanges(context: ServerContext, all = members(context)): SlotRange[] {
+  return context.config.placement.groups.flatMap((group) => sharesOf(group, membersOf(group, all)));
+}
+
+function membersOf({ members: ids }: Group, all: ReadonlyMap<string, Member>): Member[] {
+  return ids.flatMap((id) => all.get(id) ?? []);
+}
+
+/** A majority of them is up: their keys can be read and written. */
 export function hasQuorum(all: readonly Member[]): boolean {
   return all.filter(({ health }) => health === "online").length * 2 > all.length;
+}
+
+/** Slots whose group has a majority, as far as this node can tell. */
+export function slotsServed(context: ServerContext, all: ReadonlyMap<string, Member>): number {
+  let slots = 0;
+  for (const group of context.config.placement.groups) {
+    if (hasQuorum(membersOf(group, all))) slots += group.last - group.first + 1;
+  }
+  return slots;
+}
+
+/** How long an answer to the question who is up is good for, where every wrong command asks it. */
+const VIEW_MS = 100;
+
+/** Which slots are this node's, and where clients are sent for the others. */
+export class Routing {
+  readonly #context: ServerContext;
+  /** By slot; null: this node holds all of them. */
+  readonly #own: readonly boolean[] | null;
+  #ranges: readonly SlotRange[] = [];
+  #rangesAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(context: ServerContext) {
+    this.#context = context;
+    const { placement, nodeId } = context.config;
+    const own = new Set(groupsWith(placement, nodeId).map(({ number }) => number));
+    this.#own =
+      own.size === placement.groups.length ? null : groupBySlot(placement).map(({ number }) => own.has(number));
+  }
+
+  /** Why a command on these keys is not for this node: -MOVED or -CROSSSLOT; null: it is, or it has no keys. */
+  refusal(command: Command, args: Arguments): string | null {
+    const own = this.#own;
+    if (own === null || command.spec.keys === null) return null;
+    let first = -1;
+    let isElsewhere = false;
+    let isOneSlot = true;
+    for (const index of command.keyIndexes(args.argc)) {
+      const slot = slotOfKey(args.bytes(index));
+      if (first < 0) first = slot;
+      else if (slot !== first) isOneSlot = false;
+      if (own[slot] !== true) isElsewhere = true;
+    }
+    if (!isElsewhere) return null;
+    if (!isOneSlot) return "CROSSSLOT Keys in request don't hash to the same slot";
+    const [to] = this.#rangeOf(first)?.members ?? [];
+    return to === undefined ? null : `MOVED ${String(first)} ${to.host}:${String(to.port)}`;
+  }
+
+  #rangeOf(slot: number): SlotRange | undefined {
+    const nowMs = performance.now();
+    if (nowMs > this.#rangesAtMs + VIEW_MS) {
+      this.#ranges = slotRanges(this.#context);
+      this.#rangesAtMs = nowMs;
+    }
+    return this.#ranges.find(({ first, last }) => slot >= first && slot <= last);
+  }
 }

@@ -1,11 +1,11 @@
 /**
  * CLUSTER and what belongs to it: what cluster clients ask to find the nodes. Formats are those of Redis 7; who is called a
- * master there is the node to ask first (cluster-view.ts), and any other of the group serves as well.
+ * master there is the node to ask first (cluster-view.ts), and any other of its group serves as well.
  */
 import { clientBytes } from "../base/key.js";
 import { digitsAt } from "./arguments.js";
 import type { Client, Handler } from "./client.js";
-import { clusterNodeId, hasQuorum, type Member, members, type SlotRange, slotRanges } from "./cluster-view.js";
+import { clusterNodeId, type Member, members, type SlotRange, slotRanges, slotsServed } from "./cluster-view.js";
 import { SLOTS, slotOfKey } from "../cluster/index.js";
 import { NOT_INTEGER } from "./replies.js";
 import type { ReplyWriter } from "./reply-writer.js";
@@ -23,17 +23,17 @@ export const clusterMode: Handler = (client) => {
 
 export const clusterInfo: Handler = (client) => {
   const all = members(client.context);
-  const assigned = String(SLOTS);
-  const isOk = hasQuorum(all);
+  const served = slotsServed(client.context, all);
+  const isOk = served === SLOTS;
   const fields: readonly (readonly [string, string])[] = [
     ["cluster_enabled", "1"],
     ["cluster_state", isOk ? "ok" : "fail"],
-    ["cluster_slots_assigned", assigned],
-    ["cluster_slots_ok", isOk ? assigned : "0"],
+    ["cluster_slots_assigned", String(SLOTS)],
+    ["cluster_slots_ok", String(served)],
     ["cluster_slots_pfail", "0"],
-    ["cluster_slots_fail", isOk ? "0" : assigned],
-    ["cluster_known_nodes", String(all.length)],
-    ["cluster_size", String(all.length)],
+    ["cluster_slots_fail", String(SLOTS - served)],
+    ["cluster_known_nodes", String(all.size)],
+    ["cluster_size", String(all.size)],
     ["cluster_current_epoch", "1"],
     ["cluster_my_epoch", "1"],
   ];
@@ -47,7 +47,7 @@ export const clusterMyId: Handler = (client) => {
 
 export const clusterSlots: Handler = (client) => {
   const { out } = client;
-  const ranges = slotRanges(members(client.context));
+  const ranges = slotRanges(client.context);
   out.array(ranges.length);
   for (const { first, last, members: listed } of ranges) {
     out.array(2 + listed.length);
@@ -65,7 +65,7 @@ export const clusterSlots: Handler = (client) => {
 
 export const clusterShards: Handler = (client) => {
   const { out } = client;
-  const ranges = slotRanges(members(client.context));
+  const ranges = slotRanges(client.context);
   out.array(ranges.length);
   for (const range of ranges) {
     out.map(2);
@@ -100,8 +100,8 @@ function shardMember(out: ReplyWriter, member: Member, isFirst: boolean): void {
 /** One line a node, with the slots for which it is the first to ask. */
 export const clusterNodes: Handler = (client) => {
   const all = members(client.context);
-  const ranges = slotRanges(all);
-  client.out.verbatim(all.map((member) => `${nodeLine(member, ranges)}\n`).join(""));
+  const ranges = slotRanges(client.context, all);
+  client.out.verbatim([...all.values()].map((member) => `${nodeLine(member, ranges)}\n`).join(""));
 };
 
 function nodeLine(member: Member, ranges: readonly SlotRange[]): string {

@@ -67,7 +67,8 @@ function refusal({ context, user }: Client, args: Arguments, found: Command): st
     const limit = String(context.limits.maxValueBytes);
     return `ERR argument or command of ${String(args.oversized)} bytes is too large (values may have ${limit})`;
   }
-  return context.service === null && !found.whileLoading ? LOADING : null;
+  if (context.service === null && !found.whileLoading) return LOADING;
+  return context.routing.refusal(found, args);
 }
 
 /** The subcommand where there is one; null: refused. */

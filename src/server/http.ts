@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Address } from "../cluster/index.js";
+import type { GroupStats } from "../node/index.js";
 import { infoText } from "./info.js";
 import { listenOn } from "./listener.js";
 import { metricsText } from "./metrics.js";
@@ -88,18 +89,22 @@ interface Check {
 function checks(context: ServerContext): readonly Check[] {
   const stats = context.service?.stats();
   if (stats === undefined) return [{ name: "recovery", ok: false, detail: "the data is being recovered" }];
-  const reached = stats.peers.filter((peer) => peer.state === "self" || peer.state === "connected").length;
-  const needed = Math.floor(context.config.nodes.length / 2) + 1;
   const waiting = stats.waitingFor.length > 0 ? `, waits for ${stats.waitingFor.join(", ")}` : "";
   return [
     { name: "recovery", ok: stats.state !== "loading", detail: stats.state === "loading" ? "not done" : "done" },
     { name: "node", ok: stats.state === "serving", detail: `${stats.state}${waiting}` },
-    {
-      name: "quorum",
-      ok: reached >= needed,
-      detail: `${String(reached)} of ${String(context.config.nodes.length)} nodes reached, ${String(needed)} needed`,
-    },
+    ...(context.service?.groupStats() ?? []).map((one) => quorumOf(one, context.config.placement.groups.length > 1)),
   ];
+}
+
+function quorumOf({ group, stats }: GroupStats, isOneOfMany: boolean): Check {
+  const reached = stats.peers.filter((peer) => peer.state === "self" || peer.state === "connected").length;
+  const needed = Math.floor(stats.peers.length / 2) + 1;
+  return {
+    name: isOneOfMany ? `quorum of group ${String(group)}` : "quorum",
+    ok: reached >= needed,
+    detail: `${String(reached)} of ${String(stats.peers.length)} nodes reached, ${String(needed)} needed`,
+  };
 }
 
 /** 200 when clients can be served; ?verbose shows one line for each thing that is looked at. */

@@ -5,6 +5,7 @@
 import type { ServerConfig } from "../cluster/index.js";
 import type { KeyService } from "../node/service.js";
 import { Admission } from "./admission.js";
+import { Routing } from "./cluster-view.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
 import { Histogram } from "./histogram.js";
@@ -74,6 +75,7 @@ export class ServerContext {
   port = 0;
   /** Operations at the node, over all connections. */
   readonly admission: Admission;
+  readonly routing: Routing;
   readonly inputShare = new InputShare(() => this.nowUs());
   /** Bytes of their values. */
   inFlightBytes = 0;
@@ -93,6 +95,7 @@ export class ServerContext {
     this.commands = commands;
     this.settings = new Settings(limits);
     this.users = new Users(config.users);
+    this.routing = new Routing(this);
     this.admission = new Admission(limits.maxInFlight, config.timeouts.requestMs);
   }
 

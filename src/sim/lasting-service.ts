@@ -116,6 +116,10 @@ export class LastingService implements KeyService {
     return [{ group: 0, stats: this.stats() }];
   }
 
+  hears(nodeId: string): boolean {
+    return this.#cluster.opened(this.#replica)?.hears(nodeId) ?? false;
+  }
+
   countKeys(): number {
     return this.#cluster.node(this.#replica)?.countKeys() ?? 0;
   }

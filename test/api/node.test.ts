@@ -119,7 +119,7 @@ describe("errors", () => {
     [{ cluster: "c", node: "n1", data: "d", nodes: { n1: "127.0.0.1" } }, /^nodes\.n1: /],
     [
       { cluster: "c", node: "n1", data: "d", nodes: { n1: nodes.n1, n2: nodes.n2 } },
-      /^nodes: there are 2; the number must be odd/,
+      /^nodes: has 2 nodes; use 1, 3, 5 or 7/,
     ],
     [{ cluster: "c", node: "n1", data: "d", nodes, storage: { size: "lots" } }, /^storage\.size: /],
     [{ cluster: "c", node: "n1", data: "d", nodes, storage: { merge: { hours: "25" } } }, /^storage\.merge\.hours: /],

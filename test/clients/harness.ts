@@ -14,6 +14,7 @@ export async function startSingle(): Promise<RunningServer> {
     ...testConfig(),
     peer,
     nodes: [{ id: "n1", replica: 0, peer, client: peer, zone: "a" }],
+    placement: { groups: [{ number: 0, space: 0, members: ["n1"], first: 0, last: 16_383 }], digest: 0 },
   };
   const server = await startServer(config, silent, memoryOpener(freshDisk(1)));
   onTestFinished(() => server.close());

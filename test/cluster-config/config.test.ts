@@ -231,7 +231,11 @@ describe("a refusal names file, line, key and the fix", () => {
       withLine("nodes:", "nodes: [n1]").replace(/^ {2}n.*\n/gm, ""),
       /:7:1: nodes: a list stands where a map/,
     ],
-    ["an even number of nodes", clusterOf(4), /:7:1: nodes: has 4 nodes; the number must be odd/],
+    [
+      "an even number of nodes",
+      clusterOf(4),
+      /:7:1: nodes: has 4 nodes; use 1, 3, 5 or 7 for one group, or a multiple/,
+    ],
     ["too many nodes", clusterOf(17), /nodes: has 17 nodes/],
     ["a node that is no map", withLine("n2:", "  n2: here"), /:9:3: nodes.n2: "here" stands where a map/],
     ["a node without a peer", withLine("n2:", "  n2: { client: 127.0.0.1:7002 }"), /:9:3: nodes.n2.peer: is missing/],

@@ -146,7 +146,10 @@ export class ClusterNode {
         const client = await RespClient.connect(clientPort, host.address);
         const answer = await client?.call(["GET", "ready"], 5_000);
         client?.close();
-        return answer?.status === "reply" && !(answer.value instanceof RespFailure);
+        if (answer?.status !== "reply") return false;
+        if (!(answer.value instanceof RespFailure)) return true;
+        // The key is another group's: then this node says of itself that it serves its own.
+        return answer.value.prefix === "MOVED" && (await this.info()).get("state") === "serving";
       },
       timeoutMs,
       () => this.describe(),
@@ -281,8 +284,8 @@ function configText(plan: NodePlan, all: readonly NodePlan[], options: ClusterOp
     `http: ${plan.host.address}:${String(plan.httpPort)}`,
     "nodes:",
     ...all.map(
-      ({ id, host: { address }, peerPort, clientPort }) =>
-        `  ${id}: { peer: ${address}:${String(peerPort)}, client: ${address}:${String(clientPort)}, zone: a }`,
+      ({ id, host: { address }, peerPort, clientPort }, i) =>
+        `  ${id}: { peer: ${address}:${String(peerPort)}, client: ${address}:${String(clientPort)}, zone: ${"abc"[i % 3] ?? ""} }`,
     ),
     `storage: ${options.storage ?? "{ size: 256MiB, durability: flush }"}`,
     options.extra ?? "",

@@ -269,7 +269,7 @@ export const anyMessage: fc.Arbitrary<Message> = fc.oneof(...Object.values(MESSA
 
 export const CONTROLS: { readonly [T in ControlMessage["type"]]: fc.Arbitrary<ControlMessage> } = {
   heartbeat: fc.record({ type: of("heartbeat"), sentTick: wide }),
-  "heartbeat-reply": fc.record({ type: of("heartbeat-reply"), sentTick: wide, flushUs: wide }),
+  "heartbeat-reply": fc.record({ type: of("heartbeat-reply"), sentTick: wide, flushUs: wide, reaches: wide }),
   binding: fc.record({
     type: of("binding"),
     bound: fc.boolean(),

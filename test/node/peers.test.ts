@@ -1,6 +1,7 @@
 // Goal: suspicion (P10) and patience (P16) as functions of what was sent, heard and measured.
 import { describe, expect, it } from "vitest";
 import {
+  isLastinglySlow,
   isReady,
   judgePeers,
   newPeer,
@@ -20,6 +21,7 @@ function judgementAt(tick: number): PeerJudgement {
     patienceTicks: 0,
     namedLeader: 0,
     avoided: [false, false, false],
+    slowSinceTick: [0, 0, 0],
   };
 }
 
@@ -50,6 +52,20 @@ describe("a leader with a slow disk", () => {
 
   it("P17 is asked as ever by who is no quicker, and while nothing is known of it", () => {
     expect([avoided(50_000, 50_000), avoided(500, 0)]).toEqual([false, false]);
+  });
+
+  it("is told to clients when it was slow for a while", () => {
+    const context = judgementAt(1);
+    const slowAt = (tick: number, theirs: number): boolean => {
+      const peers = readyPeers();
+      peers[0].flushUs = theirs;
+      peers[1].flushUs = 500;
+      Object.assign(context, { tick });
+      judgePeers(context, peers, 500);
+      return isLastinglySlow(context, 1);
+    };
+    expect([slowAt(1, 50_000), slowAt(5000, 50_000), slowAt(5002, 50_000)]).toEqual([false, false, true]);
+    expect([slowAt(5003, 500), slowAt(5004, 50_000), slowAt(10_005, 50_000)]).toEqual([false, false, true]);
   });
 });
 

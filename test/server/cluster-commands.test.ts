@@ -2,8 +2,9 @@
 // down. Method: the view from literals; sessions against a server over a service in memory. The clients themselves:
 // test/clients.
 import { describe, expect, it } from "vitest";
-import { clusterNodeId, hasQuorum, type Member, slotRanges } from "../../src/server/cluster-view.js";
-import { SLOTS, slotOfKey } from "../../src/cluster/index.js";
+import { clusterNodeId, hasQuorum, type Member, sharesOf, type SlotRange } from "../../src/server/cluster-view.js";
+import { userKey } from "../../src/base/key.js";
+import { SLOTS, slotOfKey, slotOfName } from "../../src/cluster/index.js";
 import { startTestServer } from "./harness.js";
 import { arity, bulk, error, OK, playSessions } from "./sessions.js";
 
@@ -24,28 +25,55 @@ describe("the slot of a key", () => {
     expect(slot("foo{bar}{zap}")).toBe(slot("bar"));
     expect(slot("foo{bar")).not.toBe(slot("bar"));
   });
+
+  it("is the same of a key as the rooms below know it", () => {
+    for (const key of [
+      "",
+      "foo",
+      "{user1000}.following",
+      "foo{}{bar}",
+      "foo{{bar}}zap",
+      "foo{bar",
+      "}{",
+      "{a}{b}",
+      "\xff\x00",
+    ]) {
+      expect(slotOfName(userKey(key)), key).toBe(slotOfKey(Buffer.from(key, "latin1")));
+    }
+  });
 });
 
-function member(id: string, health: Member["health"]): Member {
-  return { id, host: "h", port: 1, peerPort: 2, isSelf: id === "a", health };
+function member(id: string, health: Member["health"], isSlow = false): Member {
+  return { id, host: "h", port: 1, peerPort: 2, isSelf: id === "a", health, isSlow };
 }
 
+const ALL = { first: 0, last: SLOTS - 1 };
+const orders = (ranges: readonly SlotRange[]): string[] =>
+  ranges.map(({ members }) => members.map(({ id }) => id).join(""));
+
 describe("who is to be asked", () => {
-  it("shares the slots out, without gaps, to all that are up", () => {
-    const ranges = slotRanges([member("a", "online"), member("b", "online"), member("c", "online")]);
-    expect(ranges.map(({ members: [first] }) => first?.id)).toEqual(["a", "b", "c"]);
+  it("shares the slots out, without gaps, to all that are up, each share with the others in another order", () => {
+    const ranges = sharesOf(ALL, [member("a", "online"), member("b", "online"), member("c", "online")]);
+    expect(orders(ranges)).toEqual(["abc", "acb", "bca", "bac", "cab", "cba"]);
     expect(ranges[0]?.first).toBe(0);
-    expect(ranges[2]?.last).toBe(SLOTS - 1);
+    expect(ranges.at(-1)?.last).toBe(SLOTS - 1);
     for (const [i, { first }] of ranges.entries()) if (i > 0) expect(first).toBe((ranges[i - 1]?.last ?? 0) + 1);
+    for (const { first, last } of ranges) expect(Math.abs(last - first + 1 - SLOTS / 6)).toBeLessThanOrEqual(1);
   });
 
-  it("hands the share of one that is down to the next, and lists it last", () => {
-    const ranges = slotRanges([member("a", "online"), member("b", "failed"), member("c", "online")]);
-    expect(ranges.map(({ members }) => members.map(({ id }) => id))).toEqual([
-      ["a", "c", "b"],
-      ["c", "a", "b"],
-      ["c", "a", "b"],
-    ]);
+  it("hands the shares of one that is down to the others, half to each, and lists it last", () => {
+    const ranges = sharesOf(ALL, [member("a", "online"), member("b", "failed"), member("c", "online")]);
+    expect(orders(ranges)).toEqual(["acb", "acb", "cab", "acb", "cab", "cab"]);
+  });
+
+  it("lists one with a slow disk behind those that are well, and before those that are down", () => {
+    const ranges = sharesOf(ALL, [member("a", "online", true), member("b", "failed"), member("c", "online")]);
+    expect(new Set(orders(ranges))).toEqual(new Set(["cab"]));
+  });
+
+  it("knows groups of one and of two", () => {
+    expect(orders(sharesOf(ALL, [member("a", "online")]))).toEqual(["a"]);
+    expect(orders(sharesOf(ALL, [member("a", "online"), member("b", "online")]))).toEqual(["ab", "ba"]);
   });
 
   it("says that keys cannot be served without a majority", () => {

@@ -22,6 +22,7 @@ export function testConfig(): ServerConfig {
     peer: local(1),
     http: local(0),
     nodes: [{ id: "n1", replica: 0, peer: local(1), client: local(2), zone: "a" }],
+    placement: { groups: [{ number: 0, space: 0, members: ["n1"], first: 0, last: 16_383 }], digest: 0 },
     users: [],
     tls: null,
     peerTls: null,

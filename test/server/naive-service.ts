@@ -82,6 +82,10 @@ export class NaiveService implements KeyService {
     });
   }
 
+  hears(nodeId: string): boolean {
+    return nodeId === "n1";
+  }
+
   groupStats(): readonly GroupStats[] {
     return [{ group: 0, stats: this.stats() }];
   }
@@ -114,7 +118,7 @@ export class NaiveService implements KeyService {
       keysRestored: 0,
       undecidedLevel1: 0,
       undecidedLevel2: 0,
-      peers: [{ replica: 0, nodeId: "n1", state: "self", detail: "", incarnation: 1, rttUs: 0 }],
+      peers: [{ replica: 0, nodeId: "n1", state: "self", detail: "", incarnation: 1, rttUs: 0, isSlow: false }],
       lanes: 0,
       undecided: 0,
       writes: this.writes,

@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { NodeError } from "../../src/node/node-error.js";
 import { asOpenError, OpenError } from "../../src/server/open-error.js";
 import { type OpenReplica, startServer } from "../../src/server/server.js";
+import { freePort } from "../ports.js";
 import { silent, startTestServer, testConfig } from "./harness.js";
 import { NaiveService } from "./naive-service.js";
 import { WireClient } from "./wire.js";
@@ -67,13 +68,12 @@ describe("the HTTP port", () => {
 describe("opening", () => {
   it("answers LOADING until the data is there, PING too, and lives already", async () => {
     const config = testConfig();
-    const taken = await takenPort();
     let ready: (replica: OpenReplica) => void = () => undefined;
     const opening = new Promise<OpenReplica>((resolve) => {
       ready = resolve;
     });
     // A port of our own choice, because nobody tells it before the server is open.
-    const port = taken + 1 > 65_535 ? taken - 1 : taken + 1;
+    const port = await freePort();
     const started = startServer({ ...config, listen: { host: "127.0.0.1", port } }, silent, () => opening);
     const client = new WireClient(port);
     const loading = { error: "LOADING the node is recovering its data" };

@@ -149,6 +149,7 @@ export class World {
       suspected: new Array<boolean>(replicas).fill(false),
       namedLeader: self,
       avoided: new Array<boolean>(replicas).fill(false),
+      slowSinceTick: new Array<number>(replicas).fill(0),
       peerOrder: others,
       patienceTicks,
       settleTicks,
