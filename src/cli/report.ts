@@ -98,12 +98,14 @@ function linesToPaste(plan: ClusterPlan): readonly string[] {
   const ports = plan.nodes.map((node) => node.clientPort);
   const [first = 0, second = first, third = second] = ports;
   const missing = hasCommand("redis-cli") ? "" : "   (redis-cli comes with: sudo apt-get install -y redis-tools)";
+  // With many groups a node sends a client on for keys that it does not hold.
+  const follow = plan.nodes.length >= 6 && plan.nodes.length % 3 === 0 ? "-c " : "";
   return [
     `Try${missing}`,
-    `  redis-cli -p ${first} set greeting hello`,
-    `  redis-cli -p ${second} get greeting`,
-    `  redis-cli -p ${third} vget greeting`,
-    `  redis-cli -p ${first} plog greeting`,
+    `  redis-cli ${follow}-p ${first} set greeting hello`,
+    `  redis-cli ${follow}-p ${second} get greeting`,
+    `  redis-cli ${follow}-p ${third} vget greeting`,
+    `  redis-cli ${follow}-p ${first} plog greeting`,
   ];
 }
 

@@ -7,7 +7,7 @@
  * What a client can rely on: `-UNKNOWN` says that the outcome of a write is not known; every other error says that it
  * was not applied and never will be. MSET and DEL are not atomic across keys; MULTI to EXEC is, on one key.
  *
- * Left out so far: many groups in one cluster, the console. docs/commands.md is made from the list of commands.
+ * Left out so far: the console. docs/commands.md is made from the list of commands.
  */
 import type { Logger } from "pino";
 import type { ServerConfig } from "../cluster/index.js";
