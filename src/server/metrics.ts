@@ -74,22 +74,19 @@ function serverMetrics(page: Page, context: ServerContext): void {
 
 /** Fields of the node's facts that can fall; all other numbers are counters. */
 const GAUGES: ReadonlySet<string> = new Set([
-  ...[
-    "replica",
-    "incarnation",
-    "lanes",
-    "undecided",
-    "flushUs",
-    "bytesUsed",
-    "bytesTotal",
-    "mergeDebtBytes",
-    "liveBytes",
-  ],
+  ...["replica", "incarnation", "lanes", "undecided", "mergeDebtBytes", "liveBytes"],
   ...["freeExtents", "totalExtents", "secondsToFull", "stalledBatches", "mergeBytesPerSecond", "corruptKeys"],
   ...["indexBytes", "cacheBytes"],
   ...["loss", "sweepBucketsDone", "sweepSinceTicks", "catchUpBacklog", "catchUpAgeTicks"],
   ...["undecidedLevel1", "undecidedLevel2"],
 ]);
+
+/** Of fields whose own names say a unit that Prometheus has another word for. */
+const NAMES: Readonly<Record<string, { readonly name: string; readonly help: string; readonly factor: number }>> = {
+  flushUs: { name: "plogdb_node_flush_seconds", help: "What a write with its flush takes of late.", factor: 1e-6 },
+  bytesTotal: { name: "plogdb_node_capacity_bytes", help: "Size of the volumes.", factor: 1 },
+  bytesUsed: { name: "plogdb_node_used_bytes", help: "Of the volumes, what is written.", factor: 1 },
+};
 
 function nodeMetrics(page: Page, context: ServerContext): void {
   const { service } = context;
@@ -116,6 +113,11 @@ function nodeMetrics(page: Page, context: ServerContext): void {
   page.one("plogdb_keys", "gauge", "Live keys at this replica.", service.countKeys());
   for (const [name, value] of Object.entries(stats)) {
     if (typeof value !== "number") continue;
+    const own = NAMES[name];
+    if (own !== undefined) {
+      page.one(own.name, "gauge", own.help, value * own.factor);
+      continue;
+    }
     const gauge = GAUGES.has(name);
     const metric = `plogdb_node_${snakeCase(name)}${gauge ? "" : "_total"}`;
     page.one(metric, gauge ? "gauge" : "counter", `Node figure ${name}.`, value);

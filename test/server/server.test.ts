@@ -1,5 +1,6 @@
 // Goal: a server says what it is doing while it starts, tells machines that watch how it stands, and fails to open with
 // an error that names the reason. Method: servers over a service in memory, asked over HTTP and RESP.
+import { spawnSync } from "node:child_process";
 import { createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { NodeError } from "../../src/node/node-error.js";
@@ -60,9 +61,27 @@ describe("the HTTP port", () => {
         expect(announced).toContain(line.replace(/[{ ].*$/, "").replace(/_(?:bucket|sum|count)$/, ""));
       }
     }
+    for (const line of text.split("\n")) {
+      const [, name = "", type = ""] = /^# TYPE (\S+) (\S+)$/.exec(line) ?? [];
+      // What `promtool check metrics` asks of names.
+      expect(name.endsWith("_total"), name).toBe(type === "counter");
+      expect(name, "units are written out").not.toMatch(/_(?:us|ms|ns|kb|mb|kib|mib|sec|secs)(?:_|$)/);
+    }
     expect(text).toContain('plogdb_commands_total{command="set"} 1\n');
     expect(text).toContain("plogdb_write_seconds_count 1\n");
   });
+
+  const promtool = spawnSync("promtool", ["--version"]).status === 0;
+  it.skipIf(!promtool)(
+    `promtool takes its metrics${promtool ? "" : " (skipped: promtool is not installed)"}`,
+    async () => {
+      const { server, connect } = await startTestServer();
+      await connect().ask("SET", "a", "1");
+      const { text } = await page(server.http?.port, "/metrics");
+      const checked = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" });
+      expect([checked.status, checked.stderr]).toEqual([0, ""]);
+    },
+  );
 });
 
 describe("opening", () => {
