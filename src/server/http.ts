@@ -1,10 +1,11 @@
 /**
- * The HTTP port, for machines that watch: is the process alive, can it serve, what do its counters say; and one page
- * of plain text for people. It reads, and changes nothing.
+ * The HTTP port, for machines that watch: is the process alive, can it serve, what do its counters say; one page of plain
+ * text for people; and the keys, for people without a Redis client (http-keys.ts).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Address } from "../cluster/index.js";
 import type { GroupStats } from "../node/index.js";
+import { HttpKeys, KEYS_PATH } from "./http-keys.js";
 import { infoText } from "./info.js";
 import { listenOn } from "./listener.js";
 import { metricsText } from "./metrics.js";
@@ -23,9 +24,11 @@ interface Answer {
 export class HttpListener {
   readonly #context: ServerContext;
   readonly #server: Server;
+  readonly #keys: HttpKeys;
 
   constructor(context: ServerContext) {
     this.#context = context;
+    this.#keys = new HttpKeys(context);
     this.#server = createServer(
       { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
       (request, response) => {
@@ -49,6 +52,10 @@ export class HttpListener {
   }
 
   #respond(request: IncomingMessage, response: ServerResponse): void {
+    if (request.url?.startsWith(KEYS_PATH) === true) {
+      void this.#keys.respond(request, response);
+      return;
+    }
     request.resume();
     const { status, type, text } = this.#answer(request);
     response.writeHead(status, { "content-type": type, "cache-control": "no-store" });
@@ -71,7 +78,7 @@ export class HttpListener {
       case "/":
         return plain(200, frontPage(this.#context));
       default:
-        return plain(404, "there are /, /livez, /readyz?verbose and /metrics\n");
+        return plain(404, "there are /, /livez, /readyz?verbose, /metrics and /v1/keys/NAME\n");
     }
   }
 }
@@ -119,6 +126,6 @@ function frontPage(context: ServerContext): string {
   const { config } = context;
   const head = `plogdb node ${config.nodeId} of cluster ${config.clusterId}\n\n`;
   const info = infoText(context, ["server", "clients", "stats", "plogdb"]).replaceAll("\r\n", "\n");
-  const paths = "\n/livez  /readyz?verbose  /metrics\n";
+  const paths = "\n/livez  /readyz?verbose  /metrics  /v1/keys/NAME\n";
   return `${head}${readiness(context, true).text}\n${info}${paths}`;
 }

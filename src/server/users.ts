@@ -103,6 +103,10 @@ function sameAs({ role, password }: UserEntry, old: UserEntry | undefined): User
   return old.password.hash.equals(password.hash) && old.password.salt.equals(password.salt) ? old : null;
 }
 
+export function mayDo(user: User, role: Role): boolean {
+  return RANK[user.role] >= RANK[role];
+}
+
 /** What a role has to be at the least to run the command. */
 function leastRole({ spec: { flags } }: Command): Role {
   if (flags.includes("admin")) return "admin";
@@ -113,6 +117,6 @@ function leastRole({ spec: { flags } }: Command): Role {
 export function denial(user: User | null, command: Command): string | null {
   if (command.spec.flags.includes("no_auth")) return null;
   if (user === null) return NO_AUTH;
-  if (RANK[user.role] >= RANK[leastRole(command)]) return null;
+  if (mayDo(user, leastRole(command))) return null;
   return `NOPERM User ${user.name} has no permissions to run the '${command.spec.name}' command`;
 }
