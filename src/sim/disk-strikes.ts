@@ -3,10 +3,12 @@
  * disk. What silently takes back or breaks what a disk held strikes expendable replicas only, and, where the product has
  * nothing but its peers' memory to find out (P29), while nothing else goes wrong.
  */
+import type { Key } from "../base/key.js";
 import type { Random } from "../base/random.js";
 import type { NodeError } from "../node/node-error.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { MemoryFaults } from "../storage/memory-store.js";
+import type { Store } from "../storage/store.js";
 import type { StoreOpenError } from "../storage/open-error.js";
 import { type ClusterDisk, nameOf, type SimulatedCluster } from "./cluster.js";
 import type { Report } from "./oracle.js";
@@ -26,7 +28,8 @@ export interface DiskArena {
   /** Keys of this replica may come up broken or older from now on. */
   allowLoss(replica: ReplicaId): void;
   /** It runs on an old copy of its disk that nobody has recognized yet. */
-  distrust(replica: ReplicaId, on: boolean): void;
+  distrust(replica: ReplicaId, keys: ReadonlySet<Key>): void;
+  lackingVotes(replica: ReplicaId, store: Store | null): ReadonlySet<Key>;
   start(replica: ReplicaId): boolean;
   isLost(replica: ReplicaId): boolean;
   /** Another machine takes its place. */
@@ -326,19 +329,19 @@ export class DiskStrikes {
       const held = this.#watermarkOf(victim);
       this.#arena.later(WAIT_US, () => {
         this.#mayLose(victim);
-        const last = this.#watermarkOf(victim);
+        const known = this.#arena.lackingVotes(victim, cluster.store(victim));
         cluster.kill(victim);
         this.retire(victim);
         cluster.disks[victim] = copy;
         this.#copies.delete(victim);
         cluster.hits.hit("old-copy");
         this.#arena.start(victim);
-        const found = cluster.store(victim)?.facts.recoveredWatermark ?? held;
-        const isOlder = held > found;
-        // A copy of what the disk held to the last is as good as the disk: its votes count (seed 79232).
-        this.#arena.distrust(victim, last > found);
+        const isOlder = held > (cluster.store(victim)?.facts.recoveredWatermark ?? held);
+        // What it lacked before is known since the loss of it was told.
+        const lacking = [...this.#arena.lackingVotes(victim, cluster.store(victim))].filter((key) => !known.has(key));
+        this.#arena.distrust(victim, new Set(lacking));
         this.#awaitVerdict(victim, () => {
-          this.#arena.distrust(victim, false);
+          this.#arena.distrust(victim, new Set());
           const isBelieved = cluster.node(victim) !== null && !this.#isTold(victim);
           if (isOlder && isBelieved)
             this.#arena.report("strangers", `${nameOf(victim)} votes on an old copy of its disk`);

@@ -69,7 +69,7 @@ export class Nemesis implements Arena {
     plan: Plan,
     random: Random,
     report: Report,
-    oracle: Pick<Oracle, "allowLoss" | "distrust">,
+    oracle: Pick<Oracle, "allowLoss" | "distrust" | "lackingVotes">,
   ) {
     this.cluster = cluster;
     this.plan = plan;
@@ -83,6 +83,7 @@ export class Nemesis implements Arena {
       random,
       allowLoss: oracle.allowLoss.bind(oracle),
       distrust: oracle.distrust.bind(oracle),
+      lackingVotes: oracle.lackingVotes.bind(oracle),
       report,
       later: (us, run) => {
         this.later(us, run);

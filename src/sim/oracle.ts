@@ -65,7 +65,7 @@ export class Oracle implements StoreWatch {
   readonly #durable: Map<Key, Standing>[];
   /** Keys that a replica may lose: a fault was played on its disk. */
   readonly #mayLose: boolean[];
-  readonly #distrusted: boolean[];
+  readonly #distrusted: Set<Key>[];
   #decisions = 0;
 
   /** `onChosen`: told once per key and index. */
@@ -83,7 +83,7 @@ export class Oracle implements StoreWatch {
     this.#present = each(() => new Map<Key, Standing>());
     this.#durable = each(() => new Map<Key, Standing>());
     this.#mayLose = each(() => false);
-    this.#distrusted = each(() => false);
+    this.#distrusted = each(() => new Set<Key>());
   }
 
   get decisions(): number {
@@ -116,11 +116,20 @@ export class Oracle implements StoreWatch {
   }
 
   /**
-   * P29: it runs on an old copy of its disk, with an incarnation that was used, and nobody has told it yet: what it accepts is no vote,
-   * and its ballots may be those of other entries (seed 62358).
+   * P29: it runs on an old copy of its disk, with an incarnation that was used, and nobody has told it yet: what it accepts of
+   * keys of which votes are lost is no vote, and its ballots may be those of other entries (seed 62358). Of other keys the copy is
+   * as good as the disk (seeds 79232, 66083, 68714).
    */
-  distrust(replica: ReplicaId, on: boolean): void {
-    this.#distrusted[replica] = on;
+  distrust(replica: ReplicaId, keys: ReadonlySet<Key>): void {
+    this.#distrusted[replica] = new Set(keys);
+  }
+
+  /** Keys of which the replica has given a vote that this store of it does not hold. */
+  lackingVotes(replica: ReplicaId, store: Store | null): ReadonlySet<Key> {
+    const lacking = new Set<Key>();
+    if (store === null) return lacking;
+    for (const facts of this.#facts.values()) if (lacksVotes(store, facts, replica)) lacking.add(facts.key);
+    return lacking;
   }
 
   // ---- StoreWatch
@@ -183,13 +192,14 @@ export class Oracle implements StoreWatch {
 
   /** P31: what it voted from there on before its loss is forgotten: whoever counts it now takes what no majority holds for chosen. */
   #isRestored(replica: ReplicaId, facts: KeyFacts, votesFrom: number): void {
+    this.#distrusted[replica]?.delete(facts.key);
     for (const [index, votes] of facts.votes) {
       if (index >= votesFrom) for (const vote of votes) vote.mask &= ~(1 << replica);
     }
   }
 
   #votes(replica: ReplicaId, facts: KeyFacts, position: number, head: Head): void {
-    if (head.chosen || !head.hasEntry || head.learner || (this.#distrusted[replica] ?? false)) return;
+    if (head.chosen || !head.hasEntry || head.learner || this.#distrusted[replica]?.has(facts.key) === true) return;
     let votes = facts.votes.get(position);
     if (votes === undefined) {
       votes = [];
@@ -333,4 +343,18 @@ function name(replica: ReplicaId): string {
 
 function quote(key: Key): string {
   return JSON.stringify(key.slice(1));
+}
+
+/** The replica has voted at a position of the key that its store does not reach, or holds otherwise. */
+function lacksVotes(store: Store, { key, votes }: KeyFacts, replica: ReplicaId): boolean {
+  let last = 0;
+  for (const [index, all] of votes)
+    if (all.some(({ mask }) => (mask & (1 << replica)) !== 0)) last = Math.max(last, index);
+  if (last === 0) return false;
+  const results = [emptyLoadedKey()];
+  store.load([key], results);
+  const [found = emptyLoadedKey()] = results;
+  const newest = found.slots === 0 ? null : found.slot[found.slots === 2 ? 1 : 0];
+  if (newest?.position !== last) return (newest?.position ?? 0) < last;
+  return newest.valueBytes === 0; // what was promised there is left, and not what was accepted
 }
