@@ -36,7 +36,7 @@ export async function startEtcd(dir) {
   const home = join(dir, "etcd");
   mkdirSync(home);
   const initial = nodes.map(({ id, peer }) => `${id}=http://127.0.0.1:${peer}`).join(",");
-  const processes = nodes.map(({ id, client, peer }) => {
+  const start = ({ id, client, peer }) => {
     const args = [
       ["--name", id],
       ["--data-dir", join(home, id)],
@@ -50,7 +50,8 @@ export async function startEtcd(dir) {
       ["--log-level", "error"],
     ];
     return new ServerProcess("etcd", args.flat(), home);
-  });
+  };
+  const processes = nodes.map(start);
   for (const { client } of nodes) {
     const url = `http://127.0.0.1:${client}/health`;
     await waitUntil("etcd serves", processes, async () => (await fetchText(url)).includes('"health":"true"'));
@@ -60,6 +61,23 @@ export async function startEtcd(dir) {
     protocol: "grpc",
     ports: nodes.map((node) => node.client),
     processes,
+    async kill(index) {
+      await processes[index].kill();
+    },
+    restart(index) {
+      processes[index] = start(nodes[index]);
+    },
+    /** Index of the node that leads, -1 = nobody says so. */
+    async leader() {
+      for (const [index, { client }] of nodes.entries()) {
+        const options = { method: "POST", body: "{}", signal: AbortSignal.timeout(2_000) };
+        const answer = await fetch(`http://127.0.0.1:${client}/v3/maintenance/status`, options).then((one) =>
+          one.json(),
+        );
+        if (answer.leader === answer.header?.member_id) return index;
+      }
+      return -1;
+    },
     /** Flushes of the log and of the database. etcd counts bytes to peers, not messages. */
     async counters() {
       let flushes = 0;

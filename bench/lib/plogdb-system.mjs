@@ -85,6 +85,12 @@ export async function startPlogdb(dir, { size, nodeFlags }) {
       mkdirSync(join(home, id));
       processes[index] = start(id);
     },
+    async kill(index) {
+      await processes[index].kill();
+    },
+    restart(index) {
+      processes[index] = start(nodes[index].id);
+    },
     async end(index) {
       await processes[index].end();
     },

@@ -80,6 +80,12 @@ export class ServerProcess {
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   }
 
+  /** kill -9, and waits until it is gone. */
+  async kill() {
+    if (this.#running) this.#child.kill("SIGKILL");
+    if (this.#running) await this.#exited;
+  }
+
   async end() {
     if (this.#running) this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 5_000);
