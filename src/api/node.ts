@@ -1,7 +1,7 @@
 /**
  * A replica in the caller's own process, as promises: one thin call per operation over the node's callbacks. Reads are
  * strong, writes are acknowledged when a majority has them on disk. A condition that does not hold is an answer, not an
- * error; errors are PlogErrors. (`watch` is not in this version.)
+ * error; errors are PlogErrors.
  */
 import { pino } from "pino";
 import { type Key, userKey } from "../base/key.js";
@@ -15,6 +15,7 @@ import {
   type WriteOutcome,
 } from "../paxos/operation.js";
 import { type OpenError } from "../server/index.js";
+import { KeyWaits } from "../server/key-waits.js";
 import { openRunningReplica } from "../server/replica.js";
 import { asPlogError, failureError, PlogError, readError, writeError } from "./errors.js";
 import { type NodeOptions, settingsOf } from "./options.js";
@@ -91,6 +92,7 @@ export class PlogNode {
   readonly #replica: ServingReplica;
   readonly #maxValueBytes: number;
   readonly #waiting = new Waiting();
+  #waits: KeyWaits | null = null;
   #closing: Promise<void> | null = null;
 
   /** Use openNode. */
@@ -166,6 +168,36 @@ export class PlogNode {
     return (await this.#write(key, operation)).status === "ok";
   }
 
+  /**
+   * Resolves when the key is at another version than `version` (0 = it does not exist): with the latest value, or null when there is none.
+   * Call it again with that version to watch on; what lay between two answers is not told. Rejects with a PlogError, also
+   * when `signal` is aborted (code INVALID).
+   */
+  async waitForChange(key: Bytes, version: number, signal?: AbortSignal): Promise<Versioned | null> {
+    if (!Number.isSafeInteger(version) || version < 0) throw invalid("a version is a whole number from 0");
+    const inner = keyOf(key);
+    this.#admit(undefined);
+    if (this.#waits === null) {
+      const waits = new KeyWaits(this.#service);
+      this.#waits = waits;
+      this.#service.listen((changed, to, live) => {
+        waits.onChange(changed, to, live);
+      });
+    }
+    const waits = this.#waits;
+    for (;;) {
+      if (signal?.aborted === true) throw invalid("the wait was aborted");
+      if (waits.isFull) throw new PlogError("BUSY", "too many wait for keys");
+      const outcome = await waits.changed(inner, version, signal);
+      if (this.#closing !== null) throw new PlogError("FAILED", "the node was closed");
+      if (outcome === null) continue;
+      if (outcome.status === "refused") throw readError(outcome);
+      if (!outcome.found) return null;
+      const { value, version: now, expiryMs } = outcome;
+      return { value, version: now, expiresAtMs: expiryMs === NO_EXPIRY ? undefined : expiryMs };
+    }
+  }
+
   /** Every replica's state of the key, for people to look at. */
   inspect(key: Bytes): Promise<readonly PLogView[]> {
     const inner = keyOf(key);
@@ -181,7 +213,10 @@ export class PlogNode {
 
   /** Ends everything; requests under way are answered, with UNKNOWN where nobody can say. May be called twice. */
   close(): Promise<void> {
-    this.#closing ??= this.#replica.close();
+    if (this.#closing === null) {
+      this.#closing = this.#replica.close();
+      this.#waits?.close();
+    }
     return this.#closing;
   }
 

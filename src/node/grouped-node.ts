@@ -12,7 +12,7 @@ import { countLiveKeys } from "./key-scan.js";
 import { mergeFindings, mergeStats } from "./merge-stats.js";
 import type { Reach } from "./reach.js";
 import type { ReplicaNode } from "./replica-node.js";
-import type { GroupStats, KeyService, NodeStats, PLogView, ReplySink } from "./service.js";
+import type { ChangeListener, GroupStats, KeyService, NodeStats, PLogView, ReplySink } from "./service.js";
 import type { PassFindings } from "./sweep/findings.js";
 
 /** Which group holds a key. */
@@ -92,6 +92,10 @@ export class GroupedNode implements KeyService {
 
   groupStats(): readonly GroupStats[] {
     return this.#all.map(([group, replica]) => ({ group, stats: replica.stats() }));
+  }
+
+  listen(listener: ChangeListener | null): void {
+    for (const [, replica] of this.#all) replica.listen(listener);
   }
 
   hears(nodeId: string): boolean {

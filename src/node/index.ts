@@ -9,4 +9,4 @@ export { type OnReplica, type OpenedReplica, openReplica, type ReplicaOptions } 
 export type { NodeEvents } from "./node-parts.js";
 export { needsDecision } from "./sweep/findings.js";
 export { ReplicaNode } from "./replica-node.js";
-export type { GroupStats, KeyService, NodeStats, PeerView, PLogView, ReplySink } from "./service.js";
+export type { ChangeListener, GroupStats, KeyService, NodeStats, PeerView, PLogView, ReplySink } from "./service.js";

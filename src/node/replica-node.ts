@@ -19,6 +19,7 @@ import { countLiveKeys, scanLiveKeys } from "./key-scan.js";
 import { Lateness, PAUSE_TICKS } from "./lateness.js";
 import { Links } from "./links.js";
 import { Losses } from "./losses.js";
+import { Once } from "./once.js";
 import { NodeError } from "./node-error.js";
 import { Outbox } from "./outbox.js";
 import { PeerFrames } from "./peer-frames.js";
@@ -27,7 +28,15 @@ import { Repair } from "./repair.js";
 import { noteRoom } from "./room.js";
 import { helloOf, type NodeParts } from "./node-parts.js";
 import { nodeStats } from "./node-stats.js";
-import { type GroupStats, type KeyService, NOBODY, type NodeStats, type PLogView, type ReplySink } from "./service.js";
+import {
+  type ChangeListener,
+  type GroupStats,
+  type KeyService,
+  NOBODY,
+  type NodeStats,
+  type PLogView,
+  type ReplySink,
+} from "./service.js";
 import { Counters } from "./stats.js";
 import type { PassFindings } from "./sweep/findings.js";
 import { TurnLoop } from "./turn.js";
@@ -54,9 +63,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   #state: NodeState = "loading";
   /** Whom to tell how the start went; null once told. */
   #starting: ((error: NodeError | null) => void) | null = null;
-  /** Who waits for the transport to be closed; null = not asked to, or done. */
-  #closing: (() => void)[] | null = null;
-  #listens = true;
+  readonly #leaving: Once;
   #failure = "";
   #beatTimer: TimerHandle | null = null;
   #lastBeatTick = 0;
@@ -66,6 +73,9 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   constructor(parts: NodeParts) {
     this.#parts = parts;
     this.#context = parts.context;
+    this.#leaving = new Once((done) => {
+      parts.transport.close(done); // all connections end, so that the peers know at once
+    });
     const { context, identity, transport, store, clock } = parts;
     this.#lateness = new Lateness(clock.tick());
     this.#record = new IdentityRecord(store, identity, parts.identityPosition, parts.identityBroken);
@@ -243,24 +253,8 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   /** May be called again, and whatever became of the node. */
   close(done: () => void): void {
     this.#stop("closed", "the node is closing");
-    this.#leave(() => {
+    this.#leaving.run(() => {
       this.#parts.store.close(done);
-    });
-  }
-
-  /** Ends all connections, so that the peers know at once. */
-  #leave(done: () => void): void {
-    if (!this.#listens) {
-      if (this.#closing === null) done();
-      else this.#closing.push(done);
-      return;
-    }
-    this.#listens = false;
-    this.#closing = [done];
-    this.#parts.transport.close(() => {
-      const waiting = this.#closing ?? [];
-      this.#closing = null;
-      for (const tell of waiting) tell();
     });
   }
 
@@ -280,7 +274,6 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     return this.#state === "failed" || this.#state === "closed";
   }
 
-  /** What `stats` says at length: clients are served. */
   get isServing(): boolean {
     return this.#state === "serving";
   }
@@ -304,14 +297,16 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
     return this.#parts.identity.nodeIds;
   }
 
-  /** Of a peer: it is connected and not suspected. */
   reaches(peer: ReplicaId): boolean {
-    return peer !== this.#context.self && this.#context.suspected[peer] === false;
+    return this.#context.suspected[peer] === false;
   }
 
   hears(nodeId: string): boolean {
-    const peer = this.nodeIds.indexOf(nodeId);
-    return peer === this.#context.self || (peer >= 0 && this.reaches(peer));
+    return this.reaches(this.nodeIds.indexOf(nodeId));
+  }
+
+  listen(listener: ChangeListener | null): void {
+    this.#turns.listener = listener;
   }
 
   groupStats(): readonly GroupStats[] {
@@ -479,7 +474,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   #fail(error: NodeError): void {
     if (this.#isOver) return;
     this.#stop("failed", error.message);
-    this.#leave(() => undefined);
+    this.#leaving.run(() => undefined);
     if (this.#starting === null) this.#parts.events.onFatal(error);
     else this.#started(error);
   }

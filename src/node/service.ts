@@ -127,6 +127,12 @@ export interface GroupStats {
   readonly stats: NodeStats;
 }
 
+/**
+ * Told of a key when this replica learns of an entry that changed it: in rising versions, but not of all of them, when it
+ * learned of several at once. `live`: false when the key was deleted or has expired. Called in the middle of a turn.
+ */
+export type ChangeListener = (key: Key, version: number, live: boolean) => void;
+
 export interface KeyService {
   /** The outcome arrives once, later, through the sink (never during this call). */
   write(key: Key, operation: Operation, sink: ReplySink, tag: number): void;
@@ -137,6 +143,8 @@ export interface KeyService {
   /** Of the whole node: over all of its groups. */
   stats(): NodeStats;
   groupStats(): readonly GroupStats[];
+  /** From now on `listener` is told of changes, in place of the former one; null: nobody is. */
+  listen(listener: ChangeListener | null): void;
   /** A node of the cluster is there, as far as this one can tell. */
   hears(nodeId: string): boolean;
   /** P30, by order: `done` once it is durable; the node votes, or is silent, from then on. */

@@ -22,6 +22,7 @@ import { type LaneSlot, LaneTable } from "./lane-table.js";
 import { dropOfPeer, Loader } from "./loader.js";
 import { MARK_PATIENCE_TICKS, type Outbox } from "./outbox.js";
 import { noteRoom } from "./room.js";
+import type { ChangeListener } from "./service.js";
 import type { Counters } from "./stats.js";
 
 /** Rounds of messages to the own replica within one turn; what is left runs in the next. */
@@ -82,6 +83,8 @@ export class TurnLoop {
   #stopped = false;
   #timer: TimerHandle | null = null;
   #timerTick = 0;
+  /** Hears of keys that were changed. */
+  listener: ChangeListener | null = null;
   /** What wants to run at the end of the next turn: answers that must not come during the call that asked. */
   #afterwards: (() => void)[] = [];
 
@@ -289,7 +292,9 @@ export class TurnLoop {
     const { context } = this.#host;
     const effects = this.#effects;
     effects.clear();
+    const { version } = slot.lane.plog.chosen;
     step(context, slot.lane, input, effects);
+    this.#tellChange(slot.lane, version);
     if (effects.restored) this.#host.counters.restored++;
     if (slot.touchedTurn !== context.turn) {
       slot.touchedTurn = context.turn;
@@ -309,6 +314,10 @@ export class TurnLoop {
     }
     if (effects.alarm !== null) this.#host.onAlarm(slot.lane.key, effects.alarm);
     if (this.#batchBytes >= this.#mostBatchBytes) this.#handOver();
+  }
+
+  #tellChange({ key, plog: { chosen } }: Lane, before: number): void {
+    if (this.listener !== null && chosen.version !== before) this.listener(key, chosen.version, !chosen.tombstone);
   }
 
   #persist(slot: LaneSlot): void {

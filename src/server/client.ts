@@ -5,7 +5,7 @@
  */
 import type { KeyService } from "../node/service.js";
 import type { Key } from "../base/key.js";
-import type { Operation } from "../paxos/operation.js";
+import type { Operation, ReadOutcome } from "../paxos/operation.js";
 import type { Command } from "./command-table.js";
 import type { ReplyWriter } from "./reply-writer.js";
 import type { Arguments } from "./stored-arguments.js";
@@ -61,6 +61,8 @@ export interface Client {
   askNode(begin: (service: KeyService, answer: (text: string) => void) => void, render: Renderer): void;
   /** For an answer that the server itself gives later, and once. */
   later(begin: (answer: (text: string) => void) => void, render: Renderer): void;
+  /** For what a client waits for on purpose: how long it takes is no latency of the server's. */
+  wait(begin: (answer: (outcome: ReadOutcome | null) => void) => void, render: Renderer): void;
   /** False: earlier commands of this connection are still under way, and the command will be run again after them. */
   settled(): boolean;
   /** The connection ends when everything up to this command was answered. */

@@ -19,7 +19,9 @@ export type CommandFlag =
   | "fast"
   | "no_auth"
   | "no_multi"
-  | "allow_busy";
+  | "allow_busy"
+  | "pubsub"
+  | "blocking";
 
 export interface KeyPlaces {
   readonly first: number;
@@ -37,7 +39,7 @@ export interface CommandSpec {
   readonly arity: number;
   readonly flags: readonly CommandFlag[];
   readonly keys: KeyPlaces | null;
-  readonly group: "connection" | "generic" | "string" | "server" | "cluster" | "transactions";
+  readonly group: "connection" | "generic" | "string" | "server" | "cluster" | "transactions" | "pubsub";
   /** ACL categories beyond those that follow from flags and group. */
   readonly categories: readonly string[];
   /** Hints for proxies and cluster clients, as COMMAND INFO gives them. */

@@ -3,6 +3,7 @@
  * and cannot be changed; a few parameters can, until the next start.
  */
 import { isLoopback } from "../cluster/units.js";
+import { parseEvents } from "./change-feed.js";
 import type { Handler } from "./client.js";
 import { globMatches } from "./glob.js";
 import { cString, SYNTAX_ERROR } from "./replies.js";
@@ -15,10 +16,21 @@ interface Parameter {
   readonly name: string;
   readonly get: (context: ServerContext) => string;
   /** Null: cannot be changed. */
-  readonly set: { readonly min: number; readonly max: number; readonly to: Setter } | null;
+  readonly set: NumberSetter | TextSetter | null;
 }
 
 type Setter = (context: ServerContext, value: number) => void;
+
+interface NumberSetter {
+  readonly min: number;
+  readonly max: number;
+  readonly to: Setter;
+}
+
+/** What the text means to be done; null: it is not understood. */
+interface TextSetter {
+  readonly read: (text: string) => ((context: ServerContext) => void) | null;
+}
 
 function fixed(name: string, get: Parameter["get"]): Parameter {
   return { name, get, set: null };
@@ -26,6 +38,15 @@ function fixed(name: string, get: Parameter["get"]): Parameter {
 
 function changeable(name: string, get: Parameter["get"], min: number, max: number, to: Setter): Parameter {
   return { name, get, set: { min, max, to } };
+}
+
+function readEvents(text: string): ((context: ServerContext) => void) | null {
+  const events = parseEvents(text);
+  if (events === null) return null;
+  return ({ settings, feed }) => {
+    settings.notifyEvents = text;
+    feed.events = events;
+  };
 }
 
 /** In seconds and milliseconds beyond this nothing is waited for. */
@@ -49,6 +70,7 @@ const PARAMETERS: readonly Parameter[] = [
   fixed("maxclients", ({ limits }) => String(limits.maxClients)),
   fixed("maxmemory", () => "0"),
   fixed("maxmemory-policy", () => "noeviction"),
+  { name: "notify-keyspace-events", get: ({ settings }) => settings.notifyEvents, set: { read: readEvents } },
   fixed("port", ({ port }) => String(port)),
   fixed("proto-max-bulk-len", ({ limits }) => String(limits.maxValueBytes)),
   fixed("protected-mode", ({ config }) => (isLoopback(config.listen.host) ? "yes" : "no")),
@@ -95,16 +117,13 @@ export const configGet: Handler = ({ context, out }, args) => {
   }
 };
 
-interface Change {
-  readonly to: Setter;
-  readonly value: number;
-}
+type Change = (context: ServerContext) => void;
 
 /** All of what is named, or nothing. */
 export const configSet: Handler = ({ context, out }, args) => {
   const changes = changesFrom(out, args);
   if (changes === null) return;
-  for (const { to, value } of changes) to(context, value);
+  for (const change of changes) change(context);
   out.simple("OK");
 };
 
@@ -138,12 +157,16 @@ function changesFrom(out: ReplyWriter, args: Arguments): readonly Change[] | nul
 /** The change, or why it cannot be. */
 function changeOf({ set }: Parameter, text: string): Change | string {
   if (set === null) return "can't set immutable config";
+  if ("read" in set) return set.read(text) ?? "Invalid event class character. Use 'g$lshzxeKEtmdnA'.";
   const value = /^-?[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (Number.isNaN(value)) return "argument couldn't be parsed into an integer";
   if (value < set.min || value > set.max) {
     return `argument must be between ${String(set.min)} and ${String(set.max)} inclusive`;
   }
-  return { to: set.to, value };
+  const { to } = set;
+  return (context) => {
+    to(context, value);
+  };
 }
 
 export const configResetStat: Handler = ({ context, out }) => {

@@ -16,9 +16,16 @@ const HELLO_FIRST =
 const BEYOND_INT = "ERR value is out of range, value must between -2147483648 and 2147483647";
 const BAD_NAME = "ERR Client names cannot contain spaces, newlines or special characters.";
 
+const NOTHING = new Uint8Array(0);
+
 export const ping: Handler = (client, args) => {
   if (args.argc > 2) wrongArity(client.out, "ping");
-  else if (args.argc === 2) client.out.bulk(args.bytes(1));
+  else if (!client.resp3 && client.context.feed.subscriptions.count(client) > 0) {
+    // As Redis: a connection that hears messages is answered with something like one.
+    client.out.array(2);
+    client.out.text("pong");
+    client.out.bulk(args.argc === 2 ? args.bytes(1) : NOTHING);
+  } else if (args.argc === 2) client.out.bulk(args.bytes(1));
   else client.out.simple("PONG");
 };
 

@@ -128,7 +128,7 @@ function describe(out: ReplyWriter, command: Command): void {
 /** In the order in which Redis names them. */
 const CATEGORIES = [
   ...["@keyspace", "@read", "@write", "@string", "@admin", "@fast", "@slow", "@dangerous"],
-  ...["@connection", "@transaction"],
+  ...["@pubsub", "@blocking", "@connection", "@transaction"],
 ];
 
 function categoriesOf(spec: CommandSpec): readonly string[] {
@@ -139,6 +139,8 @@ function categoriesOf(spec: CommandSpec): readonly string[] {
   if (flags.includes("admin")) held.add("@admin").add("@dangerous");
   if (group === "string") held.add("@string");
   if (group === "generic") held.add("@keyspace");
+  if (flags.includes("pubsub")) held.add("@pubsub");
+  if (flags.includes("blocking")) held.add("@blocking");
   if (group === "transactions") held.add("@transaction");
   if (group === "connection" && handler !== null) held.add("@connection");
   held.add(flags.includes("fast") ? "@fast" : "@slow");

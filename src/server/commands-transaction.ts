@@ -95,6 +95,7 @@ export const reset: Handler = (client) => {
   client.name = "";
   client.endAuthentication(client.context.users.initial);
   client.context.monitors.delete(client);
+  client.context.feed.subscriptions.forget(client);
   client.out.resp3 = false;
   client.out.simple("RESET");
 };

@@ -7,7 +7,7 @@
 import type { KeyService } from "../node/service.js";
 import type { Socket } from "node:net";
 import type { Key } from "../base/key.js";
-import type { Operation } from "../paxos/operation.js";
+import type { Operation, ReadOutcome } from "../paxos/operation.js";
 import type { Client, ReplyMode } from "./client.js";
 import type { Command } from "./command-table.js";
 import { showMonitors } from "./commands-watching.js";
@@ -161,6 +161,10 @@ export class Connection implements Client, Flushable, HeldConnection, PipelineOw
 
   later(begin: (answer: (text: string) => void) => void, render: Renderer): void {
     this.#pipeline.later(begin, render);
+  }
+
+  wait(begin: (answer: (outcome: ReadOutcome | null) => void) => void, render: Renderer): void {
+    this.#pipeline.wait(begin, render);
   }
 
   settled(): boolean {
@@ -383,7 +387,8 @@ export class Connection implements Client, Flushable, HeldConnection, PipelineOw
     if (this.#commands === 0 && quietMs > limits.handshakeMs) return true;
     if (this.#parser.midway && quietMs > limits.partialCommandMs) return true;
     const { idleSeconds } = this.context.settings;
-    return idleSeconds > 0 && quietMs > idleSeconds * 1000 && !this.context.monitors.has(this);
+    if (idleSeconds === 0 || quietMs <= idleSeconds * 1000) return false;
+    return !this.context.monitors.has(this) && this.context.feed.subscriptions.count(this) === 0;
   }
 
   #gone(): void {

@@ -59,13 +59,28 @@ function mayRun(client: Client, args: Arguments, found: Command): boolean {
   return false;
 }
 
-function refusal({ context, user }: Client, args: Arguments, found: Command): string | null {
+/** What a RESP2 connection may say while it is subscribed: its replies could not be told from messages. */
+const WHILE_SUBSCRIBED: ReadonlySet<string> = new Set([
+  ...["subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"],
+]);
+
+function isMute(client: Client, { spec: { name } }: Command): boolean {
+  if (client.resp3 || WHILE_SUBSCRIBED.has(name)) return false;
+  return client.context.feed.subscriptions.count(client) > 0;
+}
+
+function refusal(client: Client, args: Arguments, found: Command): string | null {
+  const { context, user } = client;
   const denied = denial(user, found);
   if (denied !== null) return denied;
   if (!found.takes(args.argc)) return `ERR wrong number of arguments for '${found.spec.name}' command`;
   if (args.oversized > 0) {
     const limit = String(context.limits.maxValueBytes);
     return `ERR argument or command of ${String(args.oversized)} bytes is too large (values may have ${limit})`;
+  }
+  if (isMute(client, found)) {
+    const may = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context";
+    return `ERR Can't execute '${found.spec.name.replace("|", " ")}': ${may}`;
   }
   if (context.service === null && !found.whileLoading) return LOADING;
   return context.routing.refusal(found, args);

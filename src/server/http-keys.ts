@@ -27,6 +27,8 @@ export const KEYS_PATH = "/v1/keys/";
 const JSON_TYPE = "application/json";
 const BYTES_TYPE = "application/octet-stream";
 const METHODS = "GET, HEAD, PUT, DELETE";
+/** Nobody needs a connection for longer: who still wants to wait asks again. */
+const MAX_WAIT_MS = 60_000;
 const ETAG = /^"(\d{1,16})"$/;
 
 /** What is said in place of a value. */
@@ -159,7 +161,7 @@ export class HttpKeys {
   }
 
   async #get(key: Key, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const outcome = await this.#read(key);
+    const outcome = (await this.#changed(key, request, response)) ?? (await this.#read(key));
     if (outcome.status === "refused") throw new Refusal(STATUS_OF[outcome.code], outcome.code, outcome.message);
     if (!outcome.found) throw new Refusal(404, "ABSENT", "there is no such key");
     const { value, version, expiryMs } = outcome;
@@ -179,6 +181,25 @@ export class HttpKeys {
     } else {
       end(request, response, 200, BYTES_TYPE, Buffer.from(value.buffer, value.byteOffset, value.length));
     }
+  }
+
+  /** ?waitMs=N with If-None-Match: "VERSION" (or "0": there was no such key): what it is when it is another one. Null: not asked for, or not in time. */
+  async #changed(key: Key, request: IncomingMessage, response: ServerResponse): Promise<ReadOutcome | null> {
+    const query = new URLSearchParams((request.url ?? "").split("?", 2)[1] ?? "");
+    const digits = query.get("waitMs");
+    if (digits === null) return null;
+    const [version, ...more] = tagsOf(request.headers["if-none-match"]) ?? [];
+    const waitMs = /^\d{1,7}$/.test(digits) ? Number(digits) : 0;
+    if (version === undefined || more.length > 0 || waitMs < 1 || waitMs > MAX_WAIT_MS) {
+      const text = `?waitMs=1 to ${String(MAX_WAIT_MS)} waits with If-None-Match: "VERSION" until the version is another one`;
+      throw new Refusal(400, "ERR", text);
+    }
+    const { waits } = this.#context.feed;
+    if (waits === null) throw loading();
+    if (waits.isFull) throw new Refusal(503, "BUSY", "too many wait for keys, try again later");
+    return new Promise((resolve) => {
+      waits.add(key, version, waitMs, () => !response.destroyed, resolve);
+    });
   }
 
   async #put(key: Key, request: IncomingMessage, response: ServerResponse): Promise<void> {

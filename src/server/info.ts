@@ -73,7 +73,7 @@ function clientFields(context: ServerContext): Fields {
     ["cluster_connections", 0],
     ["maxclients", context.limits.maxClients],
     ["blocked_clients", 0],
-    ["pubsub_clients", 0],
+    ["pubsub_clients", context.feed.subscriptions.clients],
     ["tracking_clients", 0],
     ["monitor_clients", context.monitors.size],
   ];

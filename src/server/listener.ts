@@ -107,6 +107,7 @@ export class RespListener {
       this.#connections.delete(gone);
       context.clients.delete(gone);
       context.monitors.delete(gone);
+      context.feed.subscriptions.forget(gone);
       if (this.#connections.size === 0) this.#onEmpty?.();
     });
     this.#connections.add(connection);

@@ -218,6 +218,17 @@ export class Pipeline implements ReplySink {
     });
   }
 
+  /** What comes when it comes. */
+  wait(begin: (answer: (outcome: ReadOutcome | null) => void) => void, render: Renderer): void {
+    const slot = this.#append(render);
+    slot.isWait = true;
+    begin((outcome) => {
+      slot.read = outcome;
+      if (outcome?.status === "ok") this.#hold(slot, outcome.value.length);
+      this.#finish(slot);
+    });
+  }
+
   /** False: something is under way, and the command at hand will be run again after it. */
   settled(): boolean {
     this.stalled = !this.empty;
@@ -352,7 +363,7 @@ export class Pipeline implements ReplySink {
 
   #renderOne(out: ReplyWriter, slot: Slot, durationUs: number): void {
     const context = this.#context;
-    (slot.isWrite ? context.writeLatency : context.readLatency).record(durationUs);
+    if (!slot.isWait) (slot.isWrite ? context.writeLatency : context.readLatency).record(durationUs);
     // A reply that is not wanted is written all the same, and forgotten: writing it may have a meaning (WATCH).
     const target = slot.silent ? context.scratch : out;
     target.resp3 = slot.resp3;
@@ -361,9 +372,9 @@ export class Pipeline implements ReplySink {
     if (slot.silent) target.discard();
     const { command } = slot;
     if (command === null) return;
-    command.totalUs += durationUs;
+    if (!slot.isWait) command.totalUs += durationUs;
     if (target.errors > errors) command.failed++;
-    if (durationUs >= context.settings.slowerThanUs) this.#owner.onSlow(slot, command, durationUs);
+    if (!slot.isWait && durationUs >= context.settings.slowerThanUs) this.#owner.onSlow(slot, command, durationUs);
   }
 
   /** Writes what is finished at the front of the line, up to `bound` bytes in `out`. */

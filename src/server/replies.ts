@@ -237,6 +237,20 @@ export function renderVersioned(out: ReplyWriter, slot: Slot): void {
   out.bulk(read.value);
 }
 
+/** VWAIT: null when nothing has changed in time. */
+export function renderWaited(out: ReplyWriter, slot: Slot): void {
+  if (slot.read === null) {
+    out.nullArray();
+    return;
+  }
+  const read = readOk(out, slot);
+  if (read === null) return;
+  out.array(2);
+  out.integer(read.found ? read.version : 0);
+  if (read.found) out.bulk(read.value);
+  else out.null();
+}
+
 /** True: one of the reads was refused, and the error is written. */
 export function readRefusalOfMany(out: ReplyWriter, many: ManyKeys): boolean {
   const refused = many.refusedRead;

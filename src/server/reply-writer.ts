@@ -84,6 +84,11 @@ export class ReplyWriter {
     else this.#line(0x2a, "-1");
   }
 
+  /** What nobody asked for just now: a type of its own in RESP3, an array in RESP2. */
+  push(length: number): void {
+    this.#header(this.resp3 ? 0x3e : 0x2a, length);
+  }
+
   bulk(bytes: Uint8Array): void {
     const { length } = bytes;
     this.#header(0x24, length);

@@ -5,6 +5,7 @@
 import type { ServerConfig } from "../cluster/index.js";
 import type { KeyService } from "../node/service.js";
 import { Admission } from "./admission.js";
+import { ChangeFeed } from "./change-feed.js";
 import { Routing } from "./cluster-view.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
@@ -39,6 +40,7 @@ export class ServerCounters {
   outputOverruns = 0;
   timedOut = 0;
   monitorLinesDropped = 0;
+  notificationsMissed = 0;
 
   /** CONFIG RESETSTAT. */
   reset(): void {
@@ -76,6 +78,7 @@ export class ServerContext {
   /** Operations at the node, over all connections. */
   readonly admission: Admission;
   readonly routing: Routing;
+  readonly feed: ChangeFeed;
   readonly inputShare = new InputShare(() => this.nowUs());
   /** Bytes of their values. */
   inFlightBytes = 0;
@@ -96,6 +99,12 @@ export class ServerContext {
     this.settings = new Settings(limits);
     this.users = new Users(config.users);
     this.routing = new Routing(this);
+    this.feed = new ChangeFeed({
+      scratch: this.scratch,
+      onMissed: () => {
+        this.counters.notificationsMissed++;
+      },
+    });
     this.admission = new Admission(limits.maxInFlight, config.timeouts.requestMs);
   }
 

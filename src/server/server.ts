@@ -65,11 +65,13 @@ export async function startServer(
     throw error;
   }
   context.service = replica.service;
+  context.feed.attach(replica.service);
   log.info({ client: formatAddress(client), ...replica.facts }, "serving clients");
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     await resp.close();
     await http?.close();
+    context.feed.close();
     await replica.close();
   };
   return {

@@ -11,6 +11,8 @@ export class Settings {
   slowLogEntries = SLOW_LOG_ENTRIES;
   /** 0 = slow moments are not noted. */
   latencyThresholdMs = 0;
+  /** As it was set: which changes subscribers are told of. */
+  notifyEvents = "";
   /** A connection without any command is closed after this; 0 = never. */
   idleSeconds: number;
 

@@ -22,6 +22,8 @@ export class Slot {
   resp3 = false;
   /** CLIENT REPLY OFF or SKIP: nothing is written. */
   silent = false;
+  /** Its time says nothing about the server. */
+  isWait = false;
   done = false;
   /** Whose reply this is, for counting; null for what no command asked for. */
   command: Command | null = null;
@@ -56,6 +58,7 @@ export class Slot {
   clear(): void {
     this.render = renderNothing;
     this.silent = false;
+    this.isWait = false;
     this.done = false;
     this.command = null;
     this.key = null;

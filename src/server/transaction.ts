@@ -168,6 +168,10 @@ export class TransactionPlan implements Client {
     this.out.error("ERR Command not allowed inside a transaction");
   }
 
+  wait(): void {
+    assert(false, "what waits is not queued");
+  }
+
   settled(): boolean {
     return true;
   }

@@ -5,7 +5,7 @@
  */
 import { assert } from "../base/assert.js";
 import type { Key } from "../base/key.js";
-import type { GroupStats, KeyService, NodeStats, PLogView, ReplySink } from "../node/service.js";
+import type { ChangeListener, GroupStats, KeyService, NodeStats, PLogView, ReplySink } from "../node/service.js";
 import type { PassFindings } from "../node/sweep/findings.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
@@ -114,6 +114,11 @@ export class LastingService implements KeyService {
 
   groupStats(): readonly GroupStats[] {
     return [{ group: 0, stats: this.stats() }];
+  }
+
+  /** Of the present process behind the address. */
+  listen(listener: ChangeListener | null): void {
+    this.#cluster.opened(this.#replica)?.listen(listener);
   }
 
   hears(nodeId: string): boolean {

@@ -27,6 +27,7 @@ const DESIGN: readonly (readonly [about: string, names: string])[] = [
   ["Conditions", "DELIFEQ DELEX DIGEST"],
   ["Transactions", "MULTI EXEC DISCARD WATCH UNWATCH"],
   ["Own", "VGET VSET PLOG"],
+  ["Changes", "SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE PUBSUB|CHANNELS PUBSUB|NUMSUB PUBSUB|NUMPAT VWAIT"],
   [
     "Cluster",
     "CLUSTER|INFO CLUSTER|SLOTS CLUSTER|SHARDS CLUSTER|NODES CLUSTER|MYID CLUSTER|KEYSLOT CLUSTER|COUNTKEYSINSLOT READONLY READWRITE ASKING",
@@ -90,6 +91,11 @@ an answer, never an error: null, or 0.
 - SCAN goes over the keys that this node holds. A key that exists from the first call to the last, and that the node has
   learned, is shown exactly once; nothing is shown that a strong read does not find. A call looks at no more than 1,000 keys.
 - DBSIZE counts what this node holds, without asking others; a key whose deadline has passed counts until somebody asks for it.
+- Keyspace notifications (\`CONFIG SET notify-keyspace-events KEA\`, off at first) tell that a key was changed, not by which command: \`set\`, or
+  \`del\` when it was deleted or has expired. They come from each node for the keys that it holds, at most once each, the latest of several that
+  came at once; a subscriber that does not read misses some. Nobody else publishes: there is no PUBLISH.
+- \`VWAIT key version timeout\` (ms) answers as soon as the key's version is another one: [version, value] by a strong read, [0, null] when it is
+  gone, null when the time is up. Ask again with the version that was told, at any node of the key's group, and no change is missed but those in between.
 - MONITOR shows what is taken, 16 arguments of 64 bytes each; a monitor that does not keep up misses lines. SLOWLOG tells
   commands by name and keys. Values appear in neither the log nor SLOWLOG.
 

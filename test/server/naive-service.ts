@@ -4,7 +4,7 @@
 import { noFindings, type PassFindings } from "../../src/node/sweep/findings.js";
 import { Random } from "../../src/base/random.js";
 import type { Key } from "../../src/base/key.js";
-import type { GroupStats, KeyService, NodeStats, PLogView, ReplySink } from "../../src/node/service.js";
+import type { ChangeListener, GroupStats, KeyService, NodeStats, PLogView, ReplySink } from "../../src/node/service.js";
 import { NO_BALLOT, ordinaryBallot } from "../../src/paxos/ballot.js";
 import { evaluate, type LiveValue } from "../../src/paxos/evaluate.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../../src/paxos/operation.js";
@@ -80,6 +80,12 @@ export class NaiveService implements KeyService {
     queueMicrotask(() => {
       done({ ...noFindings(), buckets: 65_536 });
     });
+  }
+
+  #listener: ChangeListener | null = null;
+
+  listen(listener: ChangeListener | null): void {
+    this.#listener = listener;
   }
 
   hears(nodeId: string): boolean {
@@ -198,6 +204,7 @@ export class NaiveService implements KeyService {
     const { next } = evaluation;
     // The value came as a view of received bytes: keep an own copy, as an entry does.
     this.#values.set(key, { ...next, value: next.value.slice(), index: live.index + 1 });
+    if (next.version !== live.version) this.#listener?.(key, next.version, next.exists);
     return { status: "ok", index: live.index + 1, version: next.version, result };
   }
 

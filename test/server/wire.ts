@@ -14,7 +14,8 @@ export type Reply =
   | { readonly nullArray: true }
   | readonly Reply[]
   | { readonly map: readonly (readonly [Reply, Reply])[] }
-  | { readonly set: readonly Reply[] };
+  | { readonly set: readonly Reply[] }
+  | { readonly push: readonly Reply[] };
 
 class Incomplete extends Error {}
 
@@ -64,6 +65,8 @@ class ReplyReader {
         return { verbatim: this.#blob(count).replace(/^txt:/, "") };
       case "*":
         return count < 0 ? { nullArray: true } : this.#many(count);
+      case ">":
+        return { push: this.#many(count) };
       case "~":
         return { set: this.#many(count) };
       case "%":
