@@ -349,14 +349,18 @@ const workerStages = {
       parentPort.postMessage("ready");
       const stats = new ArrayBuffer(8 * L.statCount);
       const good = request(3, 1, 40);
+      const key = new Uint8Array(16).fill(97);
+      new DataView(key.buffer).setUint32(0, 8, true);
       const result = new ArrayBuffer(3 * L.loadedBytes);
       const digests = new ArrayBuffer(64);
       for (let token = 1; ; token++) {
         if (token % 1000 === 0) submit(handle, good, token);
         drain(handle);
-        handle.load(good, 16, 1, result, new ArrayBuffer(64), 0);
+        handle.load(key.buffer, 16, 1, result, new ArrayBuffer(1 << 16), 0);
         handle.stats(stats);
-        handle.iterate(new ArrayBuffer(16), 1);
+        const cursor = new ArrayBuffer(L.cursorBytes);
+        new DataView(cursor).setBigUint64(L.cursorUntil, 2n ** 64n - 1n, true);
+        handle.iterate(cursor, 1);
         handle.digests(0, 1, digests);
         handle.isFull();
         handle.setMerge(MERGE);
