@@ -70,6 +70,9 @@ export class RespClient {
     });
   }
 
+  /** What came without a question. */
+  readonly #unasked: RespValue[] = [];
+
   get closed(): boolean {
     return this.#closed;
   }
@@ -108,6 +111,23 @@ export class RespClient {
     }
   }
 
+  /** The next thing that the node says unasked; null when the connection has ended. */
+  next(): Promise<RespValue> {
+    const [first] = this.#unasked;
+    if (first !== undefined) {
+      this.#unasked.shift();
+      return Promise.resolve(first);
+    }
+    if (this.#closed) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => undefined, 0);
+      const told = (answer: Answer): void => {
+        resolve(answer.status === "reply" ? answer.value : null);
+      };
+      this.#waiting.push({ resolve: told, timer });
+    });
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -126,7 +146,10 @@ export class RespClient {
       if (parsed === null) break;
       at = parsed.next;
       const waiting = this.#waiting.shift();
-      if (waiting === undefined) continue;
+      if (waiting === undefined) {
+        this.#unasked.push(parsed.value);
+        continue;
+      }
       clearTimeout(waiting.timer);
       waiting.resolve({ status: "reply", value: parsed.value });
     }
