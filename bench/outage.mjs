@@ -167,7 +167,7 @@ async function once(name, system, victim) {
     failedPpm: Math.round((failed.length / during.length) * 1e6),
     failed: failed.length,
     elsewhere: failed.filter(({ node }) => node !== victim).length,
-    worstMs: Math.round(Math.max(...during.map((one) => (one.servedMs ?? one.endMs) - one.startMs))),
+    worstMs: Math.round(during.reduce((worst, one) => Math.max(worst, (one.servedMs ?? one.endMs) - one.startMs), 0)),
     before: rate(before, killMs - beginMs),
     during: rate(during, restartMs - killMs),
     after: rate(after, endMs - restartMs),
