@@ -1,12 +1,14 @@
 /** For operators who look: SLOWLOG, LATENCY and MONITOR. All of them are bounded, none slows the others down for long. */
+import { clientBytes } from "../base/key.js";
 import { digitsAt } from "./arguments.js";
 import type { Client, Handler } from "./client.js";
 import type { Command } from "./command-table.js";
 import { LATENCY_KINDS } from "./latency-events.js";
-import { subcommandSyntax } from "./replies.js";
+import { NOT_INTEGER, subcommandSyntax, SYNTAX_ERROR } from "./replies.js";
 import type { Arguments } from "./stored-arguments.js";
 
 const USUAL_ENTRIES = 10;
+const USUAL_HOT_KEYS = 16;
 /** More monitors at once are refused. */
 const MAX_MONITORS = 8;
 /** Of each command a monitor sees so many arguments, and so many bytes of each. */
@@ -75,6 +77,27 @@ export const latencyReset: Handler = ({ context, out }, args) => {
   const named = (kind: string): boolean =>
     args.argc === 2 || Array.from({ length: args.argc }, (_, at) => at > 1 && args.is(at, kind)).some(Boolean);
   out.integer(LATENCY_KINDS.filter((kind) => named(kind) && context.latencyEvents.forget(kind)).length);
+};
+
+/** HOTKEYS [COUNT n]: of each its name, about how many operations of late, and by how much that may be too high. */
+export const hotkeys: Handler = ({ context, out }, args) => {
+  let most = USUAL_HOT_KEYS;
+  if (args.argc > 1) {
+    const count = args.argc === 3 && args.is(1, "count") ? Number(digitsAt(args, 2) ?? Number.NaN) : Number.NaN;
+    if (!(count >= 1)) {
+      out.error(args.argc === 3 && args.is(1, "count") ? NOT_INTEGER : SYNTAX_ERROR);
+      return;
+    }
+    most = count;
+  }
+  const top = context.hotKeys.top(most);
+  out.array(top.length);
+  for (const { key, count, excess } of top) {
+    out.array(3);
+    out.bulk(Buffer.from(clientBytes(key), "latin1"));
+    out.integer(count);
+    out.integer(excess);
+  }
 };
 
 export const monitor: Handler = (client) => {

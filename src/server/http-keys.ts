@@ -234,6 +234,7 @@ export class HttpKeys {
     if (service === null) throw loading();
     this.#admit(0);
     const sinceUs = this.#context.nowUs();
+    this.#context.hotKeys.note(key);
     admission.begin();
     const outcome = await new Promise<ReadOutcome>((resolve) => {
       service.read(key, this.#waiting, this.#waiting.forRead(resolve));
@@ -252,6 +253,7 @@ export class HttpKeys {
     if (service === null) throw loading();
     this.#admit(bytes);
     const sinceUs = this.#context.nowUs();
+    this.#context.hotKeys.note(key);
     admission.begin();
     this.#context.inFlightBytes += bytes;
     const outcome = await new Promise<WriteOutcome>((resolve) => {

@@ -178,7 +178,17 @@ export const SERVER_COMMANDS: readonly CommandSpec[] = [
     ["loading", "stale", "fast"],
     [["time", 1, "2.6.0", "Returns the server's time.", server.time, tips(UNSTEADY)]],
   ),
-  ...entries("server", ADMIN, [["debug", -2, "1.0.0", "Refused.", server.debug]]),
+  ...entries("server", ADMIN, [
+    ["debug", -2, "1.0.0", "Refused.", server.debug],
+    [
+      "hotkeys",
+      -1,
+      "0.1.0",
+      "Returns the keys that are asked for most at this node, about how often.",
+      watching.hotkeys,
+      UNSTEADY_REPLY,
+    ],
+  ]),
   ...entries(
     "server",
     ["admin", "noscript", "loading", "stale", "no_multi"],

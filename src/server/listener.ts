@@ -86,6 +86,7 @@ export class RespListener {
   #sweepEvery(periodMs: number, lingerMs: number): void {
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     this.#sweeper = setInterval(() => {
+      this.#context.hotKeys.fade(performance.now());
       const nowMs = Date.now();
       this.#context.rates.look(this.#context.counters, nowMs);
       for (const connection of this.#connections) connection.sweep(nowMs, lingerMs);

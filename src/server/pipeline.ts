@@ -88,6 +88,7 @@ export class Pipeline implements ReplySink {
   read(key: Key, render: Renderer): void {
     const service = this.#admit(0);
     if (service === null) return;
+    this.#context.hotKeys.note(key);
     const latest = this.empty ? undefined : this.#latest.get(key);
     if (latest !== undefined) {
       if (latest.isWrite || latest.key === null || latest.turn !== this.turn) this.stalled = true;
@@ -122,6 +123,7 @@ export class Pipeline implements ReplySink {
     slot.isWrite = true;
     slot.inputBytes = bytes;
     this.#latest.set(key, slot);
+    this.#context.hotKeys.note(key);
     this.#context.admission.begin();
     this.#context.inFlightBytes += bytes;
     service.write(key, operation, this, tagOf(slot, 0));
@@ -173,6 +175,7 @@ export class Pipeline implements ReplySink {
       const key = many.keys[part];
       if (key === undefined) return;
       const operation = many.operations?.[part];
+      context.hotKeys.note(key);
       context.admission.begin();
       if (operation === undefined) service.read(key, this, tagOf(slot, part));
       else service.write(key, operation, this, tagOf(slot, part));

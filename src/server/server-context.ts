@@ -2,6 +2,7 @@
  * What all connections of one server share: the node, the limits, the counters, the writer, and the list of those that
  * have something to send. Created once per server; commands read it, connections keep it up to date.
  */
+import { Random } from "../base/random.js";
 import type { ServerConfig } from "../cluster/index.js";
 import type { KeyService } from "../node/service.js";
 import { Admission } from "./admission.js";
@@ -10,6 +11,7 @@ import { Routing } from "./cluster-view.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
 import { Histogram } from "./histogram.js";
+import { HotKeys } from "./hot-keys.js";
 import { InputShare } from "./input-share.js";
 import { LatencyEvents } from "./latency-events.js";
 import type { ServerLimits } from "./limits.js";
@@ -58,6 +60,7 @@ export class ServerContext {
   readonly settings: Settings;
   readonly users: Users;
   readonly rates = new Rates();
+  readonly hotKeys = new HotKeys(new Random(Math.floor(Math.random() * 0x1_0000_0000)));
   readonly slowLog = new SlowLog();
   readonly latencyEvents = new LatencyEvents();
   /** Every open connection, in the order they came. */

@@ -19,7 +19,7 @@ const DESIGN: readonly (readonly [about: string, names: string])[] = [
     "CLIENT|SETINFO CLIENT|SETNAME CLIENT|GETNAME CLIENT|ID CLIENT|INFO CLIENT|LIST CLIENT|KILL CLIENT|NO-EVICT CLIENT|REPLY",
   ],
   ["Commands", "COMMAND COMMAND|COUNT COMMAND|DOCS COMMAND|INFO COMMAND|GETKEYS COMMAND|LIST"],
-  ["Server", "INFO CONFIG|GET CONFIG|SET DBSIZE TIME SHUTDOWN SLOWLOG LATENCY MONITOR"],
+  ["Server", "INFO CONFIG|GET CONFIG|SET DBSIZE TIME SHUTDOWN SLOWLOG LATENCY HOTKEYS MONITOR"],
   ["Values", "GET SET SETNX SETEX PSETEX GETSET GETDEL GETEX MGET MSET STRLEN APPEND GETRANGE SETRANGE"],
   ["Numbers", "INCR INCRBY DECR DECRBY INCRBYFLOAT"],
   ["Keys", "DEL UNLINK EXISTS TYPE SCAN KEYS"],
@@ -97,7 +97,7 @@ an answer, never an error: null, or 0.
 - \`VWAIT key version timeout\` (ms) answers as soon as the key's version is another one: [version, value] by a strong read, [0, null] when it is
   gone, null when the time is up. Ask again with the version that was told, at any node of the key's group, and no change is missed but those in between.
 - MONITOR shows what is taken, 16 arguments of 64 bytes each; a monitor that does not keep up misses lines. SLOWLOG tells
-  commands by name and keys. Values appear in neither the log nor SLOWLOG.
+  commands by name and keys; HOTKEYS the keys that this node was asked for most in the last minutes, from a sample. Values appear in neither the log nor SLOWLOG.
 
 ## All commands
 
