@@ -16,6 +16,7 @@ const USAGE = `npm run sim -- [options]
   --engine NAME       native (default) or memory
   --ops N --clients N --keys N --faulty-ms N     instead of what the seed draws
   --without A,B       kinds of faults to leave out
+  --in-space          nodes hold their records in a space of a shared store, as in a cluster of many groups
   --jobs J            processes (default: one per core)
   --story             print what happened, line by line (always when a single seed fails)
   --shrink            make the first seed that fails as small as it gets
@@ -58,6 +59,7 @@ function readOptions(sim) {
         keys: { type: "string" },
         "faulty-ms": { type: "string" },
         without: { type: "string" },
+        "in-space": { type: "boolean" },
         jobs: { type: "string" },
         story: { type: "boolean", default: false },
         shrink: { type: "boolean", default: false },
@@ -94,6 +96,7 @@ function readOptions(sim) {
     keys: integer("keys", 1),
     faultyMs: integer("faulty-ms", 1),
     without: without.length > 0 ? without : undefined,
+    inSpace: values["in-space"],
   };
   for (const name of Object.keys(plan)) if (plan[name] === undefined) delete plan[name];
   return {

@@ -192,7 +192,7 @@ export class Calm {
   #newest(replica: ReplicaId, key: Key): { readonly index: number; readonly hash: number } | "damaged" {
     const { cluster, plan } = this.#host;
     const results = [emptyLoadedKey()];
-    cluster.store(replica)?.load([key], results);
+    cluster.held(replica)?.load([key], results);
     const [records] = results;
     if (records === undefined || records.corrupt) return "damaged";
     if (records.slots === 0) return { index: 0, hash: 0 };

@@ -167,7 +167,7 @@ const unknownAsNotApplied: Write = (node, key, operation, sink, tag) => {
 
 function localPLog(cluster: SimulatedCluster, replica: ReplicaId, key: Key): PLog | null {
   const results = [emptyLoadedKey()];
-  cluster.store(replica)?.load([key], results);
+  cluster.held(replica)?.load([key], results);
   const [records] = results;
   const outcome =
     records === undefined
@@ -426,7 +426,7 @@ function secondLoss(): ClusterTamper {
   const isLearner = (replica: ReplicaId, key: Key): boolean => {
     const node = cluster?.node(replica);
     const results = [emptyLoadedKey()];
-    cluster?.store(replica)?.load([key], results);
+    cluster?.held(replica)?.load([key], results);
     const [records] = results;
     if (cluster === null || node === null || node === undefined || records === undefined || records.slots === 0)
       return true;

@@ -7,93 +7,35 @@ import { assert } from "../base/assert.js";
 import type { Key } from "../base/key.js";
 import { Random } from "../base/random.js";
 import { SinkRelay, startReplica } from "../node/open-replica.js";
-import type { RepairOptions } from "../node/repair.js";
 import type { NodeError } from "../node/node-error.js";
 import type { ReplicaNode } from "../node/replica-node.js";
-import type { KeyService, ReplySink } from "../node/service.js";
+import type { ReplySink } from "../node/service.js";
 import type { ReplicaId } from "../paxos/ballot.js";
 import type { Operation, ReadOutcome, WriteOutcome } from "../paxos/operation.js";
-import { type MemoryFaults, openMemoryStore } from "../storage/memory-store.js";
+import { openMemoryStore } from "../storage/memory-store.js";
 import { StoreOpenError } from "../storage/open-error.js";
 import { RECORD_HASH_OFFSET } from "../codec/record.js";
-import type { StoreSink } from "../storage/store.js";
+import { SharedStore } from "../storage/shared-store.js";
+import type { Store, StoreSink } from "../storage/store.js";
+import type { ClusterDisk, ClusterOptions, Service } from "./cluster-options.js";
 import type { SimulatedStore } from "./disk.js";
 import { EngineDisk } from "./engine-disk.js";
 import { openEngineStore } from "./engine-store.js";
 import { FaultHits } from "./fault-kinds.js";
 import { Gate } from "./gate.js";
 import { MemoryMedium } from "./memory-medium.js";
-import { type FrameTamper, type NetworkOptions, SimulatedNetwork } from "./network.js";
-import { type StoreTamper, type StoreWatch, TappedStore, tappedSink } from "./tapped-store.js";
+import { SimulatedNetwork } from "./network.js";
+import { TappedStore, tappedSink } from "./tapped-store.js";
 import { Trace } from "./trace.js";
 import { VirtualClock, VirtualTime, wallMsAt } from "./virtual-time.js";
 
-export interface ClusterOptions {
-  readonly seed: number;
-  readonly replicas: number;
-  readonly network: NetworkOptions;
-  /** Duration of a batch on disk: least and most. */
-  readonly leastFlushUs: number;
-  readonly mostFlushUs: number;
-  readonly requestMs: number;
-  /** Wall clocks differ by up to this much. */
-  readonly wallSkewMs: number;
-  /** Monotonic clocks run fast or slow by up to this share; default: none. */
-  readonly rateSkew?: number;
-  /** Values beyond this budget are read from disk. */
-  readonly cacheBytes: number;
-  /** What the replicas' stores are: the store in memory (default), or the native engine on its simulated disk. */
-  readonly engine?: "memory" | "native";
-  /** Room on each disk; default: plenty, natively what EngineDisk takes. */
-  readonly capacityBytes?: number;
-  /** Of the native engine: volumes of a disk that share its room, and the least size of an extent; default: EngineDisk's. */
-  readonly volumes?: 1 | 2;
-  readonly extentBytes?: number;
-  /** Faults of a replica's store in memory; default: none. What a native disk suffers is armed at the disk. */
-  readonly faultsOf?: (replica: ReplicaId) => MemoryFaults;
-  /** The cluster id in a replica's configuration; default: the same for all. */
-  readonly clusterIdOf?: (replica: ReplicaId) => string;
-  /** P26, P28; default: the node's own, with a pause of a few seconds between passes. */
-  readonly repair?: Partial<RepairOptions>;
-  readonly watch?: ClusterWatch;
-  readonly tamper?: ClusterTamper;
-  /** The trace keeps text. */
-  readonly withStory?: boolean;
-}
-
-/** Who is told what happens. */
-export interface ClusterWatch extends StoreWatch {
-  onStarted(replica: ReplicaId): void;
-  onKilled(replica: ReplicaId): void;
-  /** The node cannot go on: said by a process that runs, or in place of its start. */
-  onFatal(replica: ReplicaId, error: NodeError): void;
-  onAlarm(replica: ReplicaId, text: string): void;
-}
-
-/** A replica's disk; which one, `engine` says. */
-export type ClusterDisk = MemoryMedium | EngineDisk;
-
-type Service = Pick<KeyService, "read" | "write">;
-
-/** A broken variant of the whole: see canaries.ts. */
-export interface ClusterTamper {
-  readonly frames?: FrameTamper;
-  readonly store?: StoreTamper;
-  /** What is done to a disk before a process starts on it. */
-  beforeStart?(cluster: SimulatedCluster, replica: ReplicaId): void;
-  /** What clients of the replica speak with. */
-  serviceOf?(cluster: SimulatedCluster, replica: ReplicaId, node: ReplicaNode): Service;
-}
-
-export const QUIET: Omit<ClusterOptions, "seed"> = {
-  replicas: 3,
-  network: { leastDelayUs: 50, mostDelayUs: 150, slowChance: 0, slowUs: 1 },
-  leastFlushUs: 80,
-  mostFlushUs: 200,
-  requestMs: 3000,
-  wallSkewMs: 0,
-  cacheBytes: 1 << 20,
-};
+export {
+  type ClusterDisk,
+  type ClusterOptions,
+  type ClusterTamper,
+  type ClusterWatch,
+  QUIET,
+} from "./cluster-options.js";
 
 /** How a process ends. closed: its peers see their connections end. silent: the machine is gone, and they see nothing. */
 export type Death = "closed" | "silent";
@@ -102,6 +44,8 @@ interface Process {
   readonly gate: Gate;
   readonly clock: VirtualClock;
   readonly store: SimulatedStore;
+  /** Its keys as the node names them: the store, or its space of it. */
+  readonly held: Store;
   /** The store as the node sees it. */
   readonly tapped: TappedStore;
   readonly relay: SinkRelay;
@@ -114,6 +58,8 @@ const NETWORK_STREAM = 0x6e657477;
 const DISK_STREAM = 0x6469736b;
 const BLOCK_BYTES = 4096;
 const VERIFY_SECONDS = 3;
+
+const SPACE = 3;
 
 /** One group holds all slots. */
 const ALONE = { epoch: 1, group: 0, placement: 0 };
@@ -206,9 +152,12 @@ export class SimulatedCluster {
     const sink = tappedSink(relay, tap, () => {
       tapped.unfinished--;
     });
-    const store = this.#openStore(replica, disk, gate, sink);
+    const shared = options.inSpace === true ? this.#newShared(gate) : null;
+    const store = this.#openStore(replica, disk, gate, shared ?? sink);
     if (store === null) return null;
-    const tapped = new TappedStore(store, tap, (token) => {
+    shared?.attach(store);
+    const held = shared?.open(SPACE, sink) ?? store;
+    const tapped = new TappedStore(held, tap, (token) => {
       time.after(1, () => {
         gate.enter(() => {
           relay.onDurable(token, "ok");
@@ -224,11 +173,20 @@ export class SimulatedCluster {
       gate,
       clock: new VirtualClock(time, gate, { wallOffsetMs, rate }),
       store,
+      held,
       tapped,
       relay,
       node: null,
       service: null,
     };
+  }
+
+  #newShared(gate: Gate): SharedStore {
+    return new SharedStore((run) => {
+      this.time.after(1, () => {
+        gate.enter(run);
+      });
+    });
   }
 
   #openStore(replica: ReplicaId, disk: ClusterDisk, gate: Gate, sink: StoreSink): SimulatedStore | null {
@@ -391,6 +349,11 @@ export class SimulatedCluster {
   node(replica: ReplicaId): ReplicaNode | null {
     const node = this.#processes[replica]?.node ?? null;
     return node?.isServing === true ? node : null;
+  }
+
+  /** What the node holds, by its own names. */
+  held(replica: ReplicaId): Store | null {
+    return this.#processes[replica]?.held ?? null;
   }
 
   store(replica: ReplicaId): SimulatedStore | null {

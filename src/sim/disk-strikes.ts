@@ -329,7 +329,7 @@ export class DiskStrikes {
       const held = this.#watermarkOf(victim);
       this.#arena.later(WAIT_US, () => {
         this.#mayLose(victim);
-        const known = this.#arena.lackingVotes(victim, cluster.store(victim));
+        const known = this.#arena.lackingVotes(victim, cluster.held(victim));
         cluster.kill(victim);
         this.retire(victim);
         cluster.disks[victim] = copy;
@@ -338,7 +338,7 @@ export class DiskStrikes {
         this.#arena.start(victim);
         const isOlder = held > (cluster.store(victim)?.facts.recoveredWatermark ?? held);
         // What it lacked before is known since the loss of it was told.
-        const lacking = [...this.#arena.lackingVotes(victim, cluster.store(victim))].filter((key) => !known.has(key));
+        const lacking = [...this.#arena.lackingVotes(victim, cluster.held(victim))].filter((key) => !known.has(key));
         this.#arena.distrust(victim, new Set(lacking));
         this.#awaitVerdict(victim, () => {
           this.#arena.distrust(victim, new Set());

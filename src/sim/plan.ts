@@ -20,6 +20,8 @@ export interface PlanOptions {
   /** Bound on the phase with faults, in virtual ms. */
   readonly faultyMs?: number;
   readonly without?: readonly FaultKind[];
+  /** Nodes hold their records in a space of a shared store, as in a cluster of many groups. */
+  readonly inSpace?: boolean;
 }
 
 /** How many keys of each sort: what is done with them differs, see workload.ts. */
@@ -58,6 +60,7 @@ export interface Plan {
   readonly extentBytes: number;
   readonly wallSkewMs: number;
   readonly rateSkew: number;
+  readonly inSpace: boolean;
   readonly strikeEveryMs: number;
   readonly faultyMs: number;
 }
@@ -201,6 +204,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     capacityBytes: small ? SMALL_DISK_BYTES : PLENTY_BYTES,
     extentBytes: small ? SMALL_EXTENT_BYTES : EXTENT_BYTES,
     wallSkewMs: random.chance(0.5) ? 1 + random.below(100) : 0,
+    inSpace: options.inSpace ?? false,
     rateSkew: kinds.has("skewed-rate") ? 0.02 + random.below(200) / 1000 : 0,
     strikeEveryMs: 20 + random.below(400),
     faultyMs: options.faultyMs ?? faultyMs,
@@ -267,6 +271,7 @@ export function planWords(options: PlanOptions): string[] {
   if (options.clients !== undefined) words.push(`--clients ${String(options.clients)}`);
   if (options.keys !== undefined) words.push(`--keys ${String(options.keys)}`);
   if (options.faultyMs !== undefined) words.push(`--faulty-ms ${String(options.faultyMs)}`);
+  if (options.inSpace === true) words.push("--in-space");
   if (options.without !== undefined && options.without.length > 0) words.push(`--without ${options.without.join(",")}`);
   return words;
 }

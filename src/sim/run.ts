@@ -96,7 +96,7 @@ class Run {
         onDurable: oracle.onDurable.bind(oracle),
         onDamaged: oracle.onDamaged.bind(oracle),
         onStarted: (replica) => {
-          const store = this.#cluster.store(replica);
+          const store = this.#cluster.held(replica);
           if (store !== null) oracle.onStarted(replica, store);
         },
         onKilled: (replica) => {

@@ -26,6 +26,13 @@ describe("the swarm", () => {
     for (let seed = 1; seed <= 10; seed++) expect(violationsOf(seed, "memory")).toEqual([]);
   });
 
+  it("finds nothing in 10 seeds where nodes have a space of a shared store", { timeout: 60_000 }, () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const { violations } = runPlan(drawPlan(seed, { engine: "native", inSpace: true }));
+      expect(violations, `npm run sim -- --seeds 1 --seed ${seed} --in-space`).toEqual([]);
+    }
+  });
+
   for (const { seed, story } of FAILED_SEEDS) {
     it(`finds nothing any more in seed ${seed}: ${story}`, { timeout: 30_000 }, () => {
       expect(violationsOf(seed, "native")).toEqual([]);
