@@ -57,8 +57,10 @@ export class ChangeFeed {
     });
   }
 
+  /** Who waits is told that nothing happened; nobody may wait any more. */
   close(): void {
     this.waits?.close();
+    this.waits = null;
   }
 
   #notify(key: Key, live: boolean): void {

@@ -69,9 +69,9 @@ export async function startServer(
   log.info({ client: formatAddress(client), ...replica.facts }, "serving clients");
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
+    context.feed.close(); // who waits on purpose would hold up the end
     await resp.close();
     await http?.close();
-    context.feed.close();
     await replica.close();
   };
   return {

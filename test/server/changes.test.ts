@@ -176,6 +176,29 @@ describe("VWAIT", () => {
     expect(await client.ask("VWAIT", "a", "0", "1000")).toEqual({ error: "NOQUORUM told by the test" });
   });
 
+  it("does not hold up the end of the server", async () => {
+    const plain = testConfig();
+    const peer = { host: "127.0.0.1", port: await freePort() };
+    const config = { ...plain, peer, nodes: plain.nodes.map((node) => ({ ...node, peer })) };
+    const server = await startServer(config, silent, memoryOpener(freshDisk(2)));
+    const client = new WireClient(server.client.port);
+    client.send(["PING"], ["VWAIT", "a", "0", "3600000"]);
+    expect(await client.receive()).toEqual({ simple: "PONG" });
+    const waiting = fetch(`http://127.0.0.1:${String(server.http?.port)}/v1/keys/a?waitMs=60000`, {
+      headers: { "if-none-match": '"0"' },
+    }).then(
+      ({ status }) => status,
+      () => 0,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const sinceMs = performance.now();
+    await server.close();
+    expect(performance.now() - sinceMs).toBeLessThan(3000);
+    expect(await client.receive()).toEqual({ nullArray: true });
+    expect([0, 404]).toContain(await waiting);
+    client.close();
+  });
+
   it("looks again when the key is changed while it looks", async () => {
     const { connect, service } = await startTestServer();
     const [writer, waiter] = [connect(), connect()];
