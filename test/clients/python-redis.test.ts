@@ -3,6 +3,7 @@
 import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { withCluster } from "../cluster/harness.js";
 import { startSingle } from "./harness.js";
 
 const run = promisify(execFile);
@@ -54,9 +55,29 @@ assert r.slowlog_len() >= 0 and r.dbsize() == 1
 print("done")
 `;
 
+const CLUSTER_SCRIPT = `
+import sys
+from redis.cluster import RedisCluster
+r = RedisCluster(host="127.0.0.1", port=int(sys.argv[1]), decode_responses=True)
+assert len(r.get_nodes()) == 6, r.get_nodes()
+for i in range(200):
+    assert r.set("key:%d" % i, str(i)) is True
+assert [r.get("key:%d" % i) for i in range(200)] == [str(i) for i in range(200)]
+assert r.mset_nonatomic({"{t}a": "1", "b": "2"}) and r.mget_nonatomic("{t}a", "b") == ["1", "2"]
+assert r.incr("key:7") == 8 and r.delete("key:7") == 1
+print("done")
+`;
+
 describe.skipIf(!installed)(`python3-redis${installed ? "" : " (skipped: python3-redis is not installed)"}`, () => {
   it("reads, writes, scans, watches and inspects", async () => {
     const { client } = await startSingle();
     expect((await run(python ?? "python3", ["-c", SCRIPT, String(client.port)])).stdout).toBe("done\n");
+  });
+
+  it("finds its way through six nodes in groups of three", { timeout: 60_000 }, async () => {
+    await withCluster({ nodes: 6 }, async (cluster) => {
+      const port = String(cluster.node(4).plan.clientPort);
+      expect((await run(python ?? "python3", ["-c", CLUSTER_SCRIPT, port])).stdout).toBe("done\n");
+    });
   });
 });
