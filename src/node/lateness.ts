@@ -6,13 +6,21 @@
 
 /** The loop that comes round this late stood still, in ticks; it comes round every few. */
 export const PAUSE_TICKS = 12;
-/** What was sent during a pause is read within this time after it. */
+/**
+ * What was sent during a pause is read while the loop makes this much progress after it, in ticks. A loop that is late again
+ * makes little: on a machine where nothing gets its turn, what lies in the sockets lies there for longer.
+ */
 const READING_TICKS = 100;
+
+interface Pause {
+  readonly ticks: number;
+  left: number;
+}
 
 export class Lateness {
   #lastTick: number;
-  #ticks = 0;
-  #untilTick = 0;
+  /** Of which something may still be unread: the longest first, each followed by later and shorter ones. */
+  #pauses: Pause[] = [];
 
   constructor(tick: number) {
     this.#lastTick = tick;
@@ -22,10 +30,15 @@ export class Lateness {
   at(tick: number): number {
     const gap = tick - this.#lastTick;
     this.#lastTick = tick;
-    const before = tick < this.#untilTick ? this.#ticks : 0;
-    if (gap <= PAUSE_TICKS) return before;
-    this.#ticks = Math.max(before, gap);
-    this.#untilTick = tick + READING_TICKS;
-    return this.#ticks;
+    if (gap > 0 && this.#pauses.length > 0) {
+      const progress = Math.min(gap, PAUSE_TICKS);
+      for (const pause of this.#pauses) pause.left -= progress;
+      this.#pauses = this.#pauses.filter(({ left }) => left > 0);
+    }
+    if (gap > PAUSE_TICKS) {
+      this.#pauses = this.#pauses.filter(({ ticks }) => ticks > gap);
+      this.#pauses.push({ ticks: gap, left: READING_TICKS });
+    }
+    return this.#pauses[0]?.ticks ?? 0;
   }
 }
