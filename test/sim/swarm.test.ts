@@ -62,7 +62,8 @@ describe("broken clusters", () => {
       // Any change of what is sent when draws other histories from the same seed: then another one is to be found.
       const kill = huntCanary(canary, caughtBy === undefined ? 80 : 1000);
       expect(kill, "it is alive").not.toBe(null);
-      if (caughtBy !== undefined) console.log(`seed ${caughtBy} does not catch it any more; ${String(kill?.seeds)} does`);
+      if (caughtBy !== undefined)
+        console.log(`seed ${caughtBy} does not catch it any more; ${String(kill?.seeds)} does`);
     });
   }
 
