@@ -54,7 +54,7 @@ describe("a node that is stopped and goes on", () => {
 
       const gaps = [0, 2].map((node) => {
         const moments = writesOf(node).filter((at) => at > stoppedMs - 100 && at < wokenMs + 2000);
-        return Math.max(...moments.map((at, i) => at - (moments[i - 1] ?? at)));
+        return moments.reduce((longest, at, i) => Math.max(longest, at - (moments[i - 1] ?? at)), 0);
       });
       console.log(
         `longest gaps of the others ${gaps.map((ms) => ms.toFixed(0)).join(", ")} ms; it writes ${wakingMs.toFixed(0)} ms after; ${workload.summary()}`,
