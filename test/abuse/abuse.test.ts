@@ -279,6 +279,59 @@ describe("a node under abuse", () => {
     });
   });
 
+  it("requests of every wrong kind at the HTTP port, floods of them, and bodies that never end", TIMEOUT, async () => {
+    const random = new Random(SEED + 7);
+    const port = cluster.node(0).plan.httpPort;
+    const head = (method: string, path: string, ...lines: string[]): string =>
+      `${[`${method} ${path} HTTP/1.1`, "Host: 127.0.0.1", ...lines].join("\r\n")}\r\n\r\n`;
+    await endure("HTTP", async () => {
+      const wrong = [
+        head("GET", "/v1/keys/%"),
+        head("GET", `/v1/keys/${"a".repeat(30_000)}`),
+        head("PUT", "/v1/keys/a", "Content-Length: 18446744073709551615"),
+        head("PUT", "/v1/keys/a", "Content-Length: -1"),
+        head("PUT", "/v1/keys/a", "Transfer-Encoding: chunked", "Content-Length: 5"),
+        head("PUT", "/v1/keys/a", 'If-Match: "18446744073709551616"', "Content-Length: 0"),
+        head("PUT", "/v1/keys/a?ttlMs=99999999999999999999", "Content-Length: 0"),
+        head("GET", "/v1/keys/a?waitMs=1e9", 'If-None-Match: "0"'),
+        head("DELETE", "/v1/keys/a", `If-Match: ${'"1",'.repeat(1000)}"1"`),
+        head("PUT", "/v1/keys/a", "Content-Type: application/json", "Content-Length: 9") + '{"value":',
+        `${head("PUT", "/v1/keys/a", "Transfer-Encoding: chunked")}ffffffffffffffff\r\n`,
+        head("BREW", "/v1/keys/a"),
+        "GET /v1/keys/a HTTP/9.9\r\n\r\n",
+      ];
+      for (let round = 0; round < 20; round++) {
+        const sockets = await Promise.all(wrong.map(() => open(port)));
+        await Promise.all(sockets.map((socket, i) => send(socket, wrong[i] ?? "")));
+        const noise = await open(port);
+        await send(noise, Buffer.from(Array.from({ length: 2000 }, () => random.below(256))));
+        endAll([...sockets, noise]);
+      }
+      // More connections than there may be, each with a body that stops half way, and waiters whose callers go away.
+      const halves = await Promise.all(Array.from({ length: 400 }, () => open(port)));
+      await Promise.all(
+        halves.map((socket, i) =>
+          send(
+            socket,
+            i % 2 === 0
+              ? `${head("PUT", "/v1/keys/half", "Content-Length: 900000")}${"x".repeat(200_000)}`
+              : head("GET", "/v1/keys/never?waitMs=60000", 'If-None-Match: "0"'),
+          ),
+        ),
+      );
+      await pause(1000);
+      endAll(halves);
+      await pause(500);
+      const alive = await fetch(`http://127.0.0.1:${String(port)}/livez`);
+      expect(alive.status).toBe(200);
+      const put = await fetch(`http://127.0.0.1:${String(port)}/v1/keys/after`, { method: "PUT", body: "served" });
+      expect(put.status).toBe(200);
+      for (const name of ["a", "half", "never"]) {
+        expect((await fetch(`http://127.0.0.1:${String(port)}/v1/keys/${name}`)).status, name).toBe(404);
+      }
+    });
+  });
+
   it("counters at the edges of what numbers hold", TIMEOUT, async () => {
     const client = await cluster.node(0).connect();
     const edges = [
