@@ -288,17 +288,17 @@ describe("a node under abuse", () => {
       const wrong = [
         head("GET", "/v1/keys/%"),
         head("GET", `/v1/keys/${"a".repeat(30_000)}`),
-        head("PUT", "/v1/keys/a", "Content-Length: 18446744073709551615"),
-        head("PUT", "/v1/keys/a", "Content-Length: -1"),
-        head("PUT", "/v1/keys/a", "Transfer-Encoding: chunked", "Content-Length: 5"),
-        head("PUT", "/v1/keys/a", 'If-Match: "18446744073709551616"', "Content-Length: 0"),
-        head("PUT", "/v1/keys/a?ttlMs=99999999999999999999", "Content-Length: 0"),
-        head("GET", "/v1/keys/a?waitMs=1e9", 'If-None-Match: "0"'),
-        head("DELETE", "/v1/keys/a", `If-Match: ${'"1",'.repeat(1000)}"1"`),
-        head("PUT", "/v1/keys/a", "Content-Type: application/json", "Content-Length: 9") + '{"value":',
-        `${head("PUT", "/v1/keys/a", "Transfer-Encoding: chunked")}ffffffffffffffff\r\n`,
-        head("BREW", "/v1/keys/a"),
-        "GET /v1/keys/a HTTP/9.9\r\n\r\n",
+        head("PUT", "/v1/keys/http-a", "Content-Length: 18446744073709551615"),
+        head("PUT", "/v1/keys/http-a", "Content-Length: -1"),
+        head("PUT", "/v1/keys/http-a", "Transfer-Encoding: chunked", "Content-Length: 5"),
+        head("PUT", "/v1/keys/http-a", 'If-Match: "18446744073709551616"', "Content-Length: 0"),
+        head("PUT", "/v1/keys/http-a?ttlMs=99999999999999999999", "Content-Length: 0"),
+        head("GET", "/v1/keys/http-a?waitMs=1e9", 'If-None-Match: "0"'),
+        head("DELETE", "/v1/keys/http-a", `If-Match: ${'"1",'.repeat(1000)}"1"`),
+        head("PUT", "/v1/keys/http-a", "Content-Type: application/json", "Content-Length: 9") + '{"value":',
+        `${head("PUT", "/v1/keys/http-a", "Transfer-Encoding: chunked")}ffffffffffffffff\r\n`,
+        head("BREW", "/v1/keys/http-a"),
+        "GET /v1/keys/http-a HTTP/9.9\r\n\r\n",
       ];
       for (let round = 0; round < 20; round++) {
         const sockets = await Promise.all(wrong.map(() => open(port)));
@@ -314,8 +314,8 @@ describe("a node under abuse", () => {
           send(
             socket,
             i % 2 === 0
-              ? `${head("PUT", "/v1/keys/half", "Content-Length: 900000")}${"x".repeat(200_000)}`
-              : head("GET", "/v1/keys/never?waitMs=60000", 'If-None-Match: "0"'),
+              ? `${head("PUT", "/v1/keys/http-half", "Content-Length: 900000")}${"x".repeat(200_000)}`
+              : head("GET", "/v1/keys/http-never?waitMs=60000", 'If-None-Match: "0"'),
           ),
         ),
       );
@@ -326,7 +326,7 @@ describe("a node under abuse", () => {
       expect(alive.status).toBe(200);
       const put = await fetch(`http://127.0.0.1:${String(port)}/v1/keys/after`, { method: "PUT", body: "served" });
       expect(put.status).toBe(200);
-      for (const name of ["a", "half", "never"]) {
+      for (const name of ["http-a", "http-half", "http-never"]) {
         expect((await fetch(`http://127.0.0.1:${String(port)}/v1/keys/${name}`)).status, name).toBe(404);
       }
     });
