@@ -80,18 +80,20 @@ class Load {
       const isWrite = i % 2 === 0;
       const key = `key:${String((i * 7919 + client * 104_729) % KEYS).padStart(8, "0")}`;
       const startMs = performance.now();
-      let isFirst = true;
+      let first = null;
       while (held !== null) {
         const { node } = held;
         const ok = await this.#call(held.connection, isWrite, key);
         const nowMs = performance.now();
-        if (isFirst) this.attempts.push({ startMs, endMs: nowMs, ok, node, isWrite });
+        if (first === null) {
+          first = { startMs, endMs: nowMs, ok, node };
+          this.attempts.push(first);
+        }
         if (ok) {
           if (isWrite) this.successfulWrites.push(nowMs);
-          if (!isFirst) this.attempts.at(-1).servedMs = nowMs;
+          first.servedMs = nowMs;
           break;
         }
-        isFirst = false;
         held.connection.close();
         this.#lostAtMs.set(node, nowMs);
         held = await this.#connect(node + 1);

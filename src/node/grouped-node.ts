@@ -2,13 +2,12 @@
  * A node in several groups: one replica of each, over one store and one port, behind one service. A key is the affair of
  * its group's replica; what no group of this node holds is refused with ELSEWHERE.
  */
-import { type Key, USER_SPACE } from "../base/key.js";
-import { CLASS_LIVE } from "../codec/record.js";
+import type { Key } from "../base/key.js";
 import type { Operation } from "../paxos/operation.js";
-import { keyInSpace, spaceOf } from "../storage/space.js";
+import { keyInSpace } from "../storage/space.js";
 import type { Store } from "../storage/store.js";
 import type { Clock } from "./clock.js";
-import { countLiveKeys } from "./key-scan.js";
+import { countLiveKeys, scanLiveKeys } from "./key-scan.js";
 import { mergeFindings, mergeStats } from "./merge-stats.js";
 import type { Reach } from "./reach.js";
 import type { ReplicaNode } from "./replica-node.js";
@@ -133,22 +132,24 @@ export class GroupedNode implements KeyService {
   scanKeys(cursor: bigint, limit: number, visit: (key: Key) => void): bigint {
     const { store, replicas } = this.#parts;
     if (![...replicas.values()].some((replica) => replica.isServing)) return 0n;
-    const place = store.beginIteration(cursor);
-    store.iterate(place, limit, (stored, _position, header) => {
-      if (spaceOf(stored) < 0 || header[0] !== CLASS_LIVE) return;
-      const key = keyInSpace(stored);
-      if (key.startsWith(USER_SPACE)) visit(key);
-    });
-    return place.done ? 0n : place.position;
+    return scanLiveKeys(store, cursor, limit, visit, keyInSpace);
   }
 
   /** May be called again. */
   close(done: () => void): void {
-    let left = this.#all.length;
-    for (const [, replica] of this.#all) {
-      replica.close(() => {
-        if (--left === 0) done();
-      });
-    }
+    closeAll(
+      this.#all.map(([, replica]) => replica),
+      done,
+    );
+  }
+}
+
+export function closeAll(all: readonly { close(done: () => void): void }[], done: () => void): void {
+  let left = all.length;
+  if (left === 0) done();
+  for (const one of all) {
+    one.close(() => {
+      if (--left === 0) done();
+    });
   }
 }

@@ -12,11 +12,18 @@ export function countLiveKeys(store: Store): number {
 
 /**
  * Visits the live keys among the next `limit` or so from `cursor` on (0 = the beginning). Returns where to go on, 0 when
- * there is nothing further.
+ * there is nothing further. `nameOf`: what a key of the store is called by those who use it.
  */
-export function scanLiveKeys(store: Store, cursor: bigint, limit: number, visit: (key: Key) => void): bigint {
+export function scanLiveKeys(
+  store: Store,
+  cursor: bigint,
+  limit: number,
+  visit: (key: Key) => void,
+  nameOf = (stored: Key): Key => stored,
+): bigint {
   const place = store.beginIteration(cursor);
-  store.iterate(place, limit, (key, _position, header) => {
+  store.iterate(place, limit, (stored, _position, header) => {
+    const key = nameOf(stored);
     if (key.startsWith(USER_SPACE) && header[0] === CLASS_LIVE) visit(key);
   });
   return place.done ? 0n : place.position;

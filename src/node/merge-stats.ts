@@ -2,8 +2,9 @@
  * What a node in several groups tells of itself as a whole: counts added up, states as bad as the worst, and of a peer what
  * the worst of its connections says.
  */
+import { assert } from "../base/assert.js";
 import type { NodeStats, PeerView } from "./service.js";
-import { type PassFindings } from "./sweep/findings.js";
+import type { PassFindings } from "./sweep/findings.js";
 
 const STATES: readonly NodeStats["state"][] = ["serving", "waiting", "loading", "closed", "failed"];
 const MODES: readonly NodeStats["mode"][] = ["voter", "learner", "learner-by-order"];
@@ -11,7 +12,7 @@ const PEER_STATES: readonly PeerView["state"][] = ["self", "connected", "suspect
 
 function worst<T>(order: readonly T[], present: readonly T[]): T {
   const found = order.findLast((one) => present.includes(one));
-  if (found === undefined) throw new Error("a node has a group");
+  assert(found !== undefined, "a node has a group");
   return found;
 }
 
@@ -22,7 +23,7 @@ function union(lists: readonly (readonly string[])[]): readonly string[] {
 /** `nodeIds`: of the whole cluster, in the order of its nodes. The store is one, so any group tells of it. */
 export function mergeStats(all: readonly NodeStats[], nodeIds: readonly string[]): NodeStats {
   const [first] = all;
-  if (first === undefined) throw new Error("a node has a group");
+  assert(first !== undefined, "a node has a group");
   const sum = (figure: (stats: NodeStats) => number): number => all.reduce((total, one) => total + figure(one), 0);
   const most = (figure: (stats: NodeStats) => number): number => Math.max(...all.map(figure));
   const since = all.map(({ sweepSinceTicks }) => sweepSinceTicks);

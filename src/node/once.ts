@@ -1,7 +1,7 @@
 /** Something that is done once, however often it is asked for; everybody is told when it is over. */
 export class Once {
   readonly #act: (done: () => void) => void;
-  #state: "asked-for-never" | "under-way" | "over" = "asked-for-never";
+  #state: "not-begun" | "under-way" | "over" = "not-begun";
   #waiting: (() => void)[] = [];
 
   constructor(act: (done: () => void) => void) {

@@ -14,13 +14,14 @@ import type { StoreOpenError } from "../storage/open-error.js";
 import { openNativeStore } from "../storage/open-native.js";
 import { SharedStore } from "../storage/shared-store.js";
 import { SPACES } from "../storage/space.js";
-import { HEADER_BYTES, type Store, type StoreSink } from "../storage/store.js";
+import { HEADER_BYTES, type Store } from "../storage/store.js";
 import { SystemClock } from "./clock.js";
-import { GroupedNode, type KeyPlaces } from "./grouped-node.js";
+import { closeAll, GroupedNode, type KeyPlaces } from "./grouped-node.js";
 import { NodeError } from "./node-error.js";
 import type { NodeEvents } from "./node-parts.js";
 import { type OpenedReplica, type ReplicaOptions, selfOf, SinkRelay, startReplica } from "./open-replica.js";
 import { Reach } from "./reach.js";
+import { readValue } from "./read-identity.js";
 import type { ReplicaNode } from "./replica-node.js";
 
 export interface NodeGroup {
@@ -74,16 +75,6 @@ export function openGroups(options: GroupsOptions, opened: OnGroups): void {
   });
 }
 
-function closeAll(stores: readonly { close(done: () => void): void }[], done: () => void): void {
-  let left = stores.length;
-  if (left === 0) done();
-  for (const store of stores) {
-    store.close(() => {
-      if (--left === 0) done();
-    });
-  }
-}
-
 /** Compares the placement with the one under which the store was filled, and writes it into a new one. */
 function keepPlacement(shared: SharedStore, placement: number, done: (problem: NodeError | null) => void): void {
   const relay = new SinkRelay();
@@ -105,69 +96,27 @@ function keepPlacement(shared: SharedStore, placement: number, done: (problem: N
   if (found.corrupt || found.slots === 0) {
     // A damaged disk may have lost it: the identities of the groups tell who their members are as well.
     if (found.corrupt) space.drop(PLACEMENT_KEY);
-    relay.target = new WriteSink(end);
+    relay.target = {
+      onDurable: (_token, status) => {
+        const text = `the placement of slots could not be written (${status})`;
+        end(status === "ok" ? null : new NodeError("io", text));
+      },
+      onRead: () => undefined,
+      onFailed: () => undefined, // the batch is answered too
+      onDamaged: () => undefined,
+    };
     space.put(PLACEMENT_KEY, 1, 1, new Uint8Array(HEADER_BYTES), new TextEncoder().encode(String(placement)));
     space.submit();
   } else if (slot.value !== null) {
     judge(slot.value);
   } else {
-    relay.target = new ReadSink(judge);
-    space.read(0, PLACEMENT_KEY, slot.position);
-    space.submit();
+    readValue(space, relay, PLACEMENT_KEY, slot.position, judge);
   }
 }
 
 const OTHER_PLACEMENT =
   "this data directory was filled under another placement of slots: the configuration names other nodes or zones than " +
   "before; set them back as they were";
-
-class WriteSink implements StoreSink {
-  readonly #end: (problem: NodeError | null) => void;
-
-  constructor(end: (problem: NodeError | null) => void) {
-    this.#end = end;
-  }
-
-  onDurable(_token: number, status: string): void {
-    this.#end(status === "ok" ? null : new NodeError("io", `the placement of slots could not be written (${status})`));
-  }
-
-  onRead(): void {
-    // Nothing is read.
-  }
-
-  onFailed(): void {
-    // The batch is answered too.
-  }
-
-  onDamaged(): void {
-    // It was written just now.
-  }
-}
-
-class ReadSink implements StoreSink {
-  readonly #end: (value: Uint8Array | null) => void;
-
-  constructor(end: (value: Uint8Array | null) => void) {
-    this.#end = end;
-  }
-
-  onDurable(): void {
-    // Nothing is written.
-  }
-
-  onRead(_tag: number, status: string, value: Uint8Array | null): void {
-    this.#end(status === "ok" ? value : null);
-  }
-
-  onFailed(): void {
-    // The read is answered too.
-  }
-
-  onDamaged(): void {
-    // The read says it.
-  }
-}
 
 interface Stores {
   readonly store: Store;

@@ -62,7 +62,8 @@ export function readIdentity(store: Store, relay: Relay, done: (found: FoundIden
   next();
 }
 
-function readValue(
+/** The value of one record from the disk; null: it cannot be read. */
+export function readValue(
   store: Store,
   relay: Relay,
   key: Key,

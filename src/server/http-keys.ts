@@ -29,6 +29,8 @@ const BYTES_TYPE = "application/octet-stream";
 const METHODS = "GET, HEAD, PUT, DELETE";
 /** Nobody needs a connection for longer: who still wants to wait asks again. */
 const MAX_WAIT_MS = 60_000;
+/** Beyond it there is no date; deadlines may be. */
+const LAST_DATE_MS = 8.64e15;
 const ETAG = /^"(\d{1,16})"$/;
 
 /** What is said in place of a value. */
@@ -166,7 +168,9 @@ export class HttpKeys {
     if (!outcome.found) throw new Refusal(404, "ABSENT", "there is no such key");
     const { value, version, expiryMs } = outcome;
     response.setHeader("etag", `"${String(version)}"`);
-    if (expiryMs !== NO_EXPIRY) response.setHeader("expires", new Date(expiryMs).toUTCString());
+    if (expiryMs !== NO_EXPIRY && expiryMs <= LAST_DATE_MS) {
+      response.setHeader("expires", new Date(expiryMs).toUTCString());
+    }
     if (tagsOf(request.headers["if-none-match"])?.includes(version) === true) {
       end(request, response, 304, BYTES_TYPE, Buffer.alloc(0));
     } else if ((request.headers.accept ?? "").includes(JSON_TYPE)) {
@@ -320,10 +324,11 @@ function end(request: IncomingMessage, response: ServerResponse, status: number,
 }
 
 function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  // The caller went away while its body came: nobody waits for an answer.
   if (!(error instanceof Refusal)) {
     response.destroy();
-    return;
+    // The caller went away while its body came: nobody waits for an answer. Anything else is our own mistake.
+    if (request.destroyed && !request.complete) return;
+    throw error;
   }
   const { status, code, message, outcome } = error;
   if (status === 401) response.setHeader("www-authenticate", 'Basic realm="plogdb", charset="UTF-8"');
