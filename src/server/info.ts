@@ -72,7 +72,7 @@ function clientFields(context: ServerContext): Fields {
     ["connected_clients", context.clients.size],
     ["cluster_connections", 0],
     ["maxclients", context.limits.maxClients],
-    ["blocked_clients", 0],
+    ["blocked_clients", context.feed.waits?.waiting ?? 0],
     ["pubsub_clients", context.feed.subscriptions.clients],
     ["tracking_clients", 0],
     ["monitor_clients", context.monitors.size],
@@ -144,8 +144,8 @@ function statsFields(context: ServerContext): Fields {
     ["evicted_keys", 0],
     ["keyspace_hits", counters.readHits],
     ["keyspace_misses", counters.readMisses],
-    ["pubsub_channels", 0],
-    ["pubsub_patterns", 0],
+    ["pubsub_channels", context.feed.subscriptions.channels(null).length],
+    ["pubsub_patterns", context.feed.subscriptions.patterns],
     ["total_error_replies", context.out.errors + context.scratch.errors],
   ];
 }

@@ -22,29 +22,41 @@ type Answer = Extract<ReadOutcome, { status: "ok" }>;
 /** Null: nothing has changed in time. */
 export type WaitOutcome = ReadOutcome | null;
 
-interface Wait {
+/** What `add` returns: to be ended with it. */
+export interface Wait {
   readonly key: Key;
   /** 0 = there was no such key. */
   readonly version: number;
   readonly untilMs: number;
   readonly isWanted: () => boolean;
   readonly done: (outcome: WaitOutcome) => void;
-  timer: NodeJS.Timeout | null;
-  /** A read is under way. */
-  isLooking: boolean;
-  /** There was a reason to look while it was. */
+}
+
+/** A key that somebody waits for: one read at a time for all of them. */
+interface Watched {
+  readonly key: Key;
+  readonly waits: Set<Wait>;
+  /** Whom the read under way may answer: who came later may have seen something newer than it finds. Null: there is none. */
+  looking: ReadonlySet<Wait> | null;
+  /** There was a reason to look again while it was under way. */
   looksAgain: boolean;
+  timer: NodeJS.Timeout | null;
 }
 
 export class KeyWaits implements ReplySink {
   readonly #service: KeyService;
-  readonly #byKey = new Map<Key, Set<Wait>>();
-  readonly #looks = new Map<number, Wait>();
+  readonly #byKey = new Map<Key, Watched>();
+  readonly #looks = new Map<number, Watched>();
   #waiting = 0;
   #lastLook = 0;
 
   constructor(service: KeyService) {
     this.#service = service;
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting;
   }
 
   get isFull(): boolean {
@@ -62,16 +74,19 @@ export class KeyWaits implements ReplySink {
     isWanted: () => boolean,
     done: (outcome: WaitOutcome) => void,
   ): Wait {
-    const untilMs = performance.now() + timeoutMs;
-    const wait: Wait = { key, version, untilMs, isWanted, done, timer: null, isLooking: false, looksAgain: false };
+    const wait: Wait = { key, version, untilMs: performance.now() + timeoutMs, isWanted, done };
+    let watched = this.#byKey.get(key);
+    if (watched === undefined) {
+      watched = { key, waits: new Set(), looking: null, looksAgain: false, timer: null };
+      this.#byKey.set(key, watched);
+    }
+    watched.waits.add(wait);
     this.#waiting++;
-    const waits = this.#byKey.get(key) ?? new Set<Wait>();
-    this.#byKey.set(key, waits.add(wait));
-    this.#look(wait);
+    this.#look(watched);
     return wait;
   }
 
-  /** The same as a promise, over and over for as long as it takes. Null: it was ended, by `signal` or by close. */
+  /** The same as a promise, for as long as it takes. Null: it was ended, by `signal` or by close. */
   changed(key: Key, version: number, signal?: AbortSignal): Promise<WaitOutcome> {
     return new Promise((resolve) => {
       const abort = (): void => {
@@ -88,20 +103,27 @@ export class KeyWaits implements ReplySink {
 
   /** In the middle of a turn: what is begun here comes after it. */
   onChange(key: Key, version: number, live: boolean): void {
-    for (const wait of this.#byKey.get(key) ?? []) if ((live ? version : 0) !== wait.version) this.#look(wait);
+    const watched = this.#byKey.get(key);
+    if (watched === undefined) return;
+    const present = live ? version : 0;
+    if ([...watched.waits].some((wait) => wait.version !== present)) this.#look(watched);
   }
 
   onRead(tag: number, outcome: ReadOutcome): void {
-    const wait = this.#looks.get(tag);
+    const watched = this.#looks.get(tag);
     this.#looks.delete(tag);
-    if (wait === undefined) return;
-    wait.isLooking = false;
-    if (!wait.isWanted()) this.#end(wait);
-    else if (outcome.status === "refused") this.#finish(wait, outcome);
-    else if ((outcome.found ? outcome.version : 0) !== wait.version) this.#finish(wait, outcome);
-    else if (performance.now() >= wait.untilMs) this.#finish(wait, null);
-    else if (wait.looksAgain) this.#look(wait);
-    else this.#rest(wait, outcome);
+    if (watched === undefined) return;
+    const asked = watched.looking ?? new Set();
+    watched.looking = null;
+    const nowMs = performance.now();
+    for (const wait of asked) {
+      if (!wait.isWanted()) this.#end(wait);
+      else if (outcome.status === "refused" || versionOf(outcome) !== wait.version) this.#finish(wait, outcome);
+      else if (nowMs >= wait.untilMs) this.#finish(wait, null);
+    }
+    if (this.#byKey.get(watched.key) !== watched) return;
+    if (watched.looksAgain || outcome.status === "refused") this.#look(watched);
+    else this.#rest(watched, outcome);
   }
 
   onWrite(): void {
@@ -110,31 +132,34 @@ export class KeyWaits implements ReplySink {
 
   /** Everybody is told null. */
   close(): void {
-    for (const waits of [...this.#byKey.values()]) for (const wait of [...waits]) this.#finish(wait, null);
+    for (const { waits } of [...this.#byKey.values()]) for (const wait of [...waits]) this.#finish(wait, null);
   }
 
-  #look(wait: Wait): void {
-    if (wait.isLooking) {
-      wait.looksAgain = true;
+  #look(watched: Watched): void {
+    if (watched.looking !== null) {
+      watched.looksAgain = true;
       return;
     }
-    if (wait.timer !== null) clearTimeout(wait.timer);
-    wait.timer = null;
-    wait.isLooking = true;
-    wait.looksAgain = false;
+    if (watched.timer !== null) clearTimeout(watched.timer);
+    watched.timer = null;
+    watched.looking = new Set(watched.waits);
+    watched.looksAgain = false;
     const tag = ++this.#lastLook;
-    this.#looks.set(tag, wait);
-    this.#service.read(wait.key, this, tag);
+    this.#looks.set(tag, watched);
+    this.#service.read(watched.key, this, tag);
   }
 
-  #rest(wait: Wait, { found, expiryMs }: Answer): void {
-    let restMs = Math.min(LOOK_MS, wait.untilMs - performance.now());
+  /** Until somebody's time is over, or the deadline of what is there, or it is time to look without a reason. */
+  #rest(watched: Watched, { found, expiryMs }: Answer): void {
+    const nowMs = performance.now();
+    let restMs = LOOK_MS;
+    for (const { untilMs } of watched.waits) restMs = Math.min(restMs, untilMs - nowMs);
     if (found && expiryMs !== NO_EXPIRY) restMs = Math.min(restMs, expiryMs - Date.now() + EXPIRY_SLACK_MS);
-    wait.timer = setTimeout(
+    watched.timer = setTimeout(
       () => {
-        wait.timer = null;
-        if (wait.isWanted()) this.#look(wait);
-        else this.#end(wait);
+        watched.timer = null;
+        for (const wait of [...watched.waits]) if (!wait.isWanted()) this.#end(wait);
+        if (watched.waits.size > 0) this.#look(watched);
       },
       Math.max(1, restMs),
     );
@@ -146,11 +171,16 @@ export class KeyWaits implements ReplySink {
 
   /** False: it had ended before. */
   #end(wait: Wait): boolean {
-    if (wait.timer !== null) clearTimeout(wait.timer);
-    const waits = this.#byKey.get(wait.key);
-    if (waits?.delete(wait) !== true) return false;
+    const watched = this.#byKey.get(wait.key);
+    if (watched?.waits.delete(wait) !== true) return false;
     this.#waiting--;
-    if (waits.size === 0) this.#byKey.delete(wait.key);
+    if (watched.waits.size > 0) return true;
+    if (watched.timer !== null) clearTimeout(watched.timer);
+    this.#byKey.delete(wait.key);
     return true;
   }
+}
+
+function versionOf({ found, version }: Answer): number {
+  return found ? version : 0;
 }

@@ -30,6 +30,7 @@ async function started() {
   return { connect, base: `http://127.0.0.1:${String(server.http?.port)}/v1/keys/` };
 }
 
+const VALUE = { status: "ok", found: true, value: Buffer.from("v"), expiryMs: 0, index: 1 } as const;
 const bulks = (...texts: string[]): Reply[] => texts.map((bulk) => ({ bulk }));
 
 describe("keyspace notifications", () => {
@@ -190,13 +191,39 @@ describe("VWAIT", () => {
       ({ status }) => status,
       () => 0,
     );
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const looker = new WireClient(server.client.port);
+    const blocked = async (): Promise<string> => JSON.stringify(await looker.ask("INFO", "clients"));
+    while (!(await blocked()).includes("blocked_clients:2")) await new Promise((resolve) => setTimeout(resolve, 5));
+    looker.close();
     const sinceMs = performance.now();
     await server.close();
     expect(performance.now() - sinceMs).toBeLessThan(3000);
     expect(await client.receive()).toEqual({ nullArray: true });
     expect([0, 404]).toContain(await waiting);
     client.close();
+  });
+
+  it("asks once for all who wait, and tells nobody of an older version than the one that was seen", async () => {
+    const { connect, service } = await startTestServer();
+    const writer = connect();
+    await writer.ask("SET", "a", "1");
+    service.held = true;
+    const before = service.reads;
+    // The first read finds the old value, every later one the new one.
+    service.forceRead = () => ({ ...VALUE, version: service.reads - before > 1 ? 2 : 1 });
+    const many = Array.from({ length: 50 }, connect);
+    for (const client of many) client.send(["VWAIT", "a", "1", "60000"]);
+    while (service.reads === before) await new Promise((resolve) => setTimeout(resolve, 2));
+    // What this one saw comes from elsewhere, and is newer than what the read under way may find.
+    const late = connect();
+    late.send(["VWAIT", "a", "2", "100"]);
+    while (!JSON.stringify(await writer.ask("INFO", "clients")).includes("blocked_clients:51")) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    service.release();
+    for (const client of many) expect(await client.receive()).toEqual([2, { bulk: "v" }]);
+    expect(await late.receive()).toEqual({ nullArray: true });
+    expect(service.reads - before, "one for the first, one for all others, one at the end").toBeLessThanOrEqual(4);
   });
 
   it("looks again when the key is changed while it looks", async () => {
