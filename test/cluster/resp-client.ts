@@ -26,7 +26,7 @@ export type Answer =
 
 interface Waiting {
   readonly resolve: (answer: Answer) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly /** Null: no question, so there is no hurry. */ timer: NodeJS.Timeout | null;
 }
 
 export class RespClient {
@@ -120,11 +120,10 @@ export class RespClient {
     }
     if (this.#closed) return Promise.resolve(null);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => undefined, 0);
       const told = (answer: Answer): void => {
         resolve(answer.status === "reply" ? answer.value : null);
       };
-      this.#waiting.push({ resolve: told, timer });
+      this.#waiting.push({ resolve: told, timer: null });
     });
   }
 
@@ -133,7 +132,7 @@ export class RespClient {
     this.#closed = true;
     this.#socket.destroy();
     for (const { resolve, timer } of this.#waiting.splice(0)) {
-      clearTimeout(timer);
+      if (timer !== null) clearTimeout(timer);
       resolve({ status: "lost" });
     }
   }
@@ -150,7 +149,7 @@ export class RespClient {
         this.#unasked.push(parsed.value);
         continue;
       }
-      clearTimeout(waiting.timer);
+      if (waiting.timer !== null) clearTimeout(waiting.timer);
       waiting.resolve({ status: "reply", value: parsed.value });
     }
     this.#pending = this.#pending.slice(at);

@@ -15,7 +15,6 @@ const DEAD = 0;
 
 interface FirstFailure {
   readonly node: number;
-  readonly sentAtMs: number;
   readonly why: string;
 }
 
@@ -70,9 +69,8 @@ class Load {
       const [node = -1, other = -1] = order.filter((one) => clients[one]?.closed === false);
       this.firstAttempts++;
       if (order[0] === DEAD) this.inItsPlace.set(node, (this.inItsPlace.get(node) ?? 0) + 1);
-      const sentAtMs = performance.now();
       const why = await set(clients[node], key);
-      if (why !== null) this.failures.push({ node, sentAtMs, why });
+      if (why !== null) this.failures.push({ node, why });
       if (why === null || (await set(clients[other], key)) === null) this.acknowledged.set(key, `value of ${key}`);
     }
     for (const client of clients) client?.close();
@@ -138,7 +136,6 @@ describe("six nodes in groups of three", () => {
       const load = new Load(cluster, bySlot);
       load.start();
       await pause(2000);
-      const killedAtMs = performance.now();
       const before = new Map(load.inItsPlace);
       await cluster.node(DEAD).kill();
       await pause(4000);
@@ -153,7 +150,8 @@ describe("six nodes in groups of three", () => {
           `in the place of the dead node: ${shares.map(({ node, count }) => `${node} ${String(count)}`).join(", ")}`,
       );
       expect(load.failures.filter(({ node }) => node !== DEAD)).toEqual([]);
-      expect(load.failures.filter(({ sentAtMs }) => sentAtMs > killedAtMs + 100)).toEqual([]);
+      // Under way when its connection ended: no answer, and of each caller once at most, for it has no other there.
+      expect(load.failures.filter(({ why }) => why !== "lost")).toEqual([]);
       expect(load.failures.length).toBeLessThanOrEqual(CALLERS);
       expect(shares.filter(({ count }) => count > total / 10).length).toBeGreaterThanOrEqual(4);
       expect(total).toBeGreaterThan(100);
