@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { Cluster as RedisCluster } from "ioredis";
 import { createCluster } from "redis";
 import { describe, expect, it } from "vitest";
-import { type Cluster, until, withCluster } from "../cluster/harness.js";
+import { type Cluster, type ClusterNode, until, withCluster } from "../cluster/harness.js";
 
 const run = promisify(execFile);
 const KEYS = 300;
@@ -19,6 +19,13 @@ function missing(program: string): string {
 async function setsByNode(cluster: Cluster): Promise<number[]> {
   const infos = await Promise.all(cluster.nodes.map((node) => node.info()));
   return infos.map((info) => Number(/calls=(\d+)/.exec(info.get("cmdstat_set") ?? "calls=0")?.[1]));
+}
+
+async function mapOf(node: ClusterNode): Promise<string> {
+  const direct = await node.connect();
+  const map = JSON.stringify(await direct.must("CLUSTER", "NODES"));
+  direct.close();
+  return map;
 }
 
 async function spread(cluster: Cluster, set: (key: string) => Promise<unknown>): Promise<void> {
@@ -58,11 +65,10 @@ describe.each([3, 6])("cluster clients of %d nodes", (nodes) => {
         await spread(cluster, (key) => client.set(key, "1"));
         await cluster.node(1).kill();
         const survivors = cluster.nodes.filter((node) => node.alive);
-        await until("the others say that it is gone", async () => {
-          const direct = await survivors[0]?.connect();
-          const text = JSON.stringify(await direct?.must("CLUSTER", "NODES"));
-          direct?.close();
-          return text.includes("fail");
+        // The new client asks any of them for its map, and waits for every node that the map names.
+        await until("all others say that it is gone", async () => {
+          const maps = await Promise.all(survivors.map(mapOf));
+          return maps.every((map) => map.includes("fail"));
         });
         const other = createCluster({
           rootNodes: survivors.map(({ plan }) => ({ url: `redis://127.0.0.1:${String(plan.clientPort)}` })),
