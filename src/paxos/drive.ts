@@ -254,13 +254,20 @@ function forward(context: Context, lane: Lane, to: ReplicaId, index: number, eff
   lane.operations = stay;
 }
 
-/** A replica that may not vote brings its clients' writes to one that may (P30). */
+/**
+ * A replica that may not vote brings its clients' writes to one that may (P30). Who that is it cannot know: whoever refuses is followed by
+ * the next one, and after all of them comes a pause.
+ */
 function handOver(context: Context, lane: Lane, index: number, effects: Effects): void {
+  if (lane.operations.length === 0) return;
   const leader = leaderOf(lane.key, lane.plog.chosen, context.replicas);
-  const candidates = [leader, ...context.peerOrder];
-  const to = candidates.find((replica) => replica !== context.self && !isSuspected(context, replica));
+  const others = [leader, ...context.peerOrder.filter((replica) => replica !== leader)];
+  const usable = others.filter((replica) => replica !== context.self && !isSuspected(context, replica));
+  const to = usable[lane.refusals % usable.length];
   if (to === undefined) return;
-  if (lane.operations.length > 0) forward(context, lane, to, index, effects);
+  // What came back with a refusal is with nobody. What came back without an answer may still be applied: its time runs out here.
+  for (const pending of lane.operations) if (pending.forwardedTo === -1) pending.direct = false;
+  forward(context, lane, to, index, effects);
 }
 
 /** True while the open position belongs to somebody who lives and has not had long: a duel would only slow both. */
@@ -310,6 +317,10 @@ export function onForwardReply(
   if (pending.last === 0) pending.since = 0; // so nobody ever proposed it
   lane.testedIndex = -1; // P14: while it was out, it could wait for this answer
   if (!pending.direct) lane.operations.push(pending);
+  if (!mayVote(context, lane)) {
+    lane.refusals = (lane.refusals + 1) % (context.replicas - 1);
+    if (lane.refusals === 0) lane.retryTick = context.tick + context.patienceTicks;
+  }
   pending.direct = outcome.status !== "not-applied" || outcome.code !== BEHIND_CODE;
 }
 

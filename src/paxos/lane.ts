@@ -166,6 +166,8 @@ export interface Lane {
   /** Do not start a round before this tick (back-off). */
   retryTick: number;
   attempts: number;
+  /** P30: how many of the others refused what this replica, which may not vote, handed to them; 0 again after all of them. */
+  refusals: number;
   /** Highest ordinary counter heard of at position `counterIndex`. */
   counterSeen: number;
   counterIndex: number;
@@ -232,6 +234,7 @@ export function newLane(key: Key, plog: PLog, damaged = false): Lane {
     round: null,
     retryTick: 0,
     attempts: 0,
+    refusals: 0,
     counterSeen: 0,
     counterIndex: 0,
     submitRefusedAt: 0,

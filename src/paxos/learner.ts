@@ -135,6 +135,7 @@ function advance(lane: Lane, entry: Entry, ballot: Ballot): void {
   lane.lookAfterTick = 0;
   lane.looks = 0;
   lane.attempts = 0;
+  lane.refusals = 0;
   lane.retryTick = 0;
   if (lane.settleIndex <= entry.index) lane.settleIndex = 0;
 }

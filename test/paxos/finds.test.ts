@@ -178,6 +178,28 @@ describe("faults that were found", () => {
     expect(isIdle(story.lane(2))).toBe(true);
   });
 
+  it("P30: a replica that may not vote finds one that may, though the leader of the position may not vote either", () => {
+    // The swarm's find (seeds 500075 and 500190): the leader refused, and the write stayed where it was until its time was up.
+    const story = new Story(5);
+    story.ask(0, set("a"));
+    story.run();
+    for (const id of [0, 1]) story.replica(id).context.mayVote = false;
+    const writer = story.askFor(1, 300, set("b"));
+    story.pass(PATIENCE * 4);
+    expect(story.answers.get(writer)).toBe("OK at 2 (null)");
+  });
+
+  it("P30: a replica that may not vote asks nobody all the time when nobody may", () => {
+    const story = new Story(5);
+    for (const id of [0, 1, 2, 3, 4]) story.replica(id).context.mayVote = false;
+    const writer = story.askFor(1, 300, set("a"));
+    story.pass(300);
+    expect(story.answers.get(writer)).toBe("NOT APPLIED NOQUORUM");
+    const forwards = story.count().messages["forward"] ?? 0;
+    expect(forwards).toBeGreaterThanOrEqual(8);
+    expect(forwards).toBeLessThanOrEqual((300 / PATIENCE) * 4);
+  });
+
   it("P21: nobody is asked any more for a condition whose client was answered", () => {
     const story = new Story();
     story.ask(0, set("a"));

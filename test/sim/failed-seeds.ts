@@ -26,4 +26,6 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly story: str
     story: "D12, D13: deletions were chosen by marks, so that what they deleted stayed, and the disk full for ever",
   },
   { seed: 557, story: "P30: an order that was taken back came back after a kill" },
+  { seed: 500075, story: "P30: a learner handed writes to the leader only, who was a learner too" },
+  { seed: 500190, story: "P30: the same, for many keys" },
 ];
