@@ -27,6 +27,8 @@ const SEEDS_FOR_ALL_KINDS = 200;
 /** Seeds that a worker gets at a time. */
 const CHUNK = 10;
 const STORY_LINES = 400;
+/** A long run says after so many that it lives, on standard error. */
+const SEEDS_PER_SIGN_OF_LIFE = 5000;
 /** After so many seeds that fail there is no use in going on. */
 const MOST_FAILURES = 20;
 
@@ -207,14 +209,17 @@ async function main() {
     add(report, result);
     if (result.violations.length > 0 && !options.story) result = runOne(sim, options.first, options.plan, true);
     for (const line of (result.story ?? []).slice(options.story ? 0 : -STORY_LINES)) console.log(line);
+    if (result.violations.length > 0) printFailure(sim, result, options.plan);
   } else {
     await runInWorkers(options, (result) => {
       add(report, result);
+      if (result.violations.length > 0) printFailure(sim, result, options.plan);
+      if (report.seeds % SEEDS_PER_SIGN_OF_LIFE === 0)
+        console.error(`${new Date().toISOString()} ${report.seeds} seeds, ${report.operations} operations`);
       return options.keepGoing || report.failed.length < MOST_FAILURES;
     });
   }
   report.failed.sort((a, b) => a.seed - b.seed);
-  for (const failure of report.failed) printFailure(sim, failure, options.plan);
   if (options.shrink && report.failed.length > 0) {
     const [{ seed }] = report.failed;
     const smallest = sim.shrink(seed, options.plan, (text) => console.log(`  shrinking: ${text}`));
