@@ -99,6 +99,13 @@ describe("a strong read", () => {
     expect(unit.reads).toEqual([]);
   });
 
+  it("P30 asks another one in the place of a learner at once, so that who has little time is answered too", () => {
+    const unit = reading(); // replica 0 was asked
+    expect(unit.hear(0, unit.state({ votes: false })).map((message) => message.type)).toEqual(["state-query"]);
+    unit.hear(2, unit.state({ chosenIndex: 4, entry: entryAt(4, "four") }));
+    expect(unit.reads).toMatchObject([{ status: "ok", index: 4 }]);
+  });
+
   it("P18 a read that came later than the question waits for a later question", () => {
     const unit = reading();
     unit.ask(null);

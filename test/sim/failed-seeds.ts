@@ -28,4 +28,5 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly story: str
   { seed: 557, story: "P30: an order that was taken back came back after a kill" },
   { seed: 500075, story: "P30: a learner handed writes to the leader only, who was a learner too" },
   { seed: 500190, story: "P30: the same, for many keys" },
+  { seed: 702429, story: "P30: reads with little time asked the same two learners again and again, never the voters" },
 ];
