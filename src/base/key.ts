@@ -11,17 +11,34 @@ export type Key = string & { readonly [keyBrand]: "Key" };
 
 /** Name space of what clients write. */
 export const USER_SPACE = "u";
+/** Name space of what the cluster remembers about itself: replicated as clients' keys are, and seen by none of them. */
+export const CLUSTER_SPACE = "c";
 /** Name space of what a node remembers about itself and its peers. */
 export const NODE_SPACE = "n";
 
 /** The key of a client's byte string, given as a latin1 string. */
 export function userKey(latin1: string): Key {
-  return (USER_SPACE + latin1) as Key; // the brand is made here and in nodeKey only
+  return (USER_SPACE + latin1) as Key; // the brand is made here and in the next two only
+}
+
+/** A key of the cluster's own. */
+export function clusterKey(name: string): Key {
+  return (CLUSTER_SPACE + name) as Key;
 }
 
 /** The key of a node's own record. */
 export function nodeKey(name: string): Key {
   return (NODE_SPACE + name) as Key;
+}
+
+/** It is held by every replica of its group, and compared and repaired by all of them. */
+export function isReplicated(key: Key): boolean {
+  return !key.startsWith(NODE_SPACE);
+}
+
+/** A client wrote it. */
+export function isUserKey(key: Key): boolean {
+  return key.startsWith(USER_SPACE);
 }
 
 /** A key as read from a disk or a peer, name space included. */

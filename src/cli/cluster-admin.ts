@@ -1,10 +1,10 @@
 /**
- * `plogdb cluster status`, `learner`, `accept-loss` and `replace`, and `plogdb verify`: what an operator asks of the nodes of a running
+ * `plogdb cluster status`, `drain`, `learner`, `accept-loss` and `replace`, and `plogdb verify`: what an operator asks of the nodes of a running
  * cluster, found through the configuration of any of them.
  */
 import { existsSync, readFileSync, renameSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { formatAddress, loadConfig, type NodeEntry } from "../cluster/index.js";
+import { formatAddress, loadConfig, mapHolders, type NodeEntry } from "../cluster/index.js";
 import { CommandError, EXIT, type ExitCode } from "./exit.js";
 import { type Access, askNode } from "./node-client.js";
 import { type Output, table } from "./output.js";
@@ -19,6 +19,7 @@ const POLL_MS = 100;
 /** What REPLICA STATUS tells, as far as it is looked at here. */
 interface Status {
   readonly mode: string;
+  readonly drained: boolean;
   readonly state: string;
   readonly loss: {
     readonly number: number;
@@ -118,7 +119,7 @@ function rowOf(one: NodeStatus): string[] {
   return [
     one.node,
     one.address,
-    status.mode,
+    status.drained ? `${status.mode}, drained` : status.mode,
     String(status.keys),
     status.loss.open ? "most" : String(status.learners),
     `${String(level1)}/${String(level2)}/${String(level3)}`,
@@ -147,6 +148,30 @@ export async function clusterLearner(
   output.event("learner", { node: id, learner: word === "on" });
   output.line(word === "on" ? `${id} does not vote until it is ordered to` : `${id} votes`);
   return EXIT.ok;
+}
+
+/** Any node of the bootstrap group takes the order; it holds for the whole cluster. */
+export async function clusterDrain(options: AdminOptions, id: string, word: string, output: Output): Promise<ExitCode> {
+  if (word !== "on" && word !== "off") throw new CommandError(EXIT.usage, `say on or off, not ${word}`);
+  nodeOf(options.config, id);
+  const { nodes, placement } = loadConfig(options.config, process.env, {});
+  const holders = nodes.filter((node) => mapHolders(placement).includes(node.id));
+  // Its own store may be what is slow: the others first.
+  const problems: string[] = [];
+  for (const holder of holders.toSorted((a, b) => Number(a.id === id) - Number(b.id === id))) {
+    const answer = await askNode(holder.client, ["REPLICA", "DRAIN", id, word], ASK_MS, accessOf(options));
+    if (answer.kind === "text") {
+      output.event("drain", { node: id, drained: word === "on" });
+      output.line(
+        word === "on"
+          ? `${id} is spared: clients that follow the cluster's map ask it last, and it leads no key`
+          : `${id} takes its part again`,
+      );
+      return EXIT.ok;
+    }
+    problems.push(`${holder.id} at ${formatAddress(holder.client)}: ${answer.text}`);
+  }
+  throw new CommandError(EXIT.failed, problems.join("; "));
 }
 
 /**

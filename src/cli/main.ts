@@ -9,6 +9,7 @@ import { benchDisk, type BenchDiskFlags } from "./bench-disk.js";
 import {
   type AdminOptions,
   clusterAcceptLoss,
+  clusterDrain,
   clusterLearner,
   clusterReplace,
   clusterStatus,
@@ -93,6 +94,18 @@ function addClusterAdmin(program: Command, cluster: Command, finish: (code: Exit
     .option(...passwordFile)
     .action(async (flags: AdminFlags) => {
       finish(await clusterStatus(flags, makeOutput(flags.json === true)));
+    });
+  cluster
+    .command("drain <node> <on|off>")
+    .description(
+      "have the cluster spare a node before it is stopped, or no longer: clients ask it last, it leads no key",
+    )
+    .option(...config)
+    .option(...json)
+    .option(...user)
+    .option(...passwordFile)
+    .action(async (node: string, word: string, flags: AdminFlags) => {
+      finish(await clusterDrain(flags, node, word, makeOutput(flags.json === true)));
     });
   cluster
     .command("learner <node> <on|off>")

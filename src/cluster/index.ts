@@ -5,6 +5,17 @@
  *
  * Left out for now: epochs that change while running. Nodes and zones of a cluster stay what they were at its start.
  */
+export {
+  BOOTSTRAP_GROUP,
+  type ClusterMap,
+  decodeMap,
+  encodeMap,
+  firstMap,
+  holdsMap,
+  isPlacedAs,
+  mapHolders,
+  withDrained,
+} from "./cluster-map.js";
 export { loadConfig, parseConfig } from "./config.js";
 export { ConfigError, type ConfigProblem } from "./config-error.js";
 export {

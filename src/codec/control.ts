@@ -1,10 +1,10 @@
 /**
- * What nodes say to each other about themselves, no key involved: that they live, and what they durably remember of one
- * another (P29). Codec and validation only; what follows from a binding is the node's affair.
+ * What nodes say to each other about themselves, no key involved: that they live, what they durably remember of one
+ * another (P29), and the map of the cluster. Codec and validation only; what follows from a binding is the node's affair.
  */
 import { unreachable } from "../base/assert.js";
 import type { ByteReader, ByteWriter } from "../base/cursor.js";
-import { readChoice, readFlag, readText, writeChoice, writeFlag, writeText } from "./fields.js";
+import { readChoice, readFlag, readOwnBytes, readText, writeChoice, writeFlag, writeText } from "./fields.js";
 
 /** Sent at a steady pace; the answer returns the sender's own tick, so only one clock measures the round trip. */
 export interface HeartbeatMessage {
@@ -20,6 +20,18 @@ export interface HeartbeatReplyMessage {
   readonly flushUs: number;
   /** Nodes of the cluster that the sender reaches, a bit each by their numbers; 0 in a cluster of one group. For advice to clients only. */
   readonly reaches: number;
+  /** Version of the cluster's map that the sender knows, 0 = none. Who knows an older one asks for it. */
+  readonly mapVersion: number;
+}
+
+export interface MapQueryMessage {
+  readonly type: "map-query";
+}
+
+/** The cluster's map, as the sender knows it (node/map-board.ts). */
+export interface MapMessage {
+  readonly type: "map";
+  readonly bytes: Uint8Array;
 }
 
 /** P29: the sender's durable memory of the receiver, and whether it accepts it as it is. */
@@ -39,10 +51,16 @@ export interface BindingMessage {
   readonly reason: string;
 }
 
-export type ControlMessage = HeartbeatMessage | HeartbeatReplyMessage | BindingMessage;
+export type ControlMessage = HeartbeatMessage | HeartbeatReplyMessage | BindingMessage | MapQueryMessage | MapMessage;
 
 /** Part of the wire format: members are appended, never moved. */
-const TYPES = ["heartbeat", "heartbeat-reply", "binding"] as const satisfies readonly ControlMessage["type"][];
+const TYPES = [
+  "heartbeat",
+  "heartbeat-reply",
+  "binding",
+  "map-query",
+  "map",
+] as const satisfies readonly ControlMessage["type"][];
 
 export function encodeControl(out: ByteWriter, message: ControlMessage): void {
   writeChoice(out, TYPES, message.type);
@@ -54,6 +72,7 @@ export function encodeControl(out: ByteWriter, message: ControlMessage): void {
       out.varint(message.sentTick);
       out.varint(message.flushUs);
       out.varint(message.reaches);
+      out.varint(message.mapVersion);
       return;
     case "binding":
       writeFlag(out, message.bound);
@@ -62,6 +81,11 @@ export function encodeControl(out: ByteWriter, message: ControlMessage): void {
       out.varint(message.remembersLoss);
       out.varint(message.remembersWatermark);
       writeText(out, message.reason);
+      return;
+    case "map-query":
+      return;
+    case "map":
+      out.blob(message.bytes);
       return;
     default:
       unreachable(message);
@@ -81,7 +105,8 @@ function decodeFields(reader: ByteReader, type: ControlMessage["type"]): Control
     case "heartbeat-reply": {
       const sentTick = reader.varint();
       const flushUs = reader.varint();
-      return { type, sentTick, flushUs, reaches: reader.varint() };
+      const reaches = reader.varint();
+      return { type, sentTick, flushUs, reaches, mapVersion: reader.varint() };
     }
     case "binding": {
       const bound = readFlag(reader);
@@ -92,6 +117,10 @@ function decodeFields(reader: ByteReader, type: ControlMessage["type"]): Control
       const reason = readText(reader);
       return { type, bound, first, remembersIncarnation, remembersLoss, remembersWatermark, reason };
     }
+    case "map-query":
+      return { type };
+    case "map":
+      return { type, bytes: readOwnBytes(reader) };
     default:
       return unreachable(type);
   }

@@ -7,7 +7,7 @@ import type { ReplicaId } from "../paxos/ballot.js";
 /** 2: a refused submit names itself; operations that carry a condition on the value, a rule for deadlines, or several steps. */
 /** 3: losses of disks in hellos and bindings; a fetch that asks for settling; what replicas compare of their keys. */
 /** 6: the group in hellos, for nodes that are in several. */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;
 
 /** Said by both sides before anything else. A difference in version, cluster, placement or epoch, or a node that is not the one expected, is refused. */
 export interface Hello {

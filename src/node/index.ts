@@ -3,6 +3,7 @@
  * trust each other), sweep/ (how a replica is kept whole).
  */
 export { type Clock, SystemClock, type TimerHandle } from "./clock.js";
+export { MapBoard, type MapOnBoard } from "./map-board.js";
 export { NodeError, type NodeErrorCode } from "./node-error.js";
 export { type GroupsOptions, type OpenedGroups, openGroups } from "./open-groups.js";
 export { type OnReplica, type OpenedReplica, openReplica, type ReplicaOptions } from "./open-replica.js";

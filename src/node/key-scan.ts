@@ -2,7 +2,7 @@
  * Going over the keys that this replica holds, for SCAN and KEYS: live ones of the user space, a bounded number a step. It
  * sees what the newest record says and nothing else: a deadline that has passed is for the reader of the key to find.
  */
-import { type Key, USER_SPACE } from "../base/key.js";
+import { isUserKey, type Key } from "../base/key.js";
 import { CLASS_LIVE } from "../codec/record.js";
 import type { Store } from "../storage/store.js";
 
@@ -24,7 +24,7 @@ export function scanLiveKeys(
   const place = store.beginIteration(cursor);
   store.iterate(place, limit, (stored, _position, header) => {
     const key = nameOf(stored);
-    if (key.startsWith(USER_SPACE) && header[0] === CLASS_LIVE) visit(key);
+    if (isUserKey(key) && header[0] === CLASS_LIVE) visit(key);
   });
   return place.done ? 0n : place.position;
 }

@@ -14,9 +14,10 @@ import { judgeBinding, judgeHello } from "./binding-rules.js";
 import type { Identity } from "./identity.js";
 import type { NodeError } from "./node-error.js";
 import { NodeError as Failure } from "./node-error.js";
+import type { MapBoard } from "./map-board.js";
 import type { Reach } from "./reach.js";
 import type { Outbox } from "./outbox.js";
-import { isReady, newPeer, noteHeard, noteRoundTrip, noteSent, type Peer } from "./peers.js";
+import { isReady, judgePeers, newPeer, noteHeard, noteRoundTrip, noteSent, type Peer } from "./peers.js";
 
 /** Pace of heartbeats in ticks while there is work, and while there is none. */
 const BUSY_HEARTBEAT_TICKS = 8;
@@ -38,6 +39,9 @@ export interface LinkHost {
   /** P17: what a write with its flush takes here of late, in microseconds; 0 = not known, or this node does not vote. */
   flushUs(): number;
   readonly reach: Reach | null;
+  readonly map: MapBoard | null;
+  /** A peer showed something that is no map. */
+  onBadMap(nodeId: string): void;
   /** Makes the identity durable, then calls `done`. */
   saveIdentity(done: () => void): void;
   /** Readiness of a peer changed: suspicion is to be judged again. */
@@ -217,16 +221,28 @@ export class Links {
           sentTick: message.sentTick,
           flushUs: this.#host.flushUs(),
           reaches: this.#host.reach?.mask() ?? 0,
+          mapVersion: this.#host.map?.version ?? 0,
         });
         return;
       case "heartbeat-reply": {
         peer.flushUs = message.flushUs;
         this.#host.reach?.note(peer.nodeId, message.reaches);
+        if (this.#host.map !== null && message.mapVersion > this.#host.map.version) {
+          this.#say(replica, { type: "map-query" });
+        }
         const microseconds = this.#host.clock.microseconds() - message.sentTick;
         // What was on its way during a pause of our own measures the pause.
         if (microseconds >= 0 && message.sentTick >= this.#pauseEndedUs) noteRoundTrip(peer, microseconds);
         return;
       }
+      case "map-query": {
+        const { map } = this.#host;
+        if (map !== null && map.version > 0) this.#say(replica, { type: "map", bytes: map.bytes });
+        return;
+      }
+      case "map":
+        if (this.#host.map?.show(message.bytes) === false) this.#host.onBadMap(peer.nodeId);
+        return;
       case "binding": {
         if (this.#isTaking) return; // said of what this node has just ceased to be
         const isBinding = this.#unsaved.get(peer.nodeId) === this.#connections[replica];
@@ -332,6 +348,13 @@ export class Links {
       this.#nextNoteTick = now + NOTE_TICKS;
       this.#noteWatermarks();
     }
+  }
+
+  /** Brings up to date what is thought of each peer (peers.ts). True when suspicion changed. */
+  judge(flushUs: number): boolean {
+    const { context, identity, map } = this.#host;
+    for (const peer of this.peers) peer.isDrained = map?.isDrained(peer.nodeId) ?? false;
+    return judgePeers(context, this.peers, { flushUs, isDrained: map?.isDrained(identity.nodeId) ?? false });
   }
 
   /** A pause of our own says nothing about the peers: what they sent meanwhile has not been read yet. */

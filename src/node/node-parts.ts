@@ -4,6 +4,7 @@ import type { Context } from "../paxos/context.js";
 import type { Store } from "../storage/store.js";
 import type { Clock } from "./clock.js";
 import type { Identity } from "./identity.js";
+import type { MapBoard } from "./map-board.js";
 import type { Reach } from "./reach.js";
 import type { NodeError } from "./node-error.js";
 import type { RepairOptions } from "./repair.js";
@@ -37,6 +38,8 @@ export interface NodeParts {
   readonly repair: RepairOptions;
   /** Null in a cluster of one group. */
   readonly reach: Reach | null;
+  /** Null where there is none: in simulations. */
+  readonly map: MapBoard | null;
   readonly events: NodeEvents;
 }
 

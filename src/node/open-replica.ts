@@ -18,6 +18,7 @@ import type { Store, StoreFacts, StoreSink, StoreStatus } from "../storage/store
 import { type Clock, SystemClock } from "./clock.js";
 import { firstIdentity, type Identity, loseAll, nextIdentity } from "./identity.js";
 import { type FoundIdentity, readIdentity } from "./read-identity.js";
+import type { MapBoard } from "./map-board.js";
 import { NodeError } from "./node-error.js";
 import type { Reach } from "./reach.js";
 import { DEFAULT_REPAIR, type RepairOptions } from "./repair.js";
@@ -44,6 +45,7 @@ export interface ReplicaFacts {
   readonly repair?: Partial<RepairOptions>;
   /** Of a node that is in several groups. */
   readonly reach?: Reach;
+  readonly map?: MapBoard;
 }
 
 export interface ReplicaOptions extends ReplicaFacts {
@@ -165,6 +167,7 @@ export function startReplica(
       requestTicks: options.requestMs,
       repair: { ...DEFAULT_REPAIR, ...options.repair },
       reach: options.reach ?? null,
+      map: options.map ?? null,
       events: options.events,
     });
     options.reach?.add(node);

@@ -46,6 +46,8 @@ export interface Peer {
   flushUs: number;
   /** Highest durable LSN that it told in this incarnation. */
   watermark: number;
+  /** The cluster's map spares it. */
+  isDrained: boolean;
 }
 
 export function newPeer(replica: ReplicaId, nodeId: string): Peer {
@@ -64,6 +66,7 @@ export function newPeer(replica: ReplicaId, nodeId: string): Peer {
     lastBeatTick: 0,
     flushUs: 0,
     watermark: 0,
+    isDrained: false,
   };
 }
 
@@ -91,8 +94,16 @@ export type PeerJudgement = Pick<
   "self" | "tick" | "suspected" | "peerOrder" | "patienceTicks" | "namedLeader" | "avoided" | "slowSinceTick"
 >;
 
+/** This node's own part in it. */
+export interface OwnState {
+  /** What a write with its flush takes here, 0 = not known. */
+  readonly flushUs: number;
+  readonly isDrained: boolean;
+}
+
 /** Brings suspicion, order and patience in `context` up to date. Returns true when suspicion changed. */
-export function judgePeers(context: PeerJudgement, peers: readonly Peer[], flushUs: number): boolean {
+export function judgePeers(context: PeerJudgement, peers: readonly Peer[], own: OwnState): boolean {
+  const { flushUs } = own;
   let changed = false;
   let slowest = 0;
   for (const peer of peers) {
@@ -110,15 +121,18 @@ export function judgePeers(context: PeerJudgement, peers: readonly Peer[], flush
   context.patienceTicks = Math.min(MAX_PATIENCE_TICKS, Math.max(MIN_PATIENCE_TICKS, patience));
   const roundTrip = (replica: ReplicaId): number => peers.find((peer) => peer.replica === replica)?.roundTripUs ?? 0;
   context.peerOrder.sort((a, b) => roundTrip(a) - roundTrip(b));
-  context.namedLeader = nextLeader(context, peers, flushUs);
-  judgeDisks(context, peers, flushUs);
-  noteSlowness(context);
+  context.namedLeader = nextLeader(context, peers, own);
+  noteSlowness(context, judgeDisks(context, peers, own), own);
   return changed;
 }
 
-function noteSlowness({ self, tick, namedLeader, avoided, slowSinceTick }: PeerJudgement): void {
-  for (let replica = 0; replica < avoided.length; replica++) {
-    const isSlow = replica === self ? namedLeader !== self : avoided[replica] === true;
+function noteSlowness(
+  { self, tick, namedLeader, slowSinceTick }: PeerJudgement,
+  slow: readonly ReplicaId[],
+  { isDrained }: OwnState,
+): void {
+  for (let replica = 0; replica < slowSinceTick.length; replica++) {
+    const isSlow = replica === self ? namedLeader !== self && !isDrained : slow.includes(replica);
     if (!isSlow) slowSinceTick[replica] = 0;
     else if (slowSinceTick[replica] === 0) slowSinceTick[replica] = tick;
   }
@@ -132,29 +146,34 @@ export function isLastinglySlow({ tick, slowSinceTick }: PeerJudgement, replica:
 
 /**
  * P17: keys whose newest entry names a replica with a slow disk are taken from it: their next write goes in two phases, as if
- * that one were suspected, which costs a round among the others once in place of a write there.
+ * that one were suspected, which costs a round among the others once in place of a write there. So are the keys of one that is to be spared.
+ * Whose disks are slow.
  */
-function judgeDisks(context: PeerJudgement, peers: readonly Peer[], flushUs: number): void {
+function judgeDisks(context: PeerJudgement, peers: readonly Peer[], { flushUs }: OwnState): ReplicaId[] {
   const { avoided, self, namedLeader } = context;
-  for (const { replica, flushUs: theirs } of peers) {
-    const factor = avoided[replica] === true ? SLOW_DISK_FACTOR / 2 : SLOW_DISK_FACTOR;
-    avoided[replica] = namedLeader === self && theirs > factor * flushUs + SLOW_DISK_US;
+  const slow: ReplicaId[] = [];
+  for (const { replica, isDrained, flushUs: theirs } of peers) {
+    const factor = avoided[replica] === true && !isDrained ? SLOW_DISK_FACTOR / 2 : SLOW_DISK_FACTOR;
+    const isSlow = theirs > factor * flushUs + SLOW_DISK_US;
+    avoided[replica] = namedLeader === self && (isDrained || isSlow);
+    if (isSlow && namedLeader === self) slow.push(replica);
   }
+  return slow;
 }
 
 /**
  * P17: a class-zero value needs its leader's own record (P9), so every write of a key waits for its leader's disk. A disk that is
  * much slower than the quickest other one leads no longer; its node's own writes go through that one, and need not wait for
- * their own record.
+ * their own record. Nor does a node lead that is to be spared, if there is another.
  */
-function nextLeader(context: PeerJudgement, peers: readonly Peer[], flushUs: number): ReplicaId {
+function nextLeader(context: PeerJudgement, peers: readonly Peer[], { flushUs, isDrained }: OwnState): ReplicaId {
   const { self, suspected } = context;
   let quickest: Peer | null = null;
   for (const peer of peers) {
-    if (peer.flushUs === 0 || suspected[peer.replica] === true) continue;
+    if (peer.flushUs === 0 || peer.isDrained || suspected[peer.replica] === true) continue;
     if (quickest === null || peer.flushUs < quickest.flushUs) quickest = peer;
   }
   if (quickest === null) return self;
   const factor = context.namedLeader === self ? SLOW_DISK_FACTOR : SLOW_DISK_FACTOR / 2;
-  return flushUs > factor * quickest.flushUs + SLOW_DISK_US ? quickest.replica : self;
+  return isDrained || flushUs > factor * quickest.flushUs + SLOW_DISK_US ? quickest.replica : self;
 }

@@ -23,7 +23,7 @@ import { Once } from "./once.js";
 import { NodeError } from "./node-error.js";
 import { Outbox } from "./outbox.js";
 import { PeerFrames } from "./peer-frames.js";
-import { isReady, judgePeers } from "./peers.js";
+import { isReady } from "./peers.js";
 import { Repair } from "./repair.js";
 import { noteRoom } from "./room.js";
 import { helloOf, type NodeParts } from "./node-parts.js";
@@ -145,9 +145,13 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   }
 
   #newLinks(): Links {
-    const { context, identity, transport, store, clock, reach } = this.#parts;
+    const { context, identity, transport, store, clock, reach, map } = this.#parts;
     return new Links({
       reach,
+      map,
+      onBadMap: (nodeId) => {
+        this.#alarm(`${nodeId} showed a map of the cluster that cannot be read`);
+      },
       clock,
       context,
       identity,
@@ -457,7 +461,7 @@ export class ReplicaNode implements KeyService, StoreSink, TransportSink {
   };
 
   #judge(): void {
-    if (judgePeers(this.#context, this.#links.peers, this.#flushUs)) this.#turns.wakeAll();
+    if (this.#links.judge(this.#flushUs)) this.#turns.wakeAll();
   }
 
   #alarm(text: string): void {

@@ -3,14 +3,14 @@
  * one batch to the store and one frame to each peer. What may only be said when durable waits under the batch's token
  * (P2). Knows lanes, store and outboxes; nothing of handshakes or of what clients speak.
  */
-import type { Key } from "../base/key.js";
+import { isUserKey, type Key } from "../base/key.js";
 import { TimingWheel } from "../base/timing-wheel.js";
 import { encodeHeader, RECORD_HEADER_BYTES, recordValue } from "../codec/record.js";
 import { NO_BALLOT, type ReplicaId } from "../paxos/ballot.js";
 import type { Context } from "../paxos/context.js";
 import { Effects, type RecordWrite, SAME_WAKE } from "../paxos/effects.js";
 import { forgetVotes } from "../paxos/fence.js";
-import { type Lane, standingOf } from "../paxos/lane.js";
+import { countsAsLive, type Lane, standingOf } from "../paxos/lane.js";
 import type { Message, StateReplyMessage } from "../paxos/message.js";
 import { type Input, step } from "../paxos/replica.js";
 import type { LoadedKey, Store } from "../storage/store.js";
@@ -317,7 +317,8 @@ export class TurnLoop {
   }
 
   #tellChange({ key, plog: { chosen } }: Lane, before: number): void {
-    if (this.listener !== null && chosen.version !== before) this.listener(key, chosen.version, !chosen.tombstone);
+    if (this.listener !== null && chosen.version !== before && isUserKey(key))
+      this.listener(key, chosen.version, !chosen.tombstone);
   }
 
   #persist(slot: LaneSlot): void {
@@ -448,6 +449,6 @@ function markedRecord(lane: Lane): RecordWrite {
     chosen: true,
     baseHash: 0,
     ...standingOf(lane),
-    live: !chosen.tombstone,
+    live: countsAsLive(lane, chosen),
   };
 }

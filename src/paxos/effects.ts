@@ -28,7 +28,7 @@ export interface RecordWrite {
   /** P31, as in PLog. */
   readonly votesFrom: number;
   readonly loss: number;
-  /** What the key counts as for DBSIZE: from the newest chosen or accepted entry. */
+  /** What the key counts as for DBSIZE: from the newest chosen or accepted entry; false of keys that no client wrote. */
   readonly live: boolean;
 }
 

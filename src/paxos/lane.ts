@@ -3,7 +3,7 @@
  * it is durable, and the proposer's and the reader's unfinished business. It is volatile: a crash is the loss of all
  * lanes, and a new one starts from the PLog that the disk holds. This file owns the shape; the roles own the changes.
  */
-import type { Key } from "../base/key.js";
+import { isUserKey, type Key } from "../base/key.js";
 import { type Ballot, isBallot, NO_BALLOT, type ReplicaId } from "./ballot.js";
 import type { Entry } from "./entry.js";
 import type { StateReplyMessage } from "./message.js";
@@ -251,6 +251,11 @@ export function newLane(key: Key, plog: PLog, damaged = false): Lane {
     looks: 0,
     fetchedTick: 0,
   };
+}
+
+/** The key is one of those that DBSIZE counts, as long as this is its newest entry. */
+export function countsAsLive({ key }: Lane, { tombstone }: Entry): boolean {
+  return isUserKey(key) && !tombstone;
 }
 
 /** What a record says now of where this replica votes: what a restore leads to as soon as it is on its way to the disk. */

@@ -8,7 +8,7 @@ import { type Ballot, isBallot, NO_BALLOT, type ReplicaId, sameBallot } from "./
 import type { Context } from "./context.js";
 import type { Effects } from "./effects.js";
 import type { Entry } from "./entry.js";
-import { type AcceptSnapshot, type Lane, standingOf } from "./lane.js";
+import { type AcceptSnapshot, countsAsLive, type Lane, standingOf } from "./lane.js";
 import type { ChosenMessage, LearnMessage } from "./message.js";
 import { GENESIS_HASH, type PLog } from "./plog.js";
 
@@ -48,7 +48,7 @@ export function persistPosition(lane: Lane, effects: Effects): void {
     chosen: false,
     baseHash: baseHashOf(plog),
     ...standingOf(lane),
-    live: plog.acceptedEntry === null ? !plog.chosen.tombstone : !plog.acceptedEntry.tombstone,
+    live: countsAsLive(lane, plog.acceptedEntry ?? plog.chosen),
   });
   lane.writes++;
   if (isBallot(plog.accepted)) {
@@ -75,7 +75,7 @@ export function persistChosen(lane: Lane, entry: Entry, effects: Effects): void 
     chosen: true,
     baseHash: 0,
     ...standingOf(lane),
-    live: !entry.tombstone,
+    live: countsAsLive(lane, entry),
   });
   lane.writes++;
   lane.baseUnsaved = false;

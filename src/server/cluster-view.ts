@@ -1,6 +1,6 @@
 /**
  * What cluster clients are told: which node to ask for which slot. Every replica of a group serves all its keys, so the order
- * is advice, never a rule: each node is listed first for its shares of its groups' slots, and one that is down or slow hands
+ * is advice, never a rule: each node is listed first for its shares of its groups' slots, and one that is down, slow or drained hands
  * them over to the others of the group, half to each side. Only nodes outside of the group send clients on (-MOVED).
  */
 import { createHash } from "node:crypto";
@@ -20,6 +20,8 @@ export interface Member {
   readonly health: "online" | "failed";
   /** It serves, but its disk holds everybody up. */
   readonly isSlow: boolean;
+  /** It serves, and is to be spared: somebody is going to stop it. */
+  readonly isDrained: boolean;
 }
 
 export interface SlotRange {
@@ -52,6 +54,7 @@ export function members(context: ServerContext): ReadonlyMap<string, Member> {
         isSelf: node.id === nodeId,
         health: node.id === nodeId || service?.hears(node.id) === true ? "online" : "failed",
         isSlow: slow.has(node.id),
+        isDrained: context.map?.isDrained(node.id) === true,
       },
     ]),
   );
@@ -67,11 +70,15 @@ export function sharesOf({ first, last }: Pick<Group, "first" | "last">, all: re
   });
   const begin = (share: number): number => first + Math.ceil((share * count) / orders.length);
   return orders.map((order, share) => {
-    const good = order.filter(({ health, isSlow }) => health === "online" && !isSlow);
-    const slow = order.filter(({ health, isSlow }) => health === "online" && isSlow);
-    const down = order.filter(({ health }) => health === "failed");
-    return { first: begin(share), last: begin(share + 1) - 1, members: [...good, ...slow, ...down] };
+    const ranked = order.toSorted((a, b) => rankOf(a) - rankOf(b)); // a stable sort
+    return { first: begin(share), last: begin(share + 1) - 1, members: ranked };
   });
+}
+
+function rankOf({ health, isSlow, isDrained }: Member): number {
+  if (health === "failed") return 3;
+  if (isDrained) return 2;
+  return isSlow ? 1 : 0;
 }
 
 /** Who is to be asked for what; rising, without gaps. */

@@ -25,6 +25,7 @@ export const clusterInfo: Handler = (client) => {
   const all = members(client.context);
   const served = slotsServed(client.context, all);
   const isOk = served === SLOTS;
+  const epoch = String(epochOf(client));
   const fields: readonly (readonly [string, string])[] = [
     ["cluster_enabled", "1"],
     ["cluster_state", isOk ? "ok" : "fail"],
@@ -34,11 +35,16 @@ export const clusterInfo: Handler = (client) => {
     ["cluster_slots_fail", String(SLOTS - served)],
     ["cluster_known_nodes", String(all.size)],
     ["cluster_size", String(all.size)],
-    ["cluster_current_epoch", "1"],
-    ["cluster_my_epoch", "1"],
+    ["cluster_current_epoch", epoch],
+    ["cluster_my_epoch", epoch],
   ];
   client.out.verbatim(fields.map(([name, value]) => `${name}:${value}\r\n`).join(""));
 };
+
+/** What Redis counts as changes of who holds what: the version of the map. */
+function epochOf({ context }: Client): number {
+  return context.map?.map.version ?? 1;
+}
 
 export const clusterMyId: Handler = (client) => {
   const { clusterId, nodeId } = client.context.config;
@@ -101,16 +107,16 @@ function shardMember(out: ReplyWriter, member: Member, isFirst: boolean): void {
 export const clusterNodes: Handler = (client) => {
   const all = members(client.context);
   const ranges = slotRanges(client.context, all);
-  client.out.verbatim([...all.values()].map((member) => `${nodeLine(member, ranges)}\n`).join(""));
+  client.out.verbatim([...all.values()].map((member) => `${nodeLine(member, ranges, epochOf(client))}\n`).join(""));
 };
 
-function nodeLine(member: Member, ranges: readonly SlotRange[]): string {
+function nodeLine(member: Member, ranges: readonly SlotRange[], epoch: number): string {
   const own = ranges.filter(({ members: [first] }) => first?.id === member.id);
   const flags = `${member.isSelf ? "myself," : ""}master${member.health === "online" ? "" : ",fail"}`;
   const link = member.health === "online" ? "connected" : "disconnected";
   const slots = own.map(({ first, last }) => ` ${String(first)}-${String(last)}`).join("");
   const address = `${member.host}:${String(member.port)}@${String(member.peerPort)}`;
-  return `${member.id} ${address} ${flags} - 0 0 1 ${link}${slots}`;
+  return `${member.id} ${address} ${flags} - 0 0 ${String(epoch)} ${link}${slots}`;
 }
 
 export const clusterKeySlot: Handler = (client, args) => {

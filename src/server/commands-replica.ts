@@ -1,14 +1,24 @@
 /**
  * REPLICA: what an operator asks of this node as one of its group's replicas: where it stands, to be silent or to vote
- * again (P30), to give up what two have lost (P31), and to compare everything it holds with its peers now (P28).
+ * again (P30), to give up what two have lost (P31), to compare everything it holds with its peers now (P28); and the map of the cluster,
+ * with the nodes that it spares.
  */
-import type { NodeStats } from "../node/service.js";
-import type { Handler } from "./client.js";
 import { needsDecision } from "../node/index.js";
+import type { NodeStats } from "../node/service.js";
+import type { Client, Handler } from "./client.js";
 import { renderText } from "./replies.js";
+import type { ReplyWriter } from "./reply-writer.js";
+import type { Slot } from "./slot.js";
+import type { Arguments } from "./stored-arguments.js";
+
+/** What of the cluster's map is told with a node's state. */
+interface MapFacts {
+  readonly mapVersion: number;
+  readonly drained: boolean;
+}
 
 /** Where the node stands, as one JSON object: the same facts for people, tools and `plogdb cluster status`. */
-export function replicaStatus(stats: NodeStats, keys: number): Record<string, unknown> {
+export function replicaStatus(stats: NodeStats, keys: number, map: MapFacts): Record<string, unknown> {
   const { nodeId, replica, state, mode, waitingFor, loss, lossOpen, lossReason, unfenced } = stats;
   const { sweepFound, sweepPasses, sweepBucketsDone, sweepSinceTicks, undecidedLevel1, undecidedLevel2 } = stats;
   return {
@@ -16,6 +26,7 @@ export function replicaStatus(stats: NodeStats, keys: number): Record<string, un
     replica,
     state,
     mode,
+    ...map,
     waitingFor,
     loss: {
       number: loss,
@@ -38,20 +49,28 @@ export function replicaStatus(stats: NodeStats, keys: number): Record<string, un
 }
 
 export const status: Handler = (client) => {
+  const { map } = client.context;
   client.askNode((service, answer) => {
-    const text = JSON.stringify(replicaStatus(service.stats(), service.countKeys()));
+    const stats = service.stats();
+    const facts = { mapVersion: map?.map.version ?? 0, drained: map?.isDrained(stats.nodeId) === true };
+    const text = JSON.stringify(replicaStatus(stats, service.countKeys(), facts));
     queueMicrotask(() => {
       answer(text);
     });
   }, renderText);
 };
 
+/** Null: it is neither, and the error was written. */
+function onOrOff(client: Client, args: Arguments, at: number): boolean | null {
+  if (args.is(at, "on")) return true;
+  if (args.is(at, "off")) return false;
+  client.out.error("ERR syntax error, say ON or OFF");
+  return null;
+}
+
 export const learner: Handler = (client, args) => {
-  const on = args.is(2, "on");
-  if (!on && !args.is(2, "off")) {
-    client.out.error("ERR syntax error, say ON or OFF");
-    return;
-  }
+  const on = onOrOff(client, args, 2);
+  if (on === null) return;
   client.askNode((service, answer) => {
     service.setLearner(on, () => {
       answer("OK");
@@ -75,3 +94,37 @@ export const verify: Handler = (client) => {
     });
   }, renderText);
 };
+
+export const map: Handler = (client) => {
+  client.askNode((_service, answer) => {
+    const text = JSON.stringify(client.context.map?.map ?? null);
+    queueMicrotask(() => {
+      answer(text);
+    });
+  }, renderText);
+};
+
+/** The whole cluster spares a node, until it is told otherwise. Only members of the bootstrap group can change that. */
+export const drain: Handler = (client, args) => {
+  const on = onOrOff(client, args, 3);
+  if (on === null) return;
+  const nodeId = args.latin1(2);
+  const { map: keeper } = client.context;
+  client.askNode((_service, answer) => {
+    void keeper?.drain(nodeId, on).then(
+      () => {
+        answer("OK");
+      },
+      (error: unknown) => {
+        answer(`${REFUSED}${error instanceof Error ? error.message : String(error)}`);
+      },
+    );
+  }, renderOrRefuse);
+};
+
+const REFUSED = "ERR ";
+
+function renderOrRefuse(out: ReplyWriter, slot: Slot): void {
+  if (slot.text.startsWith(REFUSED)) out.error(slot.text);
+  else renderText(out, slot);
+}

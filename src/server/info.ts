@@ -21,7 +21,7 @@ const SECTIONS: readonly Section[] = [
   ["Modules", () => []],
   ["Commandstats", commandFields],
   ["Errorstats", errorFields],
-  ["Cluster", () => [["cluster_enabled", 1]]],
+  ["Cluster", clusterFields],
   ["Keyspace", keyspaceFields],
   ["Plogdb", plogdbFields],
 ];
@@ -191,6 +191,15 @@ function errorFields(context: ServerContext): Fields {
     for (const [code, count] of errorCodes) sums.set(code, (sums.get(code) ?? 0) + count);
   }
   return [...sums].map(([code, count]) => [`errorstat_${code}`, `count=${String(count)}`]);
+}
+
+function clusterFields(context: ServerContext): Fields {
+  const map = context.map?.map;
+  return [
+    ["cluster_enabled", 1],
+    ["cluster_map_version", map?.version ?? 0],
+    ["cluster_drained", map?.drained.join(",") ?? ""],
+  ];
 }
 
 /** Keys with a deadline are not counted apart. */

@@ -116,7 +116,9 @@ const REPLICA: readonly CommandSpec[] = [
       "Gives up what this replica and another one have both lost, so that this one votes again.",
       replica.acceptLoss,
     ],
+    ["replica|drain", 4, "0.1.0", "Has the cluster spare a node, or no longer: clients ask it last.", replica.drain],
     ["replica|learner", 3, "0.1.0", "Orders this node not to vote, or takes the order back.", replica.learner],
+    ["replica|map", 2, "0.1.0", "Returns the map of the cluster, as JSON.", replica.map, UNSTEADY_REPLY],
     ["replica|status", 2, "0.1.0", "Says where this replica stands, as JSON.", replica.status, UNSTEADY_REPLY],
     [
       "replica|verify",

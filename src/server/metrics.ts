@@ -110,6 +110,10 @@ function nodeMetrics(page: Page, context: ServerContext): void {
   }
   page.head("plogdb_space_level", "gauge", "1 for the present state of space: plenty, soft, hard or full.");
   page.labelled("plogdb_space_level", { level: stats.spaceLevel }, 1);
+  const { map } = context;
+  page.one("plogdb_cluster_map_version", "gauge", "Version of the cluster's map.", map?.map.version ?? 0);
+  const isDrained = map?.isDrained(stats.nodeId) === true;
+  page.one("plogdb_drained", "gauge", "1 while the cluster spares this node.", isDrained ? 1 : 0);
   page.one("plogdb_keys", "gauge", "Live keys at this replica.", service.countKeys());
   for (const [name, value] of Object.entries(stats)) {
     if (typeof value !== "number") continue;

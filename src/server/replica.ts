@@ -3,9 +3,19 @@
  * promise, its errors OpenErrors, its events lines of the log. Used by the server and by openNode alike.
  */
 import type { Logger } from "pino";
-import { groupBySlot, groupsWith, type PeerTlsFiles, type ServerConfig, slotOfName } from "../cluster/index.js";
+import {
+  BOOTSTRAP_GROUP,
+  decodeMap,
+  groupBySlot,
+  groupsWith,
+  type PeerTlsFiles,
+  type ServerConfig,
+  slotOfName,
+} from "../cluster/index.js";
+import { isUserKey, type Key } from "../base/key.js";
 import type { GroupsOptions, KeyService, NodeEvents, OpenedGroups, OpenedReplica } from "../node/index.js";
-import { openGroups, openReplica, type ReplicaOptions } from "../node/index.js";
+import { MapBoard, openGroups, openReplica, type ReplicaOptions } from "../node/index.js";
+import { MapKeeper } from "./map-keeper.js";
 import { asOpenError, OpenError } from "./open-error.js";
 import { peerTlsOf } from "./tls.js";
 
@@ -21,6 +31,7 @@ export type ReplicaFacts = Readonly<Record<string, string | number | boolean | n
 /** A replica that recovered its data and listens for its peers. */
 export interface RunningReplica {
   readonly service: KeyService;
+  readonly map: MapKeeper;
   readonly facts: ReplicaFacts;
   /** Resolves, perhaps never, with why the node had to stop by itself. */
   readonly failed: Promise<OpenError>;
@@ -39,9 +50,14 @@ export async function openRunningReplica(settings: ReplicaSettings, log: Logger)
   const failed = new Promise<OpenError>((resolve) => {
     fail = resolve;
   });
-  const opened = await openWith(settings, eventsTo(log, fail));
+  const board = new MapBoard(decodeMap);
+  const opened = await openWith(settings, board, eventsTo(log, fail));
+  const { placement, nodeId } = settings;
+  const map = new MapKeeper({ service: opened.node, board, placement, nodeId, log });
+  map.start();
   return {
     service: opened.node,
+    map,
     facts: factsOf(opened),
     failed,
     renewCertificates: (files) => {
@@ -49,6 +65,7 @@ export async function openRunningReplica(settings: ReplicaSettings, log: Logger)
     },
     close: () =>
       new Promise((resolve) => {
+        map.close();
         opened.node.close(resolve);
       }),
   };
@@ -57,14 +74,14 @@ export async function openRunningReplica(settings: ReplicaSettings, log: Logger)
 /** A replica of the one group, or one of each of several. */
 type OpenedNode = OpenedReplica | OpenedGroups;
 
-function openWith(settings: ReplicaSettings, events: NodeEvents): Promise<OpenedNode> {
+function openWith(settings: ReplicaSettings, map: MapBoard, events: NodeEvents): Promise<OpenedNode> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, opened: OpenedNode | null): void => {
       if (opened !== null) resolve(opened);
       else reject(asOpenError(error ?? new OpenError("IO", "the replica did not open")));
     };
-    if (settings.placement.groups.length === 1) openReplica(optionsOf(settings, events), done);
-    else openGroups(groupsOf(settings, events), done);
+    if (settings.placement.groups.length === 1) openReplica({ ...optionsOf(settings, events), map }, done);
+    else openGroups({ ...groupsOf(settings, events), map }, done);
   });
 }
 
@@ -112,10 +129,15 @@ function groupsOf(settings: ReplicaSettings, events: NodeEvents): GroupsOptions 
     })),
     nodeIds: options.nodes.map((node) => node.nodeId),
     places: {
-      groupOf: (key) => bySlot[slotOfName(key)] ?? -1,
+      groupOf: (key) => groupOf(bySlot, key),
       membersOf: (group) => placement.groups[group]?.members ?? [],
     },
   };
+}
+
+/** What the cluster remembers of itself is in the bootstrap group, whatever its slot. */
+function groupOf(bySlot: readonly number[], key: Key): number {
+  return isUserKey(key) ? (bySlot[slotOfName(key)] ?? -1) : BOOTSTRAP_GROUP;
 }
 
 function eventsTo(log: Logger, fail: (error: OpenError) => void): NodeEvents {

@@ -14,6 +14,7 @@ import { Histogram } from "./histogram.js";
 import { HotKeys } from "./hot-keys.js";
 import { InputShare } from "./input-share.js";
 import { LatencyEvents } from "./latency-events.js";
+import type { MapKeeper } from "./map-keeper.js";
 import type { ServerLimits } from "./limits.js";
 import { Rates } from "./rates.js";
 import { ReplyWriter } from "./reply-writer.js";
@@ -76,6 +77,8 @@ export class ServerContext {
   readonly startedAtMs = Date.now();
   /** Null until recovery is done: then commands that need the data are answered -LOADING. */
   service: KeyService | null = null;
+  /** Null until then too. */
+  map: MapKeeper | null = null;
   /** The port that is really listened on. */
   port = 0;
   /** Operations at the node, over all connections. */

@@ -17,7 +17,7 @@ import type { ReplicaFacts, RunningReplica } from "./replica.js";
 import { ServerContext } from "./server-context.js";
 
 /** The replica as a server needs it. */
-export type OpenReplica = Pick<RunningReplica, "facts" | "failed" | "renewCertificates" | "close"> & {
+export type OpenReplica = Pick<RunningReplica, "map" | "facts" | "failed" | "renewCertificates" | "close"> & {
   readonly service: KeyService;
 };
 
@@ -65,6 +65,7 @@ export async function startServer(
     throw error;
   }
   context.service = replica.service;
+  context.map = replica.map;
   context.feed.attach(replica.service);
   log.info({ client: formatAddress(client), ...replica.facts }, "serving clients");
   let closing: Promise<void> | null = null;

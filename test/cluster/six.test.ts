@@ -5,104 +5,12 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SLOTS, slotOfKey } from "../../src/cluster/hash-slot.js";
+import { slotOfKey } from "../../src/cluster/hash-slot.js";
 import { type Cluster, pause, runCommand, until, withCluster } from "./harness.js";
-import { type RespClient, RespFailure } from "./resp-client.js";
+import { CALLERS, listed, lost, SlotLoad } from "./slot-load.js";
 
 const NODES = 6;
-const CALLERS = 24;
 const DEAD = 0;
-
-interface FirstFailure {
-  readonly node: number;
-  readonly why: string;
-}
-
-/** The nodes of each slot, the one to ask first in front, as a node lists them. */
-async function listed(cluster: Cluster, through: number): Promise<number[][]> {
-  const client = await cluster.node(through).connect();
-  const ranges = await client.must("CLUSTER", "SLOTS");
-  client.close();
-  if (!Array.isArray(ranges)) throw new Error("CLUSTER SLOTS answers with an array");
-  const bySlot: number[][] = new Array<number[]>(SLOTS).fill([]);
-  for (const range of ranges as [number, number, ...[string, number, string][]][]) {
-    const [first, last, ...members] = range;
-    const nodes = members.map(([, port]) => cluster.nodes.findIndex(({ plan }) => plan.clientPort === port));
-    bySlot.fill(nodes, first, last + 1);
-  }
-  return bySlot;
-}
-
-/** Callers in closed loops, each with keys of its own. */
-class Load {
-  readonly acknowledged = new Map<string, string>();
-  readonly failures: FirstFailure[] = [];
-  /** First attempts on keys whose first node is the one to be killed, by the node that served them. */
-  readonly inItsPlace = new Map<number, number>();
-  firstAttempts = 0;
-  readonly #cluster: Cluster;
-  readonly #bySlot: readonly (readonly number[])[];
-  #running = true;
-  #callers: Promise<void>[] = [];
-
-  constructor(cluster: Cluster, bySlot: readonly (readonly number[])[]) {
-    this.#cluster = cluster;
-    this.#bySlot = bySlot;
-  }
-
-  start(): void {
-    this.#callers = Array.from({ length: CALLERS }, (_, caller) => this.#run(caller));
-  }
-
-  async stop(): Promise<void> {
-    this.#running = false;
-    await Promise.all(this.#callers);
-  }
-
-  async #run(caller: number): Promise<void> {
-    const clients: (RespClient | undefined)[] = [];
-    for (const node of this.#cluster.nodes) clients.push(node.alive ? await node.connect() : undefined);
-    for (let serial = 0; this.#running; serial++) {
-      const key = `key:${String(caller)}:${String(serial)}`;
-      const order = this.#bySlot[slotOfKey(Buffer.from(key))] ?? [];
-      // Who knows that a node is gone asks the next one.
-      const [node = -1, other = -1] = order.filter((one) => clients[one]?.closed === false);
-      this.firstAttempts++;
-      if (order[0] === DEAD) this.inItsPlace.set(node, (this.inItsPlace.get(node) ?? 0) + 1);
-      const why = await set(clients[node], key);
-      if (why !== null) this.failures.push({ node, why });
-      if (why === null || (await set(clients[other], key)) === null) this.acknowledged.set(key, `value of ${key}`);
-    }
-    for (const client of clients) client?.close();
-  }
-}
-
-/** Null when it was acknowledged, else why not. */
-async function set(client: RespClient | undefined, key: string): Promise<string | null> {
-  const answer = await client?.call(["SET", key, `value of ${key}`]);
-  if (answer?.status !== "reply") return answer?.status ?? "nobody to ask";
-  return answer.value instanceof RespFailure ? answer.value.message : null;
-}
-
-/** Keys of which something else is read than what was acknowledged, each through every node of its group that lives. */
-async function lost(cluster: Cluster, bySlot: readonly (readonly number[])[], expected: ReadonlyMap<string, string>) {
-  const clients = new Map<number, RespClient>();
-  for (const [i, node] of cluster.nodes.entries()) if (node.alive) clients.set(i, await node.connect());
-  const wrong: string[] = [];
-  const check = async (key: string, value: string): Promise<void> => {
-    for (const node of bySlot[slotOfKey(Buffer.from(key))] ?? []) {
-      const found = await clients.get(node)?.readInTime("GET", key);
-      if (found !== undefined && found !== value)
-        wrong.push(`${key} through n${String(node + 1)}: ${JSON.stringify(found)}`);
-    }
-  };
-  const all = [...expected];
-  for (let at = 0; at < all.length; at += 200) {
-    await Promise.all(all.slice(at, at + 200).map(([key, value]) => check(key, value)));
-  }
-  for (const client of clients.values()) client.close();
-  return wrong.slice(0, 5);
-}
 
 function textOf(value: unknown): string {
   if (typeof value !== "string") throw new Error(`an answer of the wrong shape: ${JSON.stringify(value)}`);
@@ -133,7 +41,7 @@ describe("six nodes in groups of three", () => {
     await withCluster({ nodes: NODES, extra: "repair: { verifySeconds: 1 }" }, async (cluster) => {
       const bySlot = await listed(cluster, 1);
       for (const nodes of bySlot) expect(new Set(nodes.map((node) => node % 3)), "a node of each zone").toHaveLength(3);
-      const load = new Load(cluster, bySlot);
+      const load = new SlotLoad(cluster, bySlot, DEAD);
       load.start();
       await pause(2000);
       const before = new Map(load.inItsPlace);
@@ -178,7 +86,7 @@ describe("six nodes in groups of three", () => {
       expect(await verified(cluster, DEAD)).toMatchObject({ behind: 0, diverged: 0, learners: 0, buckets: 4 * 65_536 });
       await cluster.node(4).kill();
       expect(await lost(cluster, bySlot, load.acknowledged)).toEqual([]);
-      const again = new Load(cluster, bySlot);
+      const again = new SlotLoad(cluster, bySlot);
       again.start();
       await pause(500);
       await again.stop();

@@ -269,7 +269,15 @@ export const anyMessage: fc.Arbitrary<Message> = fc.oneof(...Object.values(MESSA
 
 export const CONTROLS: { readonly [T in ControlMessage["type"]]: fc.Arbitrary<ControlMessage> } = {
   heartbeat: fc.record({ type: of("heartbeat"), sentTick: wide }),
-  "heartbeat-reply": fc.record({ type: of("heartbeat-reply"), sentTick: wide, flushUs: wide, reaches: wide }),
+  "heartbeat-reply": fc.record({
+    type: of("heartbeat-reply"),
+    sentTick: wide,
+    flushUs: wide,
+    reaches: wide,
+    mapVersion: wide,
+  }),
+  "map-query": fc.record({ type: of("map-query") }),
+  map: fc.record({ type: of("map"), bytes }),
   binding: fc.record({
     type: of("binding"),
     bound: fc.boolean(),

@@ -41,13 +41,43 @@ describe("a leader with a slow disk", () => {
     peers[0].flushUs = theirs;
     peers[1].flushUs = 400;
     const judgement = { ...judgementAt(1), avoided: [false, before, false] };
-    judgePeers(judgement, peers, own);
+    judgePeers(judgement, peers, { flushUs: own, isDrained: false });
     return judgement.avoided[1] ?? false;
   }
 
   it("P17 is gone round by those with quick disks, until it is quick again", () => {
     expect([500, 2999, 3001, 50_000].map((theirs) => avoided(500, theirs))).toEqual([false, false, true, true]);
     expect([3001, 2001, 2000].map((theirs) => avoided(500, theirs, true))).toEqual([true, true, false]);
+  });
+
+  it("P17 is gone round when it is to be spared, which does not make it slow", () => {
+    const peers = readyPeers();
+    for (const peer of peers) peer.flushUs = 400;
+    peers[0].isDrained = true;
+    const judgement = judgementAt(1);
+    judgePeers(judgement, peers, { flushUs: 400, isDrained: false });
+    expect([judgement.avoided, judgement.namedLeader]).toEqual([[false, true, false], 0]);
+    judgePeers({ ...judgement, tick: 9000 }, peers, { flushUs: 400, isDrained: false });
+    expect(isLastinglySlow({ ...judgement, tick: 9000 }, 1)).toBe(false);
+    peers[0].isDrained = false;
+    judgePeers(judgement, peers, { flushUs: 400, isDrained: false });
+    expect(judgement.avoided[1]).toBe(false);
+  });
+
+  it("P17 leads no longer when it is to be spared itself, as long as another may", () => {
+    const peers = readyPeers();
+    peers[0].flushUs = 300;
+    peers[1].flushUs = 400;
+    const judgement = judgementAt(1);
+    judgePeers(judgement, peers, { flushUs: 400, isDrained: true });
+    expect(judgement.namedLeader).toBe(1);
+    expect(judgement.slowSinceTick[0]).toBe(0);
+    peers[0].isDrained = true;
+    judgePeers(judgement, peers, { flushUs: 400, isDrained: true });
+    expect(judgement.namedLeader).toBe(2);
+    peers[1].isDrained = true;
+    judgePeers(judgement, peers, { flushUs: 400, isDrained: true });
+    expect(judgement.namedLeader).toBe(0);
   });
 
   it("P17 is asked as ever by who is no quicker, and while nothing is known of it", () => {
@@ -61,7 +91,7 @@ describe("a leader with a slow disk", () => {
       peers[0].flushUs = theirs;
       peers[1].flushUs = 500;
       Object.assign(context, { tick });
-      judgePeers(context, peers, 500);
+      judgePeers(context, peers, { flushUs: 500, isDrained: false });
       return isLastinglySlow(context, 1);
     };
     expect([slowAt(1, 50_000), slowAt(5000, 50_000), slowAt(5002, 50_000)]).toEqual([false, false, true]);
@@ -77,7 +107,7 @@ describe("the next leader", () => {
     peers[1].flushUs = 400;
     change(peers);
     const judgement = { ...judgementAt(1), namedLeader: namedBefore };
-    judgePeers(judgement, peers, flushUs);
+    judgePeers(judgement, peers, { flushUs, isDrained: false });
     return judgement.namedLeader;
   }
 
@@ -116,11 +146,11 @@ describe("a peer", () => {
   it("is suspected as long as it is not ready, and judging says when that changed", () => {
     const peers = readyPeers();
     const judgement = judgementAt(1);
-    expect(judgePeers(judgement, peers, 0)).toBe(true);
+    expect(judgePeers(judgement, peers, { flushUs: 0, isDrained: false })).toBe(true);
     expect(judgement.suspected).toEqual([false, false, false]);
-    expect(judgePeers(judgement, peers, 0)).toBe(false);
+    expect(judgePeers(judgement, peers, { flushUs: 0, isDrained: false })).toBe(false);
     peers[1].connected = false;
-    expect(judgePeers(judgement, peers, 0)).toBe(true);
+    expect(judgePeers(judgement, peers, { flushUs: 0, isDrained: false })).toBe(true);
     expect(judgement.suspected).toEqual([false, false, true]);
   });
 
@@ -133,12 +163,12 @@ describe("a peer", () => {
       [121, true],
     ] as const) {
       const judgement = judgementAt(tick);
-      judgePeers(judgement, peers, 0);
+      judgePeers(judgement, peers, { flushUs: 0, isDrained: false });
       expect(judgement.suspected, `tick ${String(tick)}`).toEqual([false, suspected, false]);
     }
     noteHeard(peers[0]);
     const judgement = judgementAt(121);
-    judgePeers(judgement, peers, 0);
+    judgePeers(judgement, peers, { flushUs: 0, isDrained: false });
     expect(judgement.suspected).toEqual([false, false, false]);
   });
 
@@ -151,7 +181,7 @@ describe("a peer", () => {
       [191, true],
     ] as const) {
       const judgement = judgementAt(tick);
-      judgePeers(judgement, peers, 10_000);
+      judgePeers(judgement, peers, { flushUs: 10_000, isDrained: false });
       expect(judgement.suspected[1], `tick ${String(tick)}`).toBe(suspected);
     }
   });
@@ -161,7 +191,7 @@ describe("a peer", () => {
     noteRoundTrip(peers[0], 60_000_000);
     noteSent(peers[0], 100);
     const judgement = judgementAt(100 + 1000);
-    judgePeers(judgement, peers, 0);
+    judgePeers(judgement, peers, { flushUs: 0, isDrained: false });
     expect(judgement.suspected[1]).toBe(true);
   });
 });
@@ -171,7 +201,7 @@ describe("order and patience", () => {
     const peers = readyPeers();
     for (let i = 0; i < 50; i++) noteRoundTrip(peers[0], 9000);
     const judgement = judgementAt(1);
-    judgePeers(judgement, peers, 0);
+    judgePeers(judgement, peers, { flushUs: 0, isDrained: false });
     expect(judgement.peerOrder).toEqual([2, 1]);
   });
 
@@ -181,7 +211,7 @@ describe("order and patience", () => {
       peers[0].connected = connected;
       for (let i = 0; i < 200; i++) noteRoundTrip(peers[0], roundTripUs);
       const judgement = judgementAt(1);
-      judgePeers(judgement, peers, flushUs);
+      judgePeers(judgement, peers, { flushUs, isDrained: false });
       return judgement.patienceTicks;
     };
     expect(patienceFor(100, 100, true), "least").toBe(10);

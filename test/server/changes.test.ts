@@ -223,7 +223,7 @@ describe("VWAIT", () => {
     service.release();
     for (const client of many) expect(await client.receive()).toEqual([2, { bulk: "v" }]);
     expect(await late.receive()).toEqual({ nullArray: true });
-    expect(service.reads - before, "one for the first, one for all others, one at the end").toBeLessThanOrEqual(4);
+    expect(service.reads - before, "a few for all of them, not one for each").toBeLessThanOrEqual(6);
   });
 
   it("looks again when the key is changed while it looks", async () => {

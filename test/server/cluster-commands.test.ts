@@ -43,8 +43,8 @@ describe("the slot of a key", () => {
   });
 });
 
-function member(id: string, health: Member["health"], isSlow = false): Member {
-  return { id, host: "h", port: 1, peerPort: 2, isSelf: id === "a", health, isSlow };
+function member(id: string, health: Member["health"], isSlow = false, isDrained = false): Member {
+  return { id, host: "h", port: 1, peerPort: 2, isSelf: id === "a", health, isSlow, isDrained };
 }
 
 const ALL = { first: 0, last: SLOTS - 1 };
@@ -71,6 +71,15 @@ describe("who is to be asked", () => {
     expect(new Set(orders(ranges))).toEqual(new Set(["cab"]));
   });
 
+  it("lists one that is to be spared behind the slow ones, and before those that are down", () => {
+    const ranges = sharesOf(ALL, [
+      member("a", "online", false, true),
+      member("b", "online", true),
+      member("c", "failed"),
+    ]);
+    expect(new Set(orders(ranges))).toEqual(new Set(["bac"]));
+  });
+
   it("knows groups of one and of two", () => {
     expect(orders(sharesOf(ALL, [member("a", "online")]))).toEqual(["a"]);
     expect(orders(sharesOf(ALL, [member("a", "online"), member("b", "online")]))).toEqual(["ab", "ba"]);
@@ -87,6 +96,24 @@ describe("CLUSTER", () => {
     expect(clusterNodeId("demo", "n1")).toMatch(/^[0-9a-f]{40}$/);
     expect(clusterNodeId("demo", "n1")).not.toBe(clusterNodeId("demo", "n2"));
     expect(clusterNodeId("a", "bc")).not.toBe(clusterNodeId("ab", "c"));
+  });
+
+  it("counts the versions of the map as its epochs, and says who is spared", async () => {
+    const { connect } = await startTestServer();
+    const client = connect();
+    const told = async (): Promise<string> => JSON.stringify(await client.ask("CLUSTER", "INFO"));
+    expect(await told()).toContain("cluster_current_epoch:1");
+    expect(await client.ask("REPLICA", "DRAIN", "n1", "ON")).toEqual({ simple: "OK" });
+    expect(await told()).toContain("cluster_current_epoch:2");
+    expect(JSON.stringify(await client.ask("CLUSTER", "NODES"))).toContain(" 0 0 2 connected");
+    expect(JSON.stringify(await client.ask("REPLICA", "MAP"))).toContain('\\"drained\\":[\\"n1\\"]');
+    expect(JSON.stringify(await client.ask("REPLICA", "STATUS"))).toContain('\\"mapVersion\\":2,\\"drained\\":true');
+    expect(JSON.stringify(await client.ask("INFO", "cluster"))).toContain("cluster_map_version:2");
+    expect(await client.ask("REPLICA", "DRAIN", "n1", "OFF")).toEqual({ simple: "OK" });
+    expect(await client.ask("REPLICA", "DRAIN", "n9", "ON")).toEqual({
+      error: "ERR there is no node n9 in this cluster",
+    });
+    expect(await client.ask("REPLICA", "DRAIN", "n1", "MAYBE")).toEqual({ error: "ERR syntax error, say ON or OFF" });
   });
 
   it("counts and returns the keys of a slot", async () => {

@@ -254,7 +254,9 @@ describe("RESP3", () => {
     expect(await client.receive()).toBeNull();
     expect(await client.ask("VGET", "a")).toBeNull();
     expect(await client.ask("CONFIG", "GET", "save")).toEqual({ map: [[bulk("save"), bulk("")]] });
-    expect(await client.ask("INFO", "cluster")).toEqual({ verbatim: "# Cluster\r\ncluster_enabled:1\r\n" });
+    expect(await client.ask("INFO", "cluster")).toEqual({
+      verbatim: "# Cluster\r\ncluster_enabled:1\r\ncluster_map_version:1\r\ncluster_drained:\r\n",
+    });
     expect(await client.ask("COMMAND", "LIST")).toHaveProperty("set");
   });
 

@@ -2,9 +2,11 @@
 import type { ConnectionOptions } from "node:tls";
 import { pino } from "pino";
 import { onTestFinished } from "vitest";
-import type { ServerConfig } from "../../src/cluster/index.js";
+import { decodeMap, type ServerConfig } from "../../src/cluster/index.js";
+import { MapBoard } from "../../src/node/map-board.js";
 import { limitsFrom, type ServerLimits } from "../../src/server/limits.js";
-import { type RunningServer, startServer } from "../../src/server/server.js";
+import { MapKeeper } from "../../src/server/map-keeper.js";
+import { type OpenReplica, type RunningServer, startServer } from "../../src/server/server.js";
 import { DEFAULT_MERGE, NO_SCRUB } from "../../src/storage/store.js";
 import { NaiveService } from "./naive-service.js";
 import { WireClient } from "./wire.js";
@@ -47,6 +49,18 @@ export interface TestServer {
   connect(tls?: ConnectionOptions): WireClient;
 }
 
+/** The service as an opened replica. */
+export function naiveReplica(service: NaiveService, { placement, nodeId }: ServerConfig): OpenReplica {
+  return {
+    service,
+    map: new MapKeeper({ service, board: new MapBoard(decodeMap), placement, nodeId, log: silent }),
+    facts: { ioMode: "memory" },
+    failed: new Promise<never>(() => undefined),
+    renewCertificates: () => undefined,
+    close: () => Promise.resolve(),
+  };
+}
+
 export async function startTestServer(
   limits: Partial<ServerLimits> = {},
   seed = 1,
@@ -54,14 +68,7 @@ export async function startTestServer(
 ): Promise<TestServer> {
   const config = { ...testConfig(), ...change };
   const service = new NaiveService(seed);
-  const open = () =>
-    Promise.resolve({
-      service,
-      facts: { ioMode: "memory" },
-      failed: new Promise<never>(() => undefined),
-      renewCertificates: () => undefined,
-      close: () => Promise.resolve(),
-    });
+  const open = () => Promise.resolve(naiveReplica(service, config));
   const server = await startServer(config, silent, open, { ...limitsFrom(config), ...limits });
   const clients: WireClient[] = [];
   onTestFinished(async () => {

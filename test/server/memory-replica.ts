@@ -1,9 +1,13 @@
 // A real node (turn loop, lanes, identity) over a store in memory and real sockets, for tests of what stands on a node:
 // quick to open, nothing on disk. Disks live as long as the test wants, so that a node can be opened again.
+import { pino } from "pino";
 import { Random } from "../../src/base/random.js";
+import { decodeMap } from "../../src/cluster/index.js";
 import { TcpTransport } from "../../src/net/tcp-transport.js";
 import { SystemClock } from "../../src/node/clock.js";
+import { MapBoard } from "../../src/node/map-board.js";
 import { type OpenedReplica, SinkRelay, startReplica } from "../../src/node/open-replica.js";
+import { MapKeeper } from "../../src/server/map-keeper.js";
 import type { ReplicaSettings, RunningReplica } from "../../src/server/replica.js";
 import { MemoryDisk, openMemoryStore } from "../../src/storage/index.js";
 
@@ -17,6 +21,7 @@ export function memoryOpener(disk: MemoryDisk): (settings: ReplicaSettings) => P
         host,
         port,
       }));
+      const board = new MapBoard(decodeMap);
       const self = settings.nodes.find((node) => node.id === nodeId)?.replica ?? 0;
       const random = new Random(self + 1);
       const relay = new SinkRelay();
@@ -33,11 +38,21 @@ export function memoryOpener(disk: MemoryDisk): (settings: ReplicaSettings) => P
         placement: 0,
         requestMs: settings.timeouts.requestMs,
         events,
+        map: board,
       };
       startReplica(facts, store, relay, transport, random, new SystemClock(), (error, opened) => {
-        if (opened === null) reject(error ?? new Error("the replica did not open"));
-        else
-          resolve({ service: opened.node, facts: {}, failed, renewCertificates: ignore, close: () => closed(opened) });
+        if (opened === null) {
+          reject(error ?? new Error("the replica did not open"));
+          return;
+        }
+        const { placement } = settings;
+        const map = new MapKeeper({ service: opened.node, board, placement, nodeId, log: pino({ level: "silent" }) });
+        map.start();
+        const close = (): Promise<void> => {
+          map.close();
+          return closed(opened);
+        };
+        resolve({ service: opened.node, map, facts: {}, failed, renewCertificates: ignore, close });
       });
     });
 }

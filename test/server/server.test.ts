@@ -7,7 +7,7 @@ import { NodeError } from "../../src/node/node-error.js";
 import { asOpenError, OpenError } from "../../src/server/open-error.js";
 import { type OpenReplica, startServer } from "../../src/server/server.js";
 import { freePort } from "../ports.js";
-import { silent, startTestServer, testConfig } from "./harness.js";
+import { naiveReplica, silent, startTestServer, testConfig } from "./harness.js";
 import { NaiveService } from "./naive-service.js";
 import { WireClient } from "./wire.js";
 
@@ -101,13 +101,7 @@ describe("opening", () => {
     expect(JSON.stringify(await client.ask("INFO", "persistence"))).toContain("loading:1");
     client.send(["WATCH", "a"], ["MULTI"], ["DISCARD"]);
     expect(await client.receiveMany(3)).toEqual([loading, { simple: "OK" }, { simple: "OK" }]);
-    ready({
-      service: new NaiveService(),
-      facts: {},
-      failed: new Promise<never>(() => undefined),
-      renewCertificates: () => undefined,
-      close: () => Promise.resolve(),
-    });
+    ready(naiveReplica(new NaiveService(), config));
     const server = await started;
     expect(await client.ask("PING")).toEqual({ simple: "PONG" });
     client.close();

@@ -3,7 +3,7 @@
  * durable is never left out, so that a list is an answer to the question how far lost votes may reach; what is in it may
  * be newer.
  */
-import { type Key, USER_SPACE } from "../../base/key.js";
+import { type Key, isReplicated } from "../../base/key.js";
 import { heldState, type LoadContext } from "../../codec/record.js";
 import type { DigestsQuery, DigestsReply, KeyState, ListQuery, ListReply } from "../../codec/sweep.js";
 import { emptyLoadedKey } from "../../storage/loaded-key.js";
@@ -34,7 +34,7 @@ export function answerList(store: Store, context: LoadContext, query: ListQuery,
   let bytes = 0;
   while (!cursor.done && keys.length < PAGE_KEYS && bytes < PAGE_BYTES) {
     store.iterate(cursor, KEYS_PER_STEP, (key, top, header) => {
-      if (!key.startsWith(USER_SPACE)) return;
+      if (!isReplicated(key)) return;
       bytes += key.length + STATE_BYTES;
       keys.push(stateOf(key, top, header, context));
     });

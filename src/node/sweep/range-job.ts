@@ -2,7 +2,7 @@
  * Some neighbouring buckets, compared with what some peers hold of them: asked for, looked at, acted on, and looked at once
  * more until nothing is left to be done. It knows keys and states; when it may go on is its owner's affair.
  */
-import { type Key, USER_SPACE } from "../../base/key.js";
+import { type Key, isReplicated } from "../../base/key.js";
 import { heldState } from "../../codec/record.js";
 import type { KeyState, ListReply } from "../../codec/sweep.js";
 import type { ReplicaId } from "../../paxos/ballot.js";
@@ -206,7 +206,7 @@ export class RangeJob {
     const cursor = store.beginIteration(store.placeOfBucket(first), store.placeOfBucket(end));
     while (!cursor.done) {
       store.iterate(cursor, KEYS_PER_STEP, (key, top, header) => {
-        if (!key.startsWith(USER_SPACE)) return;
+        if (!isReplicated(key)) return;
         const held = heldState(top, header, context);
         own.set(key, held === null ? this.#broken(key, top) : { key, top, ...held, broken: false });
       });

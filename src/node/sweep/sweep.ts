@@ -3,7 +3,7 @@
  * own up to theirs. One mechanism for what was missed while it was away (P26), what is undecided and has no lane (the third
  * level of P27), verification of everything (P28), and voting again after a loss (P31). It yields to callers.
  */
-import { USER_SPACE } from "../../base/key.js";
+import { isReplicated } from "../../base/key.js";
 import { heldState } from "../../codec/record.js";
 import { DIGEST_BYTES, type DigestsReply, type ListReply, type SweepMessage } from "../../codec/sweep.js";
 import type { ReplicaId } from "../../paxos/ballot.js";
@@ -338,7 +338,7 @@ export class Sweep {
     const cursor = store.beginIteration(store.placeOfBucket(first), store.placeOfBucket(end));
     while (!cursor.done) {
       store.iterate(cursor, RANGE_KEYS, (key, top, header) => {
-        if (!key.startsWith(USER_SPACE)) return;
+        if (!isReplicated(key)) return;
         keys++;
         if (heldState(top, header, context)?.learner !== false) learners++;
       });
