@@ -30,4 +30,8 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly story: str
   { seed: 500190, story: "P30: the same, for many keys" },
   { seed: 702429, story: "P30: reads with little time asked the same two learners again and again, never the voters" },
   { seed: 704298, story: "a false one: a disk full of broken extents may stay behind, and was asked for more" },
+  {
+    seed: 714817,
+    story: "a false one: a copy took the place of a disk whose process had ended with votes that nobody had heard",
+  },
 ];
