@@ -60,6 +60,10 @@ export const status: Handler = (client) => {
   }, renderText);
 };
 
+/** What an answer begins with that is an error. */
+const REFUSED = "ERR ";
+const NOBODY_THERE = "NOQUORUM";
+
 /** Null: it is neither, and the error was written. */
 function onOrOff(client: Client, args: Arguments, at: number): boolean | null {
   if (args.is(at, "on")) return true;
@@ -87,12 +91,20 @@ export const acceptLoss: Handler = (client) => {
   }, renderText);
 };
 
+/** A pass with nobody to compare with would wait until somebody is there. */
 export const verify: Handler = (client) => {
   client.askNode((service, answer) => {
+    const { peers } = service.stats();
+    if (peers.length > 1 && !peers.some(({ state }) => state === "connected")) {
+      queueMicrotask(() => {
+        answer(`${NOBODY_THERE} no other node can be reached to compare with`);
+      });
+      return;
+    }
     service.verifyNow((found) => {
       answer(JSON.stringify(found));
     });
-  }, renderText);
+  }, renderOrRefuse);
 };
 
 export const map: Handler = (client) => {
@@ -122,9 +134,7 @@ export const drain: Handler = (client, args) => {
   }, renderOrRefuse);
 };
 
-const REFUSED = "ERR ";
-
 function renderOrRefuse(out: ReplyWriter, slot: Slot): void {
-  if (slot.text.startsWith(REFUSED)) out.error(slot.text);
+  if (slot.text.startsWith(REFUSED) || slot.text.startsWith(NOBODY_THERE)) out.error(slot.text);
   else renderText(out, slot);
 }
