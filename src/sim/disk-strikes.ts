@@ -327,9 +327,11 @@ export class DiskStrikes {
     this.#arena.alone((done) => {
       // Everybody is up and connected for a while before: then every peer has heard of what the disk holds now (P29).
       const held = this.#watermarkOf(victim);
+      const lives = this.#livesOfAll();
       this.#arena.later(WAIT_US, () => {
-        if (cluster.node(victim) === null) {
-          done(); // what it wrote last before it ended, nobody may have heard of (seed 714817); another time
+        // Else what it wrote last, nobody may have heard of (seed 714817), or have forgotten again (seed 803205). Another time.
+        if (lives.includes(0) || lives.join() !== this.#livesOfAll().join()) {
+          done();
           return;
         }
         this.#mayLose(victim);
@@ -368,6 +370,12 @@ export class DiskStrikes {
   #lossesOf(victim: ReplicaId): TakenLosses {
     const stats = this.#arena.cluster.opened(victim)?.stats();
     return { last: stats?.loss ?? 0, all: stats?.lossAll ?? 0 };
+  }
+
+  /** Incarnations of those that serve; 0 = it does not. */
+  #livesOfAll(): number[] {
+    const { cluster, plan } = this.#arena;
+    return Array.from({ length: plan.replicas }, (_, replica) => cluster.node(replica)?.stats().incarnation ?? 0);
   }
 
   #watermarkOf(victim: ReplicaId): number {

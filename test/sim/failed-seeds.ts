@@ -34,4 +34,8 @@ export const FAILED_SEEDS: readonly { readonly seed: number; readonly story: str
     seed: 714817,
     story: "a false one: a copy took the place of a disk whose process had ended with votes that nobody had heard",
   },
+  {
+    seed: 803205,
+    story: "a false one: the same, and those who had heard of them had lost their memory with their machines",
+  },
 ];
