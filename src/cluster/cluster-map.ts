@@ -1,6 +1,6 @@
 /**
  * The map of a cluster: which group holds which slots, and which nodes are to be spared. It is one value of one key in the bootstrap group,
- * so its changes have one order, and its version is the key's. Text of JSON, so that people can read it. Pure.
+ * so its changes have one order. Text of JSON, so that people can read it. Pure.
  */
 import { z } from "zod";
 import { type Group, groupsWith, type Placement } from "./placement.js";
@@ -9,7 +9,7 @@ import { type Group, groupsWith, type Placement } from "./placement.js";
 export const BOOTSTRAP_GROUP = 0;
 
 export interface ClusterMap {
-  /** From 1, one higher with every change. */
+  /** From 1, higher with every change. */
   readonly version: number;
   readonly groups: readonly Group[];
   /** Ids, in order: clients are advised to ask these last, and their replicas lead no position. */

@@ -90,9 +90,11 @@ export class MapKeeper {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const now = await this.#read();
       if (typeof now === "string") throw new MapError(now);
-      const next = now === null ? firstMap(this.#parts.placement) : edit(now);
-      if (next === now) return now;
-      const condition: Condition = now === null ? { kind: "absent" } : { kind: "version", version: now.version };
+      const edited = now === null ? firstMap(this.#parts.placement) : edit(now.map);
+      if (edited === now?.map) return edited;
+      // Above all that nodes have heard of: an operator may have given up what held the newest map (P31).
+      const next = now === null ? edited : { ...edited, version: Math.max(now.map.version, this.map.version) + 1 };
+      const condition: Condition = now === null ? { kind: "absent" } : { kind: "version", version: now.keyVersion };
       const outcome = await this.#write(next, condition);
       if (outcome.status === "ok" && now !== null) return next;
       if (outcome.status === "not-applied") throw new MapError(`${outcome.code} ${outcome.message}`);
@@ -119,7 +121,7 @@ export class MapKeeper {
   }
 
   /** A strong read. A text says why there was none; null: nobody has written a map yet. */
-  async #read(): Promise<ClusterMap | string | null> {
+  async #read(): Promise<{ readonly map: ClusterMap; readonly keyVersion: number } | string | null> {
     const outcome = await new Promise<ReadOutcome>((resolve) => {
       const onRead = (_tag: number, told: ReadOutcome): void => {
         resolve(told);
@@ -129,12 +131,12 @@ export class MapKeeper {
     if (outcome.status === "refused") return `${outcome.code} ${outcome.message}`;
     if (!outcome.found) return null;
     const map = decodeMap(outcome.value);
-    if (map === null || map.version !== outcome.version || !isPlacedAs(map, this.#parts.placement)) {
+    if (map === null || !isPlacedAs(map, this.#parts.placement)) {
       this.#parts.log.error({ alarm: true }, "the map of the cluster in its store is not one for this configuration");
       return "FAILED the map of the cluster in its store is not one for this configuration";
     }
     this.#parts.board.show(outcome.value);
-    return map;
+    return { map, keyVersion: outcome.version };
   }
 
   async #write(map: ClusterMap, condition: Condition): Promise<WriteOutcome> {

@@ -85,6 +85,17 @@ describe("the keeper of the map", () => {
     await expect(keeper(service, ONE).keeper.drain("n7", true)).rejects.toThrow("no node n7");
   });
 
+  it("goes on above what it has heard of, though the store holds an older map", async () => {
+    const lost = new NaiveService();
+    const before = keeper(lost, ONE);
+    for (const id of ["n2", "n3", "n4"]) await before.keeper.drain(id, true);
+    const service = new NaiveService(); // an operator gave up what held it (P31)
+    const one = keeper(service, ONE);
+    one.board.show(before.board.bytes);
+    expect((await one.keeper.drain("n5", true)).version).toBeGreaterThan(before.board.version);
+    expect([one.board.isDrained("n5"), one.board.isDrained("n2")]).toEqual([true, false]);
+  });
+
   it("says that it does not know when it does not, and the next try finds out", async () => {
     const service = new Unsure();
     const one = keeper(service, ONE).keeper;
