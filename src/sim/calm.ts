@@ -34,6 +34,8 @@ const RETURN_MS = 60_000;
 const RETRY_US = 3000;
 /** Operations of the calm have client numbers from here on. */
 const FIRST_CLIENT = 1000;
+/** What leaves broken runs behind on a disk. */
+const BREAKING = ["lying-flush", "lost-write", "misdirected-write", "bit-flip"] as const;
 const READ: DrawnCall = { operation: null, call: { kind: "read" } };
 
 export class Calm {
@@ -189,7 +191,7 @@ export class Calm {
       for (const replica of this.#running()) {
         const found = this.#newest(replica, key);
         if (found === "damaged") continue; // the last read has fetched it; its record follows when there is one
-        if (found.index < highest && this.#host.cluster.store(replica)?.isFull() === true) continue;
+        if (found.index < highest && this.#isKeptFull(replica)) continue;
         if (found.index !== highest || (highest > 0 && found.hash !== chosen.get(highest))) {
           const text = `n${String(replica + 1)} holds index ${String(found.index)} of ${name}, ${String(highest)} is the newest`;
           differences.push(`${text}${found.index === highest ? ", and the entries differ" : ""}`);
@@ -197,6 +199,15 @@ export class Calm {
       }
     }
     return differences;
+  }
+
+  /** By extents with broken runs, which are never written over. A disk that broke nothing is to make room. */
+  #isKeptFull(replica: ReplicaId): boolean {
+    const { cluster } = this.#host;
+    const disk = cluster.disks[replica];
+    if (cluster.store(replica)?.isFull() !== true || disk?.engine !== "native") return false;
+    const hits = disk.hits();
+    return BREAKING.some((kind) => hits[kind] > 0);
   }
 
   /** The newest chosen entry as the replica's store holds it. */
