@@ -19,6 +19,7 @@ const times = (count) => String(Math.max(1, Math.round(count * scale)));
 const STEPS = [
   ["explore", "explore", ["--states", times(50_000_000)], {}],
   ["sim", "sim", ["--seeds", times(100_000)], {}],
+  ["traces", "sim:versions", [], {}],
   ["canaries", "canaries", ["--effort", "10"], {}],
   ["model", "model", ["--large"], {}],
   ["model canaries", "model", ["--canaries"], {}],

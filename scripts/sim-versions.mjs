@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { root } from "./steps.mjs";
 
@@ -41,7 +42,7 @@ function fetchNode(version) {
 }
 
 function tracesOn(binary) {
-  const script = new URL(import.meta.url).pathname;
+  const script = fileURLToPath(import.meta.url);
   const run = spawnSync(binary, [script, "--print", "--seeds", String(seeds)], { encoding: "utf8" });
   if (run.status !== 0) throw new Error(`${binary} ended with ${run.status}: ${run.stderr}`);
   return run.stdout;

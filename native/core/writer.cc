@@ -320,7 +320,7 @@ void VolumeWriter::FinishRun() {
   composed_summary_bytes_ -= run->summary_bytes;
   if (run->found.kind == RunKind::kSeal) {
     extents_->Seal(extent);
-    untouched_[extent] = false;  // also where filling could not keep up: now its blocks are there
+    untouched_[extent] = false;  // also where filling could not keep up; what its end was left empty by is paid for once
     extent_ = kNoExtent;
     run->room_after = 0;
   }

@@ -158,8 +158,9 @@ export async function clusterDrain(options: AdminOptions, id: string, word: stri
   const holders = nodes.filter((node) => mapHolders(placement).includes(node.id));
   // Its own store may be what is slow: the others first.
   const problems: string[] = [];
+  const access = accessOf(options);
   for (const holder of holders.toSorted((a, b) => Number(a.id === id) - Number(b.id === id))) {
-    const answer = await askNode(holder.client, ["REPLICA", "DRAIN", id, word], ASK_MS, accessOf(options));
+    const answer = await askNode(holder.client, ["REPLICA", "DRAIN", id, word], ASK_MS, access);
     if (answer.kind === "text") {
       output.event("drain", { node: id, drained: word === "on" });
       output.line(

@@ -33,29 +33,6 @@ function takenPort(): Promise<number> {
 }
 
 describe("the HTTP port", () => {
-  it("says at once that there is nobody to compare with", async () => {
-    const plain = testConfig();
-    const [peer, ...others] = await Promise.all([freePort(), freePort(), freePort()]);
-    const nodes = [peer, ...others].map((port, replica) => ({
-      id: `n${String(replica + 1)}`,
-      replica,
-      peer: { host: "127.0.0.1", port },
-      client: { host: "127.0.0.1", port: 1 },
-      zone: "a",
-    }));
-    const placement = placementOf(nodes);
-    if (typeof placement === "string" || nodes[0] === undefined) throw new Error("three nodes are one group");
-    const config = { ...plain, peer: nodes[0].peer, nodes, placement };
-    const server = await startServer(config, silent, memoryOpener(freshDisk(1)));
-    const client = new WireClient(server.client.port);
-    onTestFinished(async () => {
-      client.close();
-      await server.close();
-    });
-    const answer = await client.ask("REPLICA", "VERIFY");
-    expect(answer).toEqual({ error: "NOQUORUM no other node can be reached to compare with" });
-  });
-
   it("tells liveness, readiness, metrics and facts", async () => {
     const { server, connect, service } = await startTestServer();
     const port = server.http?.port;
@@ -107,6 +84,31 @@ describe("the HTTP port", () => {
       expect([checked.status, checked.stderr]).toEqual([0, ""]);
     },
   );
+});
+
+describe("REPLICA VERIFY", () => {
+  it("says at once that there is nobody to compare with", async () => {
+    const plain = testConfig();
+    const [peer, ...others] = await Promise.all([freePort(), freePort(), freePort()]);
+    const nodes = [peer, ...others].map((port, replica) => ({
+      id: `n${String(replica + 1)}`,
+      replica,
+      peer: { host: "127.0.0.1", port },
+      client: { host: "127.0.0.1", port: 1 },
+      zone: "a",
+    }));
+    const placement = placementOf(nodes);
+    if (typeof placement === "string" || nodes[0] === undefined) throw new Error("three nodes are one group");
+    const config = { ...plain, peer: nodes[0].peer, nodes, placement };
+    const server = await startServer(config, silent, memoryOpener(freshDisk(1)));
+    const client = new WireClient(server.client.port);
+    onTestFinished(async () => {
+      client.close();
+      await server.close();
+    });
+    const answer = await client.ask("REPLICA", "VERIFY");
+    expect(answer).toEqual({ error: "NOQUORUM no other node can be reached to compare with" });
+  });
 });
 
 describe("opening", () => {
