@@ -7,10 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,10 +37,18 @@ struct Arguments {
   bool canaries = false;
 };
 
-// What a job tells its parent, in memory that both see. The parent reads counts only when the job has ended; what it
-// reads before is for progress, and may be late.
+// What all jobs share, in memory that they all see: workloads are taken in the order of their numbers by whoever is free,
+// since some cost ten times what others do.
+struct Board {
+  std::atomic<uint64_t> next_workload;
+  std::atomic<uint64_t> images;
+};
+static_assert(std::atomic<uint64_t>::is_always_lock_free, "processes share it");
+
+// What a job tells its parent, in memory that both see. The parent reads it only when the job has ended.
 struct Shared {
   uint64_t taken;  // workloads that the job has done
+  uint64_t workload;
   uint64_t image;
   uint64_t images;
   uint64_t nested;
@@ -49,8 +60,10 @@ struct Shared {
   bool done;
 };
 
-// Workloads are dealt out in turns that shift: their kinds go round, and some cost ten times what others do.
-uint64_t WorkloadOf(uint64_t job, uint64_t taken, uint64_t jobs) { return taken * jobs + (job + taken / 2) % jobs; }
+// A long run says after so many that it lives, on standard error.
+constexpr uint64_t kImagesPerSignOfLife = 50'000;
+// A job with so many violations has told enough.
+constexpr uint64_t kMostViolations = 10;
 
 void Report(const Arguments& arguments, uint64_t workload, uint64_t image, const std::string& what) {
   std::printf("workload %llu, %s\n"
@@ -61,17 +74,24 @@ void Report(const Arguments& arguments, uint64_t workload, uint64_t image, const
   std::fflush(stdout);
 }
 
-void RunJob(const Arguments& arguments, uint64_t job, Shared* shared) {
+// Counts images for all jobs, and says so when another stretch is full.
+void Count(Board* board, uint64_t images) {
+  const uint64_t before = board->images.fetch_add(images);
+  const uint64_t after = before + images;
+  if (before / kImagesPerSignOfLife == after / kImagesPerSignOfLife) return;
+  std::fprintf(stderr, "crash: %llu images\n", static_cast<unsigned long long>(after));
+}
+
+void RunJob(const Arguments& arguments, Board* board, Shared* shared) {
   CrashOptions options;
   options.seed = arguments.seed;
   options.images_per_epoch = ImagesPerEpoch(arguments.images);
   options.image = &shared->image;
-  const uint64_t share = (arguments.images + arguments.jobs - 1) / arguments.jobs;
-  while (shared->images < share && shared->violations < 10) {
-    const uint64_t workload = WorkloadOf(job, shared->taken, arguments.jobs);
+  while (board->images < arguments.images && shared->violations < kMostViolations) {
     shared->image = 0;
-    const CrashOutcome one = ExploreWorkload(workload, options);
-    for (const std::string& violation : one.violations) Report(arguments, workload, shared->image, violation);
+    shared->workload = board->next_workload.fetch_add(1);
+    const CrashOutcome one = ExploreWorkload(shared->workload, options);
+    for (const std::string& violation : one.violations) Report(arguments, shared->workload, shared->image, violation);
     shared->images += one.images;
     shared->nested += one.nested_images;
     shared->epochs += one.epochs;
@@ -80,33 +100,35 @@ void RunJob(const Arguments& arguments, uint64_t job, Shared* shared) {
     shared->copied += one.records_copied;
     shared->violations += one.violations.size();
     ++shared->taken;
+    Count(board, one.images);
   }
   shared->done = true;
 }
 
-pid_t Start(const Arguments& arguments, uint64_t job, Shared* shared) {
+pid_t Start(const Arguments& arguments, Board* board, Shared* shared) {
   std::fflush(stdout);
   const pid_t child = fork();
   if (child != 0) return child;
-  RunJob(arguments, job, shared);
+  RunJob(arguments, board, shared);
   std::fflush(stdout);
   _exit(0);
 }
 
 // A job that died found a violation; another one goes on behind it.
-void Bury(const Arguments& arguments, uint64_t job, Shared* shared) {
+void Bury(const Arguments& arguments, Board* board, Shared* shared) {
   if (shared->done) return;
-  Report(arguments, WorkloadOf(job, shared->taken, arguments.jobs), shared->image,
+  Report(arguments, shared->workload, shared->image,
          "image " + std::to_string(shared->image) + ": the process died (its last words stand above)");
   ++shared->violations;
   shared->images += shared->image;
   ++shared->taken;
+  Count(board, shared->image);
 }
 
-void RunJobs(const Arguments& arguments, Shared* shared) {
+void RunJobs(const Arguments& arguments, Board* board, Shared* shared) {
   std::vector<pid_t> children;
   for (uint64_t job = 0; job < arguments.jobs; ++job) {
-    children.push_back(Start(arguments, job, &shared[job]));
+    children.push_back(Start(arguments, board, &shared[job]));
   }
   for (size_t alive = children.size(); alive > 0;) {
     int status = 0;
@@ -114,20 +136,21 @@ void RunJobs(const Arguments& arguments, Shared* shared) {
     if (ended < 0) return;
     const auto job = static_cast<size_t>(std::find(children.begin(), children.end(), ended) - children.begin());
     if (job == children.size()) continue;
-    Bury(arguments, job, &shared[job]);
-    const bool more = !shared[job].done && shared[job].violations < 10;
-    if (more) children[job] = Start(arguments, job, &shared[job]);
+    Bury(arguments, board, &shared[job]);
+    const bool more = !shared[job].done && shared[job].violations < kMostViolations;
+    if (more) children[job] = Start(arguments, board, &shared[job]);
     if (!more) --alive;
   }
 }
 
 int Explore(const Arguments& arguments) {
-  const size_t bytes = arguments.jobs * sizeof(Shared);
+  const size_t bytes = sizeof(Board) + arguments.jobs * sizeof(Shared);
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 2;
-  auto* shared = static_cast<Shared*>(memory);
+  auto* board = new (memory) Board{};
+  auto* shared = reinterpret_cast<Shared*>(board + 1);
   const auto started = std::chrono::steady_clock::now();
-  RunJobs(arguments, shared);
+  RunJobs(arguments, board, shared);
   Shared sum{};
   for (uint64_t job = 0; job < arguments.jobs; ++job) {
     sum.images += shared[job].images;
