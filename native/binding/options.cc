@@ -145,6 +145,17 @@ Napi::Object ReportToObject(Napi::Env env, const OpenReport& report) {
   object.Set("corruptKeys", static_cast<double>(report.corrupt_keys));
   object.Set("droppedRuns", static_cast<double>(report.dropped_runs));
   object.Set("unknownLosses", static_cast<double>(report.unknown_losses));
+  Napi::Array lost = Napi::Array::New(env, report.lost_places.size());
+  for (uint32_t i = 0; i < report.lost_places.size(); i++) {
+    const LostPlace& place = report.lost_places[i];
+    Napi::Object item = Napi::Object::New(env);
+    item.Set("volume", static_cast<double>(place.volume));
+    item.Set("life", static_cast<double>(place.life));
+    item.Set("from", static_cast<double>(place.from));
+    item.Set("to", static_cast<double>(place.to));
+    lost.Set(i, item);
+  }
+  object.Set("lostPlaces", lost);
   object.Set("recoveryUs", static_cast<double>(report.recovery_us));
   return object;
 }

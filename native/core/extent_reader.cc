@@ -226,14 +226,15 @@ ExtentFinding ExtentReader::Scan(uint32_t volume, uint32_t extent, bool whole) {
   found.before = scan.before();
   BrokenPlaces broken = scan.FindBroken({});
   found.broken = broken.places > 0;
-  found.unknown = broken.unknown;
+  found.unknown = std::move(broken.unknown);
   found.told = std::move(broken.told);
   for (const FoundRun& run : scan.runs()) found.history.Add(run);
   const bool sealed = !scan.runs().empty() && found.history.newest.kind == RunKind::kSeal;
   // Behind the last whole run nobody need know of a run that was durable, unless that one is a seal.
   if (unreadable_end_ > found.end && !sealed) {
     found.broken = true;
-    ++found.unknown;
+    found.tail_unreadable = true;
+    found.unknown.push_back({found.end, unreadable_end_});
   }
   if (!found.broken && !scan.runs().empty() &&
       (!sealed || context_->sealed_summaries.fetch_add(1, std::memory_order_relaxed) < kMaxSealedSummaries)) {

@@ -111,7 +111,8 @@ struct ExtentFinding {
   bool touched = false;
   bool unfinished = false;
   bool broken = false;
-  uint64_t unknown = 0;
+  bool tail_unreadable = false;  // behind the last whole run, which is no seal
+  std::vector<BlockRange> unknown;
   std::vector<ToldRecord> told;
   ExtentHistory history;
   std::optional<RunReference> before;

@@ -210,10 +210,10 @@ void ExtentScan::Explain(const Area& area, std::span<const RunReference> elsewhe
   std::sort(explained.begin(), explained.end(), [](const Area& a, const Area& b) { return a.start < b.start; });
   uint32_t cursor = area.start;
   for (const Area& part : explained) {
-    if (part.start > cursor) ++broken->unknown;
+    if (part.start > cursor) broken->unknown.push_back({cursor, part.start});
     cursor = std::max(cursor, part.end);
   }
-  if (cursor < area.end) ++broken->unknown;
+  if (cursor < area.end) broken->unknown.push_back({cursor, area.end});
   ++broken->places;
   for (ToldRecord& record : saved) broken->told.push_back(std::move(record));
 }

@@ -17,6 +17,12 @@
 
 namespace plogdb {
 
+// From a block to the one behind the last.
+struct BlockRange {
+  uint32_t from;
+  uint32_t to;
+};
+
 // A record told by or saved from a broken place; owns its key.
 struct ToldRecord {
   Record record;  // key is a view of `key`
@@ -24,8 +30,8 @@ struct ToldRecord {
 };
 
 struct BrokenPlaces {
-  uint64_t places = 0;   // areas that held acknowledged data and are not whole
-  uint64_t unknown = 0;  // those of which not every key can be told
+  uint64_t places = 0;              // areas that held acknowledged data and are not whole
+  std::vector<BlockRange> unknown;  // parts of them of which not every key can be told
   std::vector<ToldRecord> told;
 };
 

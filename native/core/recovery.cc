@@ -174,7 +174,10 @@ std::vector<uint32_t> Recovery::WantedWhole(uint32_t volume) const {
     const ExtentFacts& facts = extents[extent];
     const bool reused = facts.dead() && MayBeOpened(volume, extent, newest);
     const bool open = extent == newest && !facts.summarized;
-    if (!facts.whole && (wanted[extent] || reused || open)) list.push_back(extent);
+    // What ended its life without a seal may have been left because of what could not be read in it.
+    const bool left = extent != newest && !facts.dead() && facts.newest().mark.first_id != 0 &&
+                      facts.newest().kind != RunKind::kSeal;
+    if (!facts.whole && (wanted[extent] || reused || open || left)) list.push_back(extent);
   }
   return list;
 }
@@ -201,7 +204,7 @@ void Recovery::LoseLife(const Geometry& geometry, const RunMark& mark, ExtentFac
   facts->history = ExtentHistory{};
   facts->unfinished = false;
   facts->told.clear();
-  facts->unknown = 0;
+  facts->unknown.clear();
 }
 
 // Runs that others know to be durable must be there: else they are broken, though they lie behind the last whole run.
@@ -230,15 +233,18 @@ void Recovery::ScanTail(uint32_t volume, uint32_t extent) {
   BrokenPlaces broken = reader_.ScanTail(volume, extent, facts.life_lost ? facts.life : 0, facts.tail);
   facts.broken = true;
   facts.unfinished = false;
-  facts.unknown += broken.unknown;
+  facts.unknown.insert(facts.unknown.end(), broken.unknown.begin(), broken.unknown.end());
   for (ToldRecord& told : broken.told) facts.told.push_back(std::move(told));
 }
 
 void Recovery::ApplyTold() {
-  for (VolumeFacts& volume : facts_) {
-    for (ExtentFacts& facts : volume.extents) {
+  for (uint32_t volume = 0; volume < facts_.size(); ++volume) {
+    for (ExtentFacts& facts : facts_[volume].extents) {
       if (facts.dead()) continue;
-      result_.unknown_losses += facts.unknown;
+      result_.unknown_losses += facts.unknown.size();
+      for (const BlockRange& lost : facts.unknown) {
+        result_.lost_places.push_back({volume, facts.life, lost.from, lost.to});
+      }
       if (facts.unfinished) ++result_.dropped_runs;
       for (ToldRecord& told : facts.told) {
         told.record.key = told.key;
@@ -284,7 +290,8 @@ void Recovery::FindStart(uint32_t volume, WriterStart* start, RunMark* mark) {
   }
   const FoundRun& run = extents[newest].newest();
   const bool tail_lost = mark->first_id > run.mark.first_id || !extents[newest].tail.empty();
-  if (tail_lost || run.kind == RunKind::kSeal) {
+  // Where nothing could be read nothing is written in this life: it would be the same lost place with other records.
+  if (tail_lost || extents[newest].tail_unreadable || run.kind == RunKind::kSeal) {
     start->announced = PickAnnounced(volume, run.announced, true);
   } else {
     start->extent = newest;

@@ -22,7 +22,8 @@ struct RecoveryResult {
   uint64_t next_id = 1;
   uint64_t next_lsn = 1;
   uint64_t watermark = 0;  // highest durable LSN found
-  uint64_t unknown_losses = 0;
+  uint64_t unknown_losses = 0;         // with or without a place
+  std::vector<LostPlace> lost_places;
   uint64_t dropped_runs = 0;
   uint64_t summarized_extents = 0;
 };

@@ -56,6 +56,7 @@ SimDisk::SimDisk(const SimDisk& other) : bytes_(other.bytes_), older_(other.byte
   unflushed_ = other.unflushed_;
   doomed_ = other.doomed_;
   end_ = other.end_;
+  unreadable_ = other.unreadable_;
 }
 
 void SimDisk::SetModel(DiskModel* model, const DiskPlacement& placement) {
@@ -155,7 +156,9 @@ Status SimDisk::Read(uint64_t offset, std::span<uint8_t> out) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (power_ != nullptr && power_->NextCall() != SimPower::Cut::kNone) return NoPower();
   if (!Reaches(offset, out.size())) return Status(StatusCode::kIoError, "simulated: read past the end");
-  if (Hits(&faults_.fail_read_in)) {
+  const auto bad = unreadable_.lower_bound(offset / kBlockBytes);
+  const bool unreadable = bad != unreadable_.end() && *bad < (offset + out.size()) / kBlockBytes;
+  if (unreadable || Hits(&faults_.fail_read_in)) {
     ++hits_.reads_failed;
     return Status(StatusCode::kIoError, "simulated: read error");
   }
@@ -177,6 +180,7 @@ Status SimDisk::Read(uint64_t offset, std::span<uint8_t> out) {
 void SimDisk::WriteToCache(uint64_t offset, std::span<const uint8_t> data) {
   Unflushed write{offset / kBlockBytes, {}, {}};
   const size_t count = data.size() / kBlockBytes;
+  unreadable_.erase(unreadable_.lower_bound(write.first), unreadable_.lower_bound(write.first + count));
   const auto first = pages_.begin() + static_cast<std::ptrdiff_t>(write.first);
   write.before.assign(first, first + static_cast<std::ptrdiff_t>(count));
   CopyIn(offset, data);
@@ -322,6 +326,11 @@ void SimDisk::FlipBits(uint64_t offset, uint8_t mask) {
   CopyOut(offset, {&byte, 1});
   byte = static_cast<uint8_t>(byte ^ mask);
   CopyIn(offset, {&byte, 1});
+}
+
+void SimDisk::MakeUnreadable(uint64_t block) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  unreadable_.insert(block);
 }
 
 void SimDisk::WriteSectors(uint64_t offset, std::span<const uint8_t> data) {

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -121,6 +122,8 @@ class SimDisk {
   SimFaults faults() const;
   SimFaultHits hits() const;
   void FlipBits(uint64_t offset, uint8_t mask);
+  // Every read of the block fails until it is written.
+  void MakeUnreadable(uint64_t block);
   // A write of whole sectors, past the cache: for building crash images.
   void WriteSectors(uint64_t offset, std::span<const uint8_t> data);
   // Offsets of all places that hold `wanted`, in rising order. Within blocks only.
@@ -162,6 +165,7 @@ class SimDisk {
   uint64_t end_;                        // of what is left
   SimFaults faults_;
   SimFaultHits hits_;
+  std::set<uint64_t> unreadable_;  // blocks
   SimRandom random_{1};
   std::shared_ptr<SimPower> power_;
   bool locked_ = false;

@@ -93,6 +93,15 @@ struct VolumeReport {
   IoMode io_mode = IoMode::kDirect;
 };
 
+// Blocks that held acknowledged data of keys that cannot be told. Of one life of an extent, and nothing is written there
+// in that life any more: so it is the same loss at every opening, and damage beside it makes it longer.
+struct LostPlace {
+  uint32_t volume = 0;
+  uint64_t life = 0;  // block id of the extent's first block in it; 0: not known
+  uint32_t from = 0;  // block of the volume
+  uint32_t to = 0;    // the one behind the last
+};
+
 struct OpenReport {
   bool fresh = false;  // this open formatted the store: it remembers nothing
   std::array<uint8_t, 16> storage_id{};
@@ -100,7 +109,9 @@ struct OpenReport {
   uint64_t recovered_watermark = 0;  // highest durable LSN found (D18)
   uint64_t recovered_keys = 0;       // keys with at least one live record, corrupt ones included
   uint64_t corrupt_keys = 0;
-  uint64_t unknown_losses = 0;  // broken places that held acknowledged data of keys that cannot be told
+  // Losses of acknowledged data of keys that cannot be told: places, and records so old that something newer was lost.
+  uint64_t unknown_losses = 0;
+  std::vector<LostPlace> lost_places;
   uint64_t recovery_us = 0;
   uint64_t dropped_runs = 0;  // unfinished writes above the mark (D17)
   uint64_t summarized_extents = 0;  // of which the summary served

@@ -240,6 +240,7 @@ Status StoreImpl::Recover(OpenReport* report) {
 void StoreImpl::Report(const RecoveryResult& recovered, OpenReport* report) const {
   report->recovered_watermark = recovered.watermark;
   report->unknown_losses = recovered.unknown_losses;
+  report->lost_places = recovered.lost_places;
   report->dropped_runs = recovered.dropped_runs;
   report->summarized_extents = recovered.summarized_extents;
   StoreStats stats;

@@ -56,7 +56,7 @@ import {
   valueOf,
 } from "./storage-values.js";
 
-export { DIGEST_BUCKETS, type StoreFacts, type StoreStats } from "../storage/store.js";
+export { DIGEST_BUCKETS, type LostPlace, type StoreFacts, type StoreStats } from "../storage/store.js";
 export type { CacheStats, MergeStats, ScrubStats, SpaceLevel, SpaceStats } from "../storage/store.js";
 export { StoreError, type StoreErrorCode } from "./storage-errors.js";
 export type { Entry } from "./storage-iterate.js";

@@ -4,6 +4,7 @@
  * of the node's own. Who is believed is in binding-rules.ts, what a loss leads to in losses.ts.
  */
 import { MAX_LOSS } from "../codec/record.js";
+import type { LostPlace, StoreFacts } from "../storage/store.js";
 import type { Binding } from "./binding-rules.js";
 import { NodeError } from "./node-error.js";
 
@@ -20,8 +21,8 @@ export interface Identity {
   lossAll: number;
   /** Not every key was restored after that loss: there may be others of which nothing is known here. */
   lossOpen: boolean;
-  /** Broken runs on the disk whose keys cannot be told, and which are part of a loss already. */
-  unknownLosses: number;
+  /** Where the disk lost records of keys that cannot be told, as part of a loss already. */
+  lostPlaces: readonly LostPlace[];
   /** The operator has ordered that this node does not vote. */
   learnerOrder: boolean;
   /**
@@ -43,9 +44,11 @@ export interface IdentityFacts {
   readonly storageId: string;
 }
 
-/** 1 knew of no losses. */
-const FORMATS = [1, 2];
-const FORMAT = 2;
+/** 1 knew of no losses, 2 of no places: what is found is another loss then. */
+const FORMATS = [1, 2, 3];
+const FORMAT = 3;
+/** More are not remembered, and found again as new ones: such a disk is lost at every start. */
+const MOST_LOST_PLACES = 1000;
 
 export function encodeIdentity(identity: Identity): Uint8Array {
   const bindings = Object.fromEntries(identity.bindings);
@@ -61,7 +64,7 @@ export function firstIdentity(facts: IdentityFacts): Identity {
     loss: 0,
     lossAll: 0,
     lossOpen: false,
-    unknownLosses: 0,
+    lostPlaces: [],
     learnerOrder: false,
     forgot: "",
     lossReason: "",
@@ -104,6 +107,24 @@ export function loseAll(identity: Identity, reason: string, told: { incarnation:
   identity.lossReason = reason;
 }
 
+/**
+ * Whether the disk lost more of keys that cannot be told than what is part of a loss already; takes down what is there now.
+ * How many places there are says nothing: damage between two of them makes one of both. A record that is there only because
+ * something newer was lost has no place; its key is written anew when it is restored, so it is not found again after that.
+ */
+export function takeLostPlaces(identity: Identity, facts: Pick<StoreFacts, "unknownLosses" | "lostPlaces">): boolean {
+  const known = identity.lostPlaces;
+  const isNew =
+    facts.unknownLosses > facts.lostPlaces.length ||
+    facts.lostPlaces.some((place) => !known.some((other) => isWithin(place, other)));
+  identity.lostPlaces = facts.lostPlaces.slice(0, MOST_LOST_PLACES);
+  return isNew;
+}
+
+function isWithin(place: LostPlace, other: LostPlace): boolean {
+  return place.volume === other.volume && place.life === other.life && place.from >= other.from && place.to <= other.to;
+}
+
 export function nextLoss(loss: number): number {
   if (loss >= MAX_LOSS)
     throw new NodeError("damaged", "this disk was lost too often to be counted: replace the machine");
@@ -120,7 +141,7 @@ function decodeIdentity(record: Uint8Array): Identity {
   }
   if (!isRecord(raw) || !FORMATS.includes(Number(raw["format"])) || !isRecord(raw["bindings"])) throw broken;
   const { clusterId, nodeId, nodeIds, storageId, incarnation, born } = raw;
-  const { loss = 0, lossAll = 0, lossOpen = false, unknownLosses = 0, learnerOrder = false } = raw;
+  const { loss = 0, lossAll = 0, lossOpen = false, lostPlaces = [], learnerOrder = false } = raw;
   const { forgot = "", lossReason = "" } = raw;
   const bindings = new Map<string, Binding>();
   for (const [peer, value] of Object.entries(raw["bindings"])) {
@@ -129,11 +150,12 @@ function decodeIdentity(record: Uint8Array): Identity {
     bindings.set(peer, binding);
   }
   if (typeof clusterId !== "string" || typeof nodeId !== "string" || typeof storageId !== "string") throw broken;
-  if (!isCount(incarnation) || !isCount(loss) || !isCount(lossAll) || !isCount(unknownLosses)) throw broken;
+  if (!isCount(incarnation) || !isCount(loss) || !isCount(lossAll)) throw broken;
   if (typeof born !== "boolean" || typeof lossOpen !== "boolean" || typeof learnerOrder !== "boolean") throw broken;
   if (typeof forgot !== "string" || typeof lossReason !== "string" || !isTexts(nodeIds)) throw broken;
+  if (!Array.isArray(lostPlaces) || !lostPlaces.every(isLostPlace)) throw broken;
   if (loss > MAX_LOSS || lossAll > loss) throw broken;
-  const losses = { loss, lossAll, lossOpen, unknownLosses, learnerOrder, forgot, lossReason };
+  const losses = { loss, lossAll, lossOpen, lostPlaces, learnerOrder, forgot, lossReason };
   return { clusterId, nodeId, nodeIds, storageId, incarnation, born, ...losses, bindings };
 }
 
@@ -143,6 +165,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function isLostPlace(value: unknown): value is LostPlace {
+  return isRecord(value) && ["volume", "life", "from", "to"].every((name) => isCount(value[name]));
 }
 
 function isBinding(value: unknown): value is Binding {

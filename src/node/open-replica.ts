@@ -16,7 +16,7 @@ import type { NativeStoreOptions } from "../storage/open-native.js";
 import type { StoreOpenError } from "../storage/open-error.js";
 import type { Store, StoreFacts, StoreSink, StoreStatus } from "../storage/store.js";
 import { type Clock, SystemClock } from "./clock.js";
-import { firstIdentity, type Identity, loseAll, nextIdentity } from "./identity.js";
+import { firstIdentity, type Identity, loseAll, nextIdentity, takeLostPlaces } from "./identity.js";
 import { type FoundIdentity, readIdentity } from "./read-identity.js";
 import type { MapBoard } from "./map-board.js";
 import { NodeError } from "./node-error.js";
@@ -196,13 +196,11 @@ function identityOf(options: ReplicaFacts, facts: StoreFacts, found: FoundIdenti
     throw new NodeError("damaged", text);
   }
   const identity = nextIdentity(own, found.record);
-  const { unknownLosses } = facts;
-  if (unknownLosses > identity.unknownLosses) {
-    const reason = `${String(unknownLosses)} broken runs held records whose keys cannot be told`;
+  if (takeLostPlaces(identity, facts)) {
+    const reason = `records were lost, and of ${String(facts.unknownLosses)} places their keys cannot be told`;
     if (nodeIds.length === 1) throw new NodeError("damaged", `${reason}, and no other node can tell what is missing`);
     if (identity.forgot === "") loseAll(identity, reason, { incarnation: 0, loss: 0 });
   }
-  identity.unknownLosses = unknownLosses;
   return identity;
 }
 

@@ -60,6 +60,7 @@ export function toFacts(answer: AddonFacts, options: AddonOptions): StoreFacts {
     recoveredKeys: answer.recoveredKeys,
     recoveryMs: answer.recoveryUs / 1000,
     unknownLosses: answer.unknownLosses,
+    lostPlaces: answer.lostPlaces,
     corruptKeys: answer.corruptKeys,
     droppedRuns: answer.droppedRuns,
   };

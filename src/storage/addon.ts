@@ -39,6 +39,12 @@ export interface AddonFacts {
   readonly recoveredWatermark: number;
   readonly recoveredKeys: number;
   readonly unknownLosses: number;
+  readonly lostPlaces: readonly {
+    readonly volume: number;
+    readonly life: number;
+    readonly from: number;
+    readonly to: number;
+  }[];
   readonly corruptKeys: number;
   readonly droppedRuns: number;
   readonly recoveryUs: number;

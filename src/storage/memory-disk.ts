@@ -5,6 +5,7 @@
  */
 import { assert } from "../base/assert.js";
 import type { Key } from "../base/key.js";
+import type { LostPlace } from "./store.js";
 
 export interface MemoryRecord {
   readonly position: number;
@@ -38,8 +39,8 @@ export class MemoryDisk {
   locked = false;
   usedBytes = 0;
   lastLsn = 0;
-  /** Broken runs whose keys cannot be told (P30); set by tests. */
-  unknownLosses = 0;
+  /** Where records of keys were lost that cannot be told (P30); set by tests. */
+  lostPlaces: readonly LostPlace[] = [];
 
   constructor(storageId: string, capacityBytes = 1 << 30) {
     assert(/^[0-9a-f]{32}$/.test(storageId), "a storage id is 32 hex digits");

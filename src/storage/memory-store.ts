@@ -133,7 +133,8 @@ export class MemoryStore implements Store {
       recoveredWatermark: disk.lastLsn,
       recoveredKeys: disk.keys.size,
       recoveryMs: 0,
-      unknownLosses: disk.unknownLosses,
+      unknownLosses: disk.lostPlaces.length,
+      lostPlaces: disk.lostPlaces,
       corruptKeys: 0,
       droppedRuns: 0,
     };

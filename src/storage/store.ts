@@ -104,12 +104,28 @@ export interface StoreFacts {
   readonly recoveredWatermark: number;
   readonly recoveredKeys: number;
   readonly recoveryMs: number;
-  /** Broken runs whose keys cannot be told (P30: taints the whole node). */
+  /**
+   * Losses of acknowledged data of keys that cannot be told (P30: taint the whole node): places on the disk, and records that
+   * are so old that something newer was lost.
+   */
   readonly unknownLosses: number;
+  /** The places among them. The same loss has the same place at every opening; damage beside it makes it longer. */
+  readonly lostPlaces: readonly LostPlace[];
   /** Keys that recovery found broken. */
   readonly corruptKeys: number;
   /** Unfinished writes that recovery dropped (D17). */
   readonly droppedRuns: number;
+}
+
+/** Blocks of one life of an extent; in that life nothing is written there any more. */
+export interface LostPlace {
+  /** Number of the volume, from 0. */
+  readonly volume: number;
+  /** Block id of the extent's first block in that life; 0 when that is not known. */
+  readonly life: number;
+  /** Blocks of the volume, of 4 KiB: the first one, and the one behind the last. */
+  readonly from: number;
+  readonly to: number;
 }
 
 /** D12. soft: merge works harder. hard: ordinary writes wait for merge. full: there is nothing to merge; they are refused. */

@@ -3,7 +3,14 @@ import { describe, expect, it } from "vitest";
 import type { BindingMessage } from "../../src/codec/control.js";
 import type { Hello } from "../../src/net/transport.js";
 import { type Binding, judgeBinding, judgeHello } from "../../src/node/binding-rules.js";
-import { encodeIdentity, firstIdentity, type Identity, loseAll, nextIdentity } from "../../src/node/identity.js";
+import {
+  encodeIdentity,
+  firstIdentity,
+  type Identity,
+  loseAll,
+  nextIdentity,
+  takeLostPlaces,
+} from "../../src/node/identity.js";
 import { NodeError } from "../../src/node/node-error.js";
 
 const FACTS = { clusterId: "c", nodeId: "n1", nodeIds: ["n1", "n2", "n3"], storageId: "a".repeat(32) };
@@ -104,7 +111,7 @@ describe("the next identity", () => {
   const broken: readonly (readonly [string, (record: Record<string, unknown>) => unknown])[] = [
     ["no JSON", () => undefined],
     ["a list", () => []],
-    ["another format", (record) => ({ ...record, format: 3 })],
+    ["another format", (record) => ({ ...record, format: 4 })],
     ["no incarnation", (record) => ({ ...record, incarnation: null })],
     ["a negative incarnation", (record) => ({ ...record, incarnation: -1 })],
     ["an incarnation beyond 2^53", (record) => ({ ...record, incarnation: 2 ** 53 })],
@@ -112,6 +119,7 @@ describe("the next identity", () => {
     ["a loss of all above the last loss", (record) => ({ ...record, loss: 1, lossAll: 2 })],
     ["a loss beyond 24 bits", (record) => ({ ...record, loss: 2 ** 24 })],
     ["a loss that is open in words", (record) => ({ ...record, lossOpen: "yes" })],
+    ["a lost place without an end", (record) => ({ ...record, lostPlaces: [{ volume: 0, life: 1, from: 2 }] })],
     ["a birth that is no truth", (record) => ({ ...record, born: "yes" })],
     ["bindings in a list", (record) => ({ ...record, bindings: [] })],
     ["a binding without a storage id", (record) => ({ ...record, bindings: { n2: { ...BOUND, storageId: 3 } } })],
@@ -124,6 +132,38 @@ describe("the next identity", () => {
       expect(codeOf(() => nextIdentity(FACTS, new TextEncoder().encode(text)))).toBe("damaged");
     });
   }
+});
+
+describe("P30 what the disk lost of keys that cannot be told", () => {
+  const place = { volume: 1, life: 40, from: 10, to: 20 };
+  const cases: readonly (readonly [string, readonly (typeof place)[], boolean, number?])[] = [
+    ["the same place", [place], false],
+    ["a part of it", [{ ...place, from: 12, to: 14 }], false],
+    ["nothing", [], false],
+    ["a place that begins before it", [{ ...place, from: 9 }], true],
+    ["a place that goes on behind it", [{ ...place, to: 21 }], true],
+    ["the same blocks of another life", [{ ...place, life: 41 }], true],
+    ["the same blocks of another volume", [{ ...place, volume: 0 }], true],
+    ["one more place", [place, { ...place, from: 30, to: 31 }], true],
+    ["a loss without a place", [place], true, 2],
+  ];
+  for (const [what, lostPlaces, isNew, unknownLosses = lostPlaces.length] of cases) {
+    it(`is ${isNew ? "a new loss" : "known"}: ${what}`, () => {
+      const own = identity({ lostPlaces: [place] });
+      expect(takeLostPlaces(own, { unknownLosses, lostPlaces })).toBe(isNew);
+      const next = nextIdentity(FACTS, encodeIdentity(own));
+      expect(next.lostPlaces).toEqual(lostPlaces);
+      expect(takeLostPlaces(next, { unknownLosses: lostPlaces.length, lostPlaces })).toBe(false);
+    });
+  }
+
+  it("is known up to a thousand places, and more of them are found anew", () => {
+    const many = Array.from({ length: 1001 }, (_, i) => ({ ...place, from: 10 * i, to: 10 * i + 1 }));
+    const own = identity();
+    const found = { unknownLosses: many.length, lostPlaces: many };
+    expect([takeLostPlaces(own, found), takeLostPlaces(own, found)]).toEqual([true, true]);
+    expect(own.lostPlaces).toHaveLength(1000);
+  });
 });
 
 describe("the judgement of a peer's hello", () => {
