@@ -113,7 +113,7 @@ export function replicaOrder(ids: readonly string[]): readonly string[] {
   return [...ids].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
-function tlsFiles({ tls }: ConfigFile, baseDir: string): TlsFiles | null {
+function tlsFiles(tls: ConfigFile["tls"], baseDir: string): TlsFiles | null {
   if (tls === undefined) return null;
   const clientCa = tls.clientCa === undefined ? null : resolve(baseDir, tls.clientCa);
   return { cert: resolve(baseDir, tls.cert), key: resolve(baseDir, tls.key), clientCa };
@@ -145,7 +145,8 @@ function assemble(file: ConfigFile, baseDir: string): ServerConfig {
     nodes,
     placement,
     users: Object.entries(file.users ?? {}).map(([name, { role, password }]) => ({ name, role, password })),
-    tls: tlsFiles(file, baseDir),
+    tls: tlsFiles(file.tls, baseDir),
+    httpTls: tlsFiles(file.httpTls, baseDir),
     peerTls: peerTlsFiles(file, baseDir),
     storage: {
       sizeBytes,

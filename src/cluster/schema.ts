@@ -182,6 +182,7 @@ const shape = z.strictObject(
     }),
     users: z.record(z.string(), userShape, { error: mapError }).optional(),
     tls: tlsShape.optional(),
+    httpTls: tlsShape.optional(),
     peerTls: peerTlsShape.optional(),
     storage: storageShape.optional(),
     repair: repairShape.optional(),
@@ -217,7 +218,7 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] | nul
   }
   if (first === "users") return second === undefined ? null : Object.keys(userShape.shape);
   if (first === "peerTls") return Object.keys(peerTlsShape.shape);
-  if (first === "tls") return Object.keys(tlsShape.shape);
+  if (first === "tls" || first === "httpTls") return Object.keys(tlsShape.shape);
   if (first === "repair") return Object.keys(repairShape.shape);
   if (first === "timeouts") return ["requestMs"];
   if (first === "limits") return ["maxClients", "maxPending", "maxOutput"];
@@ -285,10 +286,14 @@ const GUARDS: Readonly<Record<"listen" | "peer" | "http", { holds: (file: Config
     fix: "name users, or ",
   },
   peer: { holds: ({ peerTls }) => peerTls !== undefined, fix: "name certificates under peerTls, or " },
-  http: { holds: () => false, fix: "" },
+  http: {
+    holds: ({ httpTls }) => httpTls?.clientCa !== undefined,
+    fix: "name certificates and a clientCa under httpTls, or ",
+  },
 };
 
 function checkExposure(file: ConfigFile, report: Report): void {
+  if (file.httpTls !== undefined && file.http === undefined) report(["httpTls"], "is for the HTTP port; add http");
   if (file.protectedMode === false) return;
   for (const side of ["listen", "peer", "http"] as const) {
     const own = file[side];

@@ -69,6 +69,8 @@ export interface ServerConfig {
   readonly users: readonly UserEntry[];
   /** Clients speak TLS 1.3; null = plain TCP. Absolute paths of PEM files. */
   readonly tls: TlsFiles | null;
+  /** The HTTP port speaks TLS 1.3; null = plain. Absolute paths of PEM files. */
+  readonly httpTls: TlsFiles | null;
   /** Nodes speak TLS 1.3 to each other, each with its own certificate; null = plain TCP. */
   readonly peerTls: PeerTlsFiles | null;
   readonly storage: {

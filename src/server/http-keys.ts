@@ -3,9 +3,10 @@
  * If-Match and If-None-Match are what VSET and NX are. Reads and writes are as strong as any. Names are percent-encoded bytes, values
  * the body as it is, or JSON where JSON is asked for.
  *
- * Who may: without users everybody who reaches the port, which is this machine; with users Basic authentication and roles. A web page
- * in somebody's browser reaches this machine too: nothing is changed by GET or POST, and a Host that is a name other than
- * localhost is refused, so that a page can neither send such a request unasked nor read an answer.
+ * Who may: without users everybody who reaches the port, which is this machine or who has a certificate; with users Basic
+ * authentication and roles. A web page in somebody's browser reaches this machine too: nothing is changed by GET or POST, and a Host
+ * that is a name other than localhost is refused, so that a page can neither send such a request unasked nor read an answer. With TLS
+ * any name will do: a page's own name is not the certificate's.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isIP } from "node:net";
@@ -126,7 +127,7 @@ export class HttpKeys {
   /** A browser that was led here by a name that somebody else owns sends that name. */
   #checkHost({ headers }: IncomingMessage): void {
     const host = (headers.host ?? "").replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
-    if (host === "localhost" || isIP(host) !== 0) return;
+    if (this.#context.config.httpTls !== null || host === "localhost" || isIP(host) !== 0) return;
     throw new Refusal(403, "ERR", "name this machine by its address or as localhost");
   }
 

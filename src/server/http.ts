@@ -3,17 +3,24 @@
  * text for people; and the keys, for people without a Redis client (http-keys.ts).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Address } from "../cluster/index.js";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { Logger } from "pino";
+import type { Address, TlsFiles } from "../cluster/index.js";
 import type { GroupStats } from "../node/index.js";
 import { HttpKeys, KEYS_PATH } from "./http-keys.js";
 import { infoText } from "./info.js";
 import { listenOn } from "./listener.js";
 import { metricsText } from "./metrics.js";
 import type { ServerContext } from "./server-context.js";
+import { secureOptions, serverOptions } from "./tls.js";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 256;
-const MAX_HEADER_BYTES = 8 * 1024;
+const LIMITS = {
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  headersTimeout: REQUEST_TIMEOUT_MS,
+  maxHeaderSize: 8 * 1024,
+} as const;
 
 interface Answer {
   readonly status: number;
@@ -23,19 +30,35 @@ interface Answer {
 
 export class HttpListener {
   readonly #context: ServerContext;
-  readonly #server: Server;
+  readonly #server: Server | TlsServer;
+  #secure: TlsServer | null = null;
   readonly #keys: HttpKeys;
 
-  constructor(context: ServerContext) {
+  /** Throws an OpenError. */
+  constructor(context: ServerContext, log: Logger) {
     this.#context = context;
     this.#keys = new HttpKeys(context);
-    this.#server = createServer(
-      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
-      (request, response) => {
-        this.#respond(request, response);
-      },
-    );
+    const respond = (request: IncomingMessage, response: ServerResponse): void => {
+      this.#respond(request, response);
+    };
+    const { httpTls } = context.config;
+    if (httpTls === null) this.#server = createServer(LIMITS, respond);
+    else {
+      const secure = createTlsServer({ ...LIMITS, ...serverOptions("httpTls", httpTls) }, respond);
+      secure.on("tlsClientError", (error, socket) => {
+        context.counters.failedHandshakes++;
+        log.debug({ client: socket.remoteAddress }, `http: no TLS: ${error.message}`);
+        socket.destroy();
+      });
+      this.#secure = secure;
+      this.#server = secure;
+    }
     this.#server.maxConnections = MAX_CONNECTIONS;
+  }
+
+  /** New certificates for who connects from now on. Throws an OpenError. */
+  renewCertificates(files: TlsFiles): void {
+    this.#secure?.setSecureContext(secureOptions("httpTls", files));
   }
 
   async listen(address: Address): Promise<Address> {

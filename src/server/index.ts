@@ -13,17 +13,11 @@ import type { Logger } from "pino";
 import type { ServerConfig } from "../cluster/index.js";
 import { openRunningReplica } from "./replica.js";
 import { type RunningServer, startServer } from "./server.js";
-import { peerTlsOf, secureOptions } from "./tls.js";
 
 export { OpenError, type OpenErrorCode } from "./open-error.js";
 export type { ReplicaFacts } from "./replica.js";
 export type { RunningServer } from "./server.js";
-
-/** Whether the files that a configuration names can be used. Throws an OpenError. */
-export function checkFiles({ tls, peerTls }: ServerConfig): void {
-  if (tls !== null) secureOptions(tls);
-  if (peerTls !== null) peerTlsOf(peerTls);
-}
+export { checkFiles } from "./tls.js";
 
 /** Opens the replica of a configuration and serves it. Rejects with an OpenError; nothing is left open then. */
 export function openServer(config: ServerConfig, log: Logger): Promise<RunningServer> {

@@ -44,7 +44,7 @@ export class RespListener {
       });
       return;
     }
-    const secure = createTlsServer({ ...options, ...serverOptions(tls) });
+    const secure = createTlsServer({ ...options, ...serverOptions("tls", tls) });
     this.#secure = secure;
     this.#server = secure;
     secure.on("secureConnection", (socket) => {
@@ -61,7 +61,7 @@ export class RespListener {
 
   /** New certificates for who connects from now on. Throws an OpenError. */
   renewCertificates(files: TlsFiles): void {
-    this.#secure?.setSecureContext(secureOptions(files));
+    this.#secure?.setSecureContext(secureOptions("tls", files));
   }
 
   /** Connections whose user is not what it was when they came are closed. */

@@ -15,6 +15,7 @@ import { RespListener } from "./listener.js";
 import { OpenError } from "./open-error.js";
 import type { ReplicaFacts, RunningReplica } from "./replica.js";
 import { ServerContext } from "./server-context.js";
+import { checkFiles } from "./tls.js";
 
 /** The replica as a server needs it. */
 export type OpenReplica = Pick<RunningReplica, "map" | "facts" | "failed" | "renewCertificates" | "close"> & {
@@ -52,7 +53,7 @@ export async function startServer(
     };
   });
   const resp = new RespListener(context, log);
-  const http = config.http === null ? null : new HttpListener(context);
+  const http = config.http === null ? null : new HttpListener(context, log);
   const client = await resp.listen(config.listen);
   context.port = client.port;
   let httpAddress: Address | null = null;
@@ -81,12 +82,16 @@ export async function startServer(
     facts: replica.facts,
     failed: replica.failed,
     shutdownAsked,
-    reload: ({ users, tls, peerTls }) => {
-      if ((tls === null) !== (config.tls === null) || (peerTls === null) !== (config.peerTls === null)) {
-        throw new OpenError("CONFIG", "tls: TLS is switched on or off by a restart");
-      }
+    reload: ({ users, tls, httpTls, peerTls }) => {
+      const isSwitched =
+        (tls === null) !== (config.tls === null) ||
+        (httpTls === null) !== (config.httpTls === null) ||
+        (peerTls === null) !== (config.peerTls === null);
+      if (isSwitched) throw new OpenError("CONFIG", "tls: TLS is switched on or off by a restart");
+      checkFiles({ tls, httpTls, peerTls });
       if (peerTls !== null) replica.renewCertificates(peerTls);
       if (tls !== null) resp.renewCertificates(tls);
+      if (httpTls !== null) http?.renewCertificates(httpTls);
       context.users.replace(users);
       resp.endStrangers();
     },

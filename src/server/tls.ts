@@ -2,12 +2,14 @@
 import { readFileSync } from "node:fs";
 import type { TlsOptions } from "node:tls";
 import { createSecureContext } from "node:tls";
-import type { PeerTlsFiles, TlsFiles } from "../cluster/index.js";
+import type { PeerTlsFiles, ServerConfig, TlsFiles } from "../cluster/index.js";
 import type { PeerTls } from "../net/options.js";
 import { OpenError } from "./open-error.js";
 
 /** A client that does not finish its handshake is let go. */
 const HANDSHAKE_MS = 10_000;
+
+export type TlsName = "tls" | "httpTls";
 
 function read(key: string, path: string): Buffer {
   try {
@@ -39,22 +41,29 @@ function check(name: string, files: { readonly cert: string; readonly key: strin
   }
 }
 
-/** What may change while the server runs. Throws an OpenError that names the key. */
-export function secureOptions(files: TlsFiles): Pick<TlsOptions, "cert" | "key" | "ca" | "minVersion"> {
+/** What may change while the server runs. `name`: where the files stand in the configuration. Throws an OpenError that names the key. */
+export function secureOptions(name: TlsName, files: TlsFiles): Pick<TlsOptions, "cert" | "key" | "ca" | "minVersion"> {
   const options: TlsOptions = {
-    cert: read("tls.cert", files.cert),
-    key: read("tls.key", files.key),
+    cert: read(`${name}.cert`, files.cert),
+    key: read(`${name}.key`, files.key),
     minVersion: "TLSv1.3",
-    ...(files.clientCa === null ? {} : { ca: read("tls.clientCa", files.clientCa) }),
+    ...(files.clientCa === null ? {} : { ca: read(`${name}.clientCa`, files.clientCa) }),
   };
-  check("tls", files, options);
+  check(name, files, options);
   return options;
 }
 
-export function serverOptions(files: TlsFiles): TlsOptions {
+/** Whether the files that a configuration names can be used. Throws an OpenError. */
+export function checkFiles({ tls, httpTls, peerTls }: Pick<ServerConfig, "tls" | "httpTls" | "peerTls">): void {
+  if (tls !== null) secureOptions("tls", tls);
+  if (httpTls !== null) secureOptions("httpTls", httpTls);
+  if (peerTls !== null) peerTlsOf(peerTls);
+}
+
+export function serverOptions(name: TlsName, files: TlsFiles): TlsOptions {
   const isMutual = files.clientCa !== null;
   return {
-    ...secureOptions(files),
+    ...secureOptions(name, files),
     requestCert: isMutual,
     rejectUnauthorized: isMutual,
     handshakeTimeout: HANDSHAKE_MS,

@@ -345,6 +345,16 @@ describe("a refusal names file, line, key and the fix", () => {
     const files = { cert: "/etc/plogdb/tls/n1.crt", key: "/keys/n1.key", ca: "/etc/plogdb/ca.crt" };
     expect(parse(peer + peerTls)).toMatchObject({ peer: { host: "0.0.0.0" }, peerTls: files });
     expect(refusal(peer + peerTls.replace(", ca: ca.crt", ""))[0]).toMatch(/peerTls\.ca: is missing/);
+    const http = `${GOOD}http: 0.0.0.0:7201\n`.replace(/^http: 127.*\n/m, "");
+    expect(refusal(http + users)[0]).toMatch(/: http: 0\.0\.0\.0:7201 can be reached.*httpTls/);
+    const httpTls = tls.replace("tls:", "httpTls:");
+    expect(refusal(http + httpTls.replace(", clientCa: ca.crt", ""))[0]).toMatch(/: http: .*clientCa/);
+    expect(parse(http + httpTls)).toMatchObject({
+      http: { port: 7201 },
+      tls: null,
+      httpTls: { clientCa: "/etc/plogdb/ca.crt" },
+    });
+    expect(refusal(GOOD.replace(/^http:.*\n/m, "") + httpTls)[0]).toMatch(/httpTls: is for the HTTP port; add http/);
   });
 
   it("refuses users without a role or a hash, and does not repeat what may be a password", () => {

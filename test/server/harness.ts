@@ -27,6 +27,7 @@ export function testConfig(): ServerConfig {
     placement: { groups: [{ number: 0, space: 0, members: ["n1"], first: 0, last: 16_383 }], digest: 0 },
     users: [],
     tls: null,
+    httpTls: null,
     peerTls: null,
     storage: {
       sizeBytes: 2 ** 30,

@@ -2,6 +2,7 @@
 // certificates made by openssl, clients of node:tls, and redis-cli where it is installed.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { request, type RequestOptions } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -22,6 +23,27 @@ const files = (name: string, clientCa: string | null = null): TlsFiles => ({
   key: path(`${name}.key`),
   clientCa: clientCa === null ? null : path(`${clientCa}.crt`),
 });
+
+/** What the HTTP port says, or why it says nothing. */
+function fetchText(port: number, url: string, options: RequestOptions = {}): Promise<string> {
+  return new Promise((resolve) => {
+    const asked = request(
+      { host: "127.0.0.1", servername: "localhost", port, path: url, agent: false, ...options },
+      (answer) => {
+        let text = "";
+        answer.setEncoding("utf8");
+        answer.on("data", (part: string) => (text += part));
+        answer.on("end", () => {
+          resolve(`${String(answer.statusCode)} ${text}`);
+        });
+      },
+    );
+    asked.on("error", (error: NodeJS.ErrnoException) => {
+      resolve(error.code ?? error.message);
+    });
+    asked.end(options.method === "PUT" ? "value" : undefined);
+  });
+}
 
 /** True when a command is answered. */
 async function isServed(client: WireClient): Promise<boolean> {
@@ -76,6 +98,38 @@ describe.runIf(canMakeCertificates)("TLS for clients", () => {
     expect(await isServed(connect({ ca: bytes("ca.crt") }))).toBe(false);
     expect(await isServed(connect({ ca: bytes("other.crt") }))).toBe(true);
     expect(await isServed(before)).toBe(true);
+  });
+
+  it("is spoken on the HTTP port, with those who have a certificate where one is asked for, under any name", async () => {
+    const { server } = await startTestServer({}, 1, { httpTls: files("node", "ca") });
+    const port = server.http?.port ?? 0;
+    const as = (name: string) => ({ ca: bytes("ca.crt"), cert: bytes(`${name}.crt`), key: bytes(`${name}.key`) });
+    expect(await fetchText(port, "/livez", as("client"))).toBe("200 ok\n");
+    expect(await fetchText(port, "/metrics", as("client"))).toMatch(/^200 # HELP/);
+    const named = { ...as("client"), headers: { host: `n1.example:${String(port)}` } };
+    expect(await fetchText(port, "/v1/keys/k", { ...named, method: "PUT" })).toMatch(/^200 .*"version":1/);
+    expect(await fetchText(port, "/v1/keys/k", named)).toBe("200 value");
+    for (const stranger of [as("stranger"), as("expired"), { ca: bytes("ca.crt") }]) {
+      expect(await fetchText(port, "/livez", stranger)).not.toMatch(/^\d/);
+    }
+    expect(await fetchText(port, "/livez", { ...as("client"), ca: bytes("other.crt") })).toMatch(/CERT|SIGNATURE/);
+    expect(await fetchText(port, "/livez", { ...as("client"), maxVersion: "TLSv1.2" })).not.toMatch(/^\d/);
+  });
+
+  it("takes new certificates for the HTTP port too, and none of any port when one of them is wrong", async () => {
+    const { connect, server } = await startTestServer({}, 1, { tls: files("node"), httpTls: files("node") });
+    const port = server.http?.port ?? 0;
+    const wrong = { ...files("node"), key: path("client.key") };
+    expect(() => {
+      server.reload({ ...testConfig(), tls: files("stranger"), httpTls: wrong });
+    }).toThrow(/^httpTls: /);
+    expect(() => {
+      server.reload({ ...testConfig(), tls: files("node") });
+    }).toThrow(/restart/);
+    expect(await isServed(connect({ ca: bytes("ca.crt") }))).toBe(true);
+    expect(await fetchText(port, "/livez", { ca: bytes("ca.crt") })).toBe("200 ok\n");
+    server.reload({ ...testConfig(), tls: files("node"), httpTls: files("stranger") });
+    expect(await fetchText(port, "/livez", { ca: bytes("other.crt") })).toBe("200 ok\n");
   });
 
   it("names the key when a file is not there, or is no certificate", async () => {
