@@ -260,6 +260,7 @@ void EncodeStats(const StoreStats& stats, std::span<double, kStatCount> out) {
   put(kStatScrubRecords, stats.scrub_records);
   put(kStatDamagedRecords, stats.damaged_records);
   put(kStatSummaryBytes, stats.summary_bytes);
+  put(kStatKeptExtents, stats.kept_extents);
   out[kStatSecondsToFull] = stats.seconds_to_full == UINT64_MAX ? std::numeric_limits<double>::infinity()
                                                                 : static_cast<double>(stats.seconds_to_full);
   for (size_t i = 0; i < stats.keys_by_class.size(); i++) put(kStatClasses + i, stats.keys_by_class[i]);

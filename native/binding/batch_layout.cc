@@ -94,6 +94,7 @@ constexpr Constant kConstants[] = {
     {"statScrubRecords", AsDouble(kStatScrubRecords)},
     {"statDamagedRecords", AsDouble(kStatDamagedRecords)},
     {"statSummaryBytes", AsDouble(kStatSummaryBytes)},
+    {"statKeptExtents", AsDouble(kStatKeptExtents)},
     {"statClasses", AsDouble(kStatClasses)},
     {"statCount", AsDouble(kStatCount)},
     {"scanKeyBytes", AsDouble(kScanKeyBytes)},

@@ -116,7 +116,8 @@ inline constexpr size_t kStatScrubBytes = 33;
 inline constexpr size_t kStatScrubRecords = 34;
 inline constexpr size_t kStatDamagedRecords = 35;
 inline constexpr size_t kStatSummaryBytes = 36;
-inline constexpr size_t kStatClasses = 37;
+inline constexpr size_t kStatKeptExtents = 37;
+inline constexpr size_t kStatClasses = 38;
 inline constexpr size_t kStatCount = kStatClasses + 256;
 
 // Result of iterate: per key its length, its position, its newest header, the key, padding to a multiple of 8.

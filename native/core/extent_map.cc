@@ -384,7 +384,8 @@ ExtentTotals ExtentMap::Totals() const {
   const uint64_t data_bytes = uint64_t{geometry_.data_blocks()} * kPayloadBytes;
   totals.usable_bytes = (extents_.size() - kReservedExtents) * data_bytes;
   for (const Extent& extent : extents_) {
-    if (extent.state != ExtentState::kSealed) continue;
+    if (extent.pinned) ++totals.kept_extents;
+    if (extent.state != ExtentState::kSealed || extent.pinned) continue;
     totals.dead_bytes += data_bytes - std::min(data_bytes, Footprint(extent.live_records, extent.live_bytes));
   }
   return totals;

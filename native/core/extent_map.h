@@ -44,9 +44,10 @@ struct ExtentLife {
 
 struct ExtentTotals {
   uint64_t live_bytes = 0;  // the room that live records take, their entries in directories and summaries included
-  uint64_t dead_bytes = 0;  // the rest of sealed extents that are not free
+  uint64_t dead_bytes = 0;  // the rest of sealed extents that are not free, without those that are kept
   uint64_t used_extents = 0;
   uint64_t free_extents = 0;  // announced ones included
+  uint64_t kept_extents = 0;
   uint64_t freed = 0;
   uint64_t usable_bytes = 0;
   SpaceLevel level = SpaceLevel::kPlenty;
@@ -132,7 +133,7 @@ class ExtentMap {
 
   struct Extent {
     ExtentState state = ExtentState::kFree;
-    bool pinned = false;  // holds evidence of a loss: kept until it is repaired
+    bool pinned = false;  // holds evidence of a loss: kept
     uint32_t stuck_at = 0;  // 1 + live records when merge could not move all of them
     uint32_t live_records = 0;
     uint32_t reads = 0;

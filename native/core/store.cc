@@ -221,6 +221,7 @@ void StoreImpl::AddSpaceStats(const Volume& volume, StoreStats* out) {
   out->live_bytes += extents.live_bytes;
   out->dead_bytes += extents.dead_bytes;
   out->free_extents += extents.free_extents;
+  out->kept_extents += extents.kept_extents;
   out->total_extents += volume.geometry.extents();
   out->extents_freed += extents.freed;
   out->space_level = std::max(out->space_level, extents.level);

@@ -190,8 +190,9 @@ struct StoreStats {
   uint64_t cache_misses = 0;  // Read that went to the disk
   // Space (D10 to D12). Live + dead = what written extents hold.
   uint64_t bytes_usable = 0;  // for callers' records: without the reserved extents
-  uint64_t dead_bytes = 0;    // merge's debt: dead bytes in sealed extents that are not free yet
+  uint64_t dead_bytes = 0;    // merge's debt: dead bytes in sealed extents that are not free yet and may become so
   uint64_t free_extents = 0;
+  uint64_t kept_extents = 0;  // hold evidence of a loss, and are neither merged nor written over
   uint64_t total_extents = 0;
   SpaceLevel space_level = SpaceLevel::kPlenty;
   uint64_t stalled_batches = 0;    // batches that wait for merge to make room, now

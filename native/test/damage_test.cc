@@ -154,6 +154,7 @@ CASE("losses without a key are told by their places: the same at every opening, 
   Fixture fixture;
   fixture.options.cache_bytes = 0;
   REQUIRE(fixture.Open().ok());
+  CHECK(fixture.Stats().kept_extents == 0);
   WriteTen(&fixture, 120);
   // A run's keys are told by the next one: of these the first of each pair are lost.
   Zero(&fixture, {4, 5, 8, 9});
@@ -162,6 +163,7 @@ CASE("losses without a key are told by their places: the same at every opening, 
     REQUIRE(fixture.Open().ok());
     const std::vector<LostPlace> found = fixture.report.lost_places;
     CHECK(found.size() == 2 && fixture.report.unknown_losses == 2);
+    CHECK(fixture.Stats().kept_extents == 1);
     if (i == 0) first = found;
     for (const LostPlace& place : found) CHECK(Covers(first, place));
     CHECK(fixture.Put("other", 1 + i, 1 + i, "life goes on") == StatusCode::kOk);

@@ -102,6 +102,7 @@ export interface NodeStats {
   readonly mergeDebtBytes: number;
   readonly liveBytes: number;
   readonly freeExtents: number;
+  readonly keptExtents: number;
   readonly totalExtents: number;
   /** Infinite = never, at the present rates. */
   readonly secondsToFull: number;

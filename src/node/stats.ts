@@ -66,6 +66,7 @@ export function storeFigures({ space, merge, scrub, cache, ...store }: StoreStat
     mergeDebtBytes: space.deadBytes,
     liveBytes: space.liveBytes,
     freeExtents: space.freeExtents,
+    keptExtents: space.keptExtents,
     totalExtents: space.totalExtents,
     secondsToFull: space.secondsToFull,
     stalledBatches: space.stalledBatches,

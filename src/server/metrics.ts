@@ -75,7 +75,15 @@ function serverMetrics(page: Page, context: ServerContext): void {
 /** Fields of the node's facts that can fall; all other numbers are counters. */
 const GAUGES: ReadonlySet<string> = new Set([
   ...["replica", "incarnation", "lanes", "undecided", "mergeDebtBytes", "liveBytes"],
-  ...["freeExtents", "totalExtents", "secondsToFull", "stalledBatches", "mergeBytesPerSecond", "corruptKeys"],
+  ...[
+    "freeExtents",
+    "keptExtents",
+    "totalExtents",
+    "secondsToFull",
+    "stalledBatches",
+    "mergeBytesPerSecond",
+    "corruptKeys",
+  ],
   ...["indexBytes", "cacheBytes"],
   ...["loss", "sweepBucketsDone", "sweepSinceTicks", "catchUpBacklog", "catchUpAgeTicks"],
   ...["undecidedLevel1", "undecidedLevel2"],

@@ -397,6 +397,7 @@ export class MemoryStore implements Store {
         deadBytes: 0,
         usableBytes: this.#normalCapacity(),
         freeExtents: 0,
+        keptExtents: 0,
         totalExtents: 1,
         extentsFreed: 0,
         level: this.isFull() ? "full" : "plenty",

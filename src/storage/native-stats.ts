@@ -51,6 +51,7 @@ function readSpace(at: (index: number) => number): SpaceStats {
     deadBytes: at(LAYOUT.statDeadBytes),
     usableBytes: at(LAYOUT.statBytesUsable),
     freeExtents: at(LAYOUT.statFreeExtents),
+    keptExtents: at(LAYOUT.statKeptExtents),
     totalExtents: at(LAYOUT.statTotalExtents),
     extentsFreed: at(LAYOUT.statExtentsFreed),
     level: LEVELS[at(LAYOUT.statSpaceLevel)] ?? "full",

@@ -134,11 +134,13 @@ export type SpaceLevel = "plenty" | "soft" | "hard" | "full";
 /** D10 to D12. Live and dead bytes together are what written extents hold. */
 export interface SpaceStats {
   readonly liveBytes: number;
-  /** Merge's debt: dead bytes in sealed extents that are not free yet. */
+  /** Merge's debt: dead bytes in sealed extents that are not free yet and may become so. */
   readonly deadBytes: number;
   /** What callers' records may take, without the reserved extents. */
   readonly usableBytes: number;
   readonly freeExtents: number;
+  /** They hold broken places that held acknowledged data, or the only witness of one: neither merged nor written over. */
+  readonly keptExtents: number;
   readonly totalExtents: number;
   /** Since the store was opened. */
   readonly extentsFreed: number;

@@ -152,6 +152,7 @@ export class NaiveService implements KeyService {
       mergeDebtBytes: 0,
       liveBytes: 0,
       freeExtents: 0,
+      keptExtents: 0,
       totalExtents: 0,
       secondsToFull: Number.POSITIVE_INFINITY,
       stalledBatches: 0,
