@@ -8,6 +8,7 @@
 #include "assert.h"
 #include "canary.h"
 #include "in_parallel.h"
+#include "read_around.h"
 
 namespace plogdb {
 namespace {
@@ -129,15 +130,13 @@ std::vector<uint64_t> ExtentReader::ReadInParallel(uint32_t volume, uint32_t fir
   return list;
 }
 
-// Block by block, after a read of them all has failed.
+// After a read of them all has failed.
 void ExtentReader::ReadSingly(uint32_t volume, uint32_t from, std::span<uint8_t> out) {
-  for (uint32_t i = 0; i < out.size() / kBlockBytes; ++i) {
-    const auto block = out.subspan(size_t{i} * kBlockBytes, kBlockBytes);
-    if (ReadBlocks(volume, from + i, block)) continue;
-    std::fill(block.begin(), block.end(), uint8_t{0xff});
-    unreadable_end_ = from + i + 1;
-    context_->unreadable.store(true, std::memory_order_relaxed);
-  }
+  BlockDevice* const device = (*context_->volumes)[volume].device;
+  const Unreadable found = ReadAround(device, uint64_t{from} * kBlockBytes, out, UINT32_MAX);
+  if (found.blocks == 0) return;
+  unreadable_end_ = from + found.end;
+  context_->unreadable.store(true, std::memory_order_relaxed);
 }
 
 ExtentEnds ExtentReader::ReadEnds(uint32_t volume, uint32_t extent) {

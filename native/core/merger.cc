@@ -6,6 +6,7 @@
 
 #include "assert.h"
 #include "canary.h"
+#include "read_around.h"
 
 namespace plogdb {
 namespace {
@@ -19,6 +20,7 @@ constexpr uint64_t kSeekingFlushUs = 2'000;
 constexpr uint32_t kMaxWalkedExtents = 512;
 constexpr uint64_t kWalkEntries = 4096;      // looked at in one step
 constexpr uint32_t kReadsBeforeWalk = 16;    // after memory had too little
+constexpr uint32_t kMostUnreadable = 16;     // blocks of a chunk; what lies behind them stays where it is
 constexpr uint64_t kIdleUs = 100'000;  // callers that wrote nothing for so long are idle
 constexpr uint64_t kPollUs = 5'000;
 
@@ -170,10 +172,8 @@ void Merger::ReadChunk() {
   stats_.bytes_read += bytes;
   earned_ = std::max(0.0, earned_ - static_cast<double>(bytes));
   oldest_watermark_ = OldestWatermark();
-  if (!device_->Read(offset, buffer_.first(bytes)).ok() && !device_->Read(offset, buffer_.first(bytes)).ok()) {
-    walker_.Forget();
-    next_block_ += blocks;
-    return;
+  if (!device_->Read(offset, buffer_.first(bytes)).ok()) {
+    (void)ReadAround(device_, offset, buffer_.first(bytes), kMostUnreadable);
   }
   for (uint32_t i = 0; i < blocks; ++i) {
     const auto block = std::span<const uint8_t>(buffer_.first(bytes)).subspan(size_t{i} * kBlockBytes, kBlockBytes);

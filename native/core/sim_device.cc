@@ -151,14 +151,26 @@ void SimDisk::ReadStale(uint64_t offset, std::span<uint8_t> out) {
   ++hits_.reads_stale;
 }
 
+bool SimDisk::IsUnreadable(uint64_t offset, std::span<uint8_t> out) {
+  const uint64_t first = offset / kBlockBytes;
+  const uint64_t end = first + out.size() / kBlockBytes;
+  if (!out.empty() && Hits(&faults_.bad_blocks_in)) {
+    ++hits_.stretches_bad;
+    const uint64_t begin = first + random_.Below(end - first);
+    const uint64_t count = 1 + random_.Below(4);
+    for (uint64_t block = begin; block < std::min(end, begin + count); ++block) unreadable_.insert(block);
+  }
+  const auto bad = unreadable_.lower_bound(first);
+  return bad != unreadable_.end() && *bad < end;
+}
+
 Status SimDisk::Read(uint64_t offset, std::span<uint8_t> out) {
   PLOGDB_ASSERT(offset % kBlockBytes == 0 && out.size() % kBlockBytes == 0, "aligned I/O");
   const std::lock_guard<std::mutex> lock(mutex_);
   if (power_ != nullptr && power_->NextCall() != SimPower::Cut::kNone) return NoPower();
   if (!Reaches(offset, out.size())) return Status(StatusCode::kIoError, "simulated: read past the end");
-  const auto bad = unreadable_.lower_bound(offset / kBlockBytes);
-  const bool unreadable = bad != unreadable_.end() && *bad < (offset + out.size()) / kBlockBytes;
-  if (unreadable || Hits(&faults_.fail_read_in)) {
+  if (IsUnreadable(offset, out)) return Status(StatusCode::kIoError, "simulated: bad blocks");
+  if (Hits(&faults_.fail_read_in)) {
     ++hits_.reads_failed;
     return Status(StatusCode::kIoError, "simulated: read error");
   }

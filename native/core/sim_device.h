@@ -36,6 +36,7 @@ struct SimFaults {
   uint64_t misdirect_to = 0;
   uint64_t stale_read_in = 0;  // some blocks read as they were before their last write
   uint64_t flip_read_in = 0;   // a bit of what is read has rotted, for good
+  uint64_t bad_blocks_in = 0;  // some blocks of what is read cannot be read any more until they are written
   uint64_t truncate_in = 0;    // at any call: the end of the disk is gone for good
   uint64_t seed = 0;           // where exactly; 0 = goes on with what there was
 
@@ -53,6 +54,7 @@ struct SimFaultHits {
   uint64_t writes_misdirected = 0;
   uint64_t reads_stale = 0;
   uint64_t bits_flipped = 0;
+  uint64_t stretches_bad = 0;  // of blocks that cannot be read any more
   uint64_t beyond_end = 0;  // calls that reached for what was cut off
   // What the power took: writes of which something is gone; of which something is gone and something there; and those with
   // a block of which something is there, though something of an earlier block is gone.
@@ -152,6 +154,7 @@ class SimDisk {
   PagePtr FreshPage(uint64_t page);
   void WriteToCache(uint64_t offset, std::span<const uint8_t> data);
   uint64_t Survive(const Unflushed& write, SimRandom* random, bool* gone);
+  bool IsUnreadable(uint64_t offset, std::span<uint8_t> out);
   void ReadStale(uint64_t offset, std::span<uint8_t> out);
   void Doom();
   void Settle();

@@ -19,7 +19,7 @@ constexpr uint64_t kMaxVolumeBytes = uint64_t{4} << 30;
 constexpr int64_t kWeightBytes = 1 << 20;
 
 // In the order of DISK_FAULTS (src/sim/disk.ts).
-constexpr std::array<uint64_t SimFaults::*, 10> kFaults = {{
+constexpr std::array<uint64_t SimFaults::*, 11> kFaults = {{
     &SimFaults::fail_read_in,
     &SimFaults::fail_write_in,
     &SimFaults::fail_flush_in,
@@ -29,10 +29,11 @@ constexpr std::array<uint64_t SimFaults::*, 10> kFaults = {{
     &SimFaults::misdirect_write_in,
     &SimFaults::stale_read_in,
     &SimFaults::flip_read_in,
+    &SimFaults::bad_blocks_in,
     &SimFaults::truncate_in,
 }};
 // In the order of DISK_HITS; the cuts of power come last.
-constexpr std::array<uint64_t SimFaultHits::*, 13> kHits = {{
+constexpr std::array<uint64_t SimFaultHits::*, 14> kHits = {{
     &SimFaultHits::reads_failed,
     &SimFaultHits::writes_failed,
     &SimFaultHits::flushes_failed,
@@ -42,6 +43,7 @@ constexpr std::array<uint64_t SimFaultHits::*, 13> kHits = {{
     &SimFaultHits::writes_misdirected,
     &SimFaultHits::reads_stale,
     &SimFaultHits::bits_flipped,
+    &SimFaultHits::stretches_bad,
     &SimFaultHits::beyond_end,
     &SimFaultHits::unflushed_lost,
     &SimFaultHits::writes_torn,

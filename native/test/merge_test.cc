@@ -8,6 +8,7 @@
 #include "fixture.h"
 #include "format.h"
 #include "harness.h"
+#include "store_probe.h"
 
 namespace plogdb::test {
 namespace {
@@ -220,6 +221,28 @@ CASE("a broken record in a victim stays where it is, is told once, and everythin
     CHECK(completion.message == KeyOf(5) && completion.token == 0);
   }
   CHECK(told == 1 && fixture.Stats().damaged_records == 1 && fixture.Stats().corrupt_keys == 1);
+  for (uint64_t i = 0; i < 40; ++i) {
+    std::string value;
+    const StatusCode status = fixture.ReadValue(KeyOf(i), 0, &value);
+    CHECK(i == 5 ? status == StatusCode::kCorrupt : status == StatusCode::kOk && value == MakeValue(i, 5'000));
+  }
+  CHECK(fixture.Put(KeyOf(5), 0, 0, "healed") == StatusCode::kOk);
+  CHECK(!fixture.Load(KeyOf(5)).corrupt && fixture.Stats().corrupt_keys == 0);
+}
+
+CASE("a block that cannot be read in a victim keeps only its own records there; everything else moves (D10, D16)") {
+  Fixture fixture;
+  fixture.options.cache_bytes = 0;
+  REQUIRE(fixture.Open().ok());
+  for (uint64_t i = 0; i < 40; ++i) REQUIRE(fixture.Put(KeyOf(i), 0, 0, MakeValue(i, 5'000)) == StatusCode::kOk);
+  fixture.disk()->MakeUnreadable(1 + 1 + 5 * 2);
+  for (uint64_t i = 0; i < 3'000; ++i) {
+    REQUIRE(fixture.Put("hot" + std::to_string(i % 80), 0, 0, MakeValue(i, 20'000)) == StatusCode::kOk);
+    fixture.clock_us += 1'000;
+  }
+  Settle(&fixture);
+  CHECK(StoreProbe::LiveRecords(*fixture.store, 0, 0) == 1);
+  CHECK(fixture.Stats().damaged_records == 1 && fixture.Stats().corrupt_keys == 1);
   for (uint64_t i = 0; i < 40; ++i) {
     std::string value;
     const StatusCode status = fixture.ReadValue(KeyOf(i), 0, &value);

@@ -19,6 +19,10 @@ std::string Differs(size_t volume, size_t extent, const std::string& what) {
 
 }  // namespace
 
+uint32_t StoreProbe::LiveRecords(const Store& store, uint32_t volume, uint32_t extent) {
+  return static_cast<const StoreImpl&>(store).volumes_[volume]->extents->LiveRecords(extent);
+}
+
 std::string StoreProbe::Check(const Store& store) {
   const auto& impl = static_cast<const StoreImpl&>(store);
   std::vector<std::vector<Recount>> counts;

@@ -14,6 +14,8 @@ class StoreProbe {
   // Empty when every live record lies in an extent that is in use, and every extent's account of live records and bytes
   // is what the index says (D10, D12). Only while no thread works: stepped mode, between two steps.
   static std::string Check(const Store& store);
+  // Records that live in an extent.
+  static uint32_t LiveRecords(const Store& store, uint32_t volume, uint32_t extent);
 };
 
 }  // namespace plogdb

@@ -35,7 +35,7 @@ const RETRY_US = 3000;
 /** Operations of the calm have client numbers from here on. */
 const FIRST_CLIENT = 1000;
 /** What leaves broken runs behind on a disk. */
-const BREAKING = ["lying-flush", "lost-write", "misdirected-write", "bit-flip"] as const;
+const BREAKING = ["lying-flush", "lost-write", "misdirected-write", "bit-flip", "bad-blocks"] as const;
 const READ: DrawnCall = { operation: null, call: { kind: "read" } };
 
 export class Calm {

@@ -335,7 +335,7 @@ export const CLUSTER_CANARIES: readonly ClusterCanary[] = [
     name: "cluster_poll_majority",
     rule: "P31",
     needs: ["disk-lost", "isolation", "drop"],
-    caughtBy: 175,
+    caughtBy: 247,
     make: () => ({ frames: rewritingLists((state, from) => (from === 0 ? null : state)) }),
   },
   {
@@ -350,7 +350,7 @@ export const CLUSTER_CANARIES: readonly ClusterCanary[] = [
     rule: "P31",
     needs: ["drop", "isolation"],
     profile: "losses",
-    caughtBy: 323,
+    caughtBy: 509,
     make: secondLoss,
   },
   { name: "cluster_incarnation_reused", rule: "P29", needs: ["kill"], make: incarnationReused },

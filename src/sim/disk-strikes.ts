@@ -47,6 +47,7 @@ const ARMED: Partial<Record<FaultKind, DiskFaultKind>> = {
   "lost-flushed": "lying-flush",
   "lost-write": "lost-write",
   "bit-flip": "bit-flip",
+  "bad-blocks": "bad-blocks",
   "misdirected-write": "misdirected-write",
   "stale-read": "stale-read",
   truncated: "truncated-volume",
@@ -142,6 +143,7 @@ export class DiskStrikes {
         return true;
       case "read-error":
       case "bit-flip":
+      case "bad-blocks":
         if (expendable !== undefined) this.#break(kind, expendable);
         return true;
       case "lost-flushed":

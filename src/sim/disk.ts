@@ -22,6 +22,8 @@ export const DISK_FAULTS = [
   "stale-read",
   /** A read finds flipped bits, and so does every later one: they rotted on the medium. */
   "bit-flip",
+  /** Some adjacent blocks of what is read cannot be read any more, until they are written: that read fails, and every later one. */
+  "bad-blocks",
   /** The end of the volume is gone for good: calls that reach it fail. */
   "truncated-volume",
 ] as const;

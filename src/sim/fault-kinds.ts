@@ -41,6 +41,7 @@ export const FAULT_KINDS = [
   "lost-flushed",
   "lost-write",
   "bit-flip",
+  "bad-blocks",
   "misdirected-write",
   "stale-read",
   "truncated",
@@ -60,6 +61,7 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** Kinds that only the real engine on its simulated disk can meet: the store in memory has no blocks and no reserve. */
 export const ENGINE_KINDS: ReadonlySet<FaultKind> = new Set([
+  "bad-blocks",
   "disk-full",
   "flush-error",
   "short-write",

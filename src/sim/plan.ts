@@ -105,6 +105,7 @@ const OF_REPAIR: ReadonlySet<FaultKind> = new Set([
   "lost-flushed",
   "lost-write",
   "bit-flip",
+  "bad-blocks",
   "misdirected-write",
   "stale-read",
   "truncated",
