@@ -66,7 +66,7 @@ struct StoreOptions {
   uint32_t max_value_bytes = uint32_t{16} << 20;  // and never above a quarter of an extent (D1)
   std::string node_id;                            // <= kMaxNodeIdBytes; stored at format, checked at open (D9)
   uint32_t reader_threads = 2;
-  uint32_t recovery_threads = 0;            // that read extents when the store is opened; 0 = one per core, at most 4
+  uint32_t recovery_threads = 0;            // that read extents when the store is opened; 0 = two per core, at most 4
   bool force_scan = false;                  // tests: opens as if no extent had a summary
   bool stepped = false;                     // D22: no threads; the caller drives Step()
   MergeOptions merge;

@@ -202,8 +202,9 @@ Status StoreImpl::Recover(OpenReport* report) {
     read_volumes.push_back({volume->device.get(), volume->extents.get()});
   }
   RecoveryResult recovered;
-  const uint32_t cores = std::min(4u, std::max(1u, std::thread::hardware_concurrency()));
-  const uint32_t threads = options_.stepped ? 1 : options_.recovery_threads == 0 ? cores : options_.recovery_threads;
+  // Some wait for the disk while the others work.
+  const uint32_t several = std::min(4u, 2 * std::max(1u, std::thread::hardware_concurrency()));
+  const uint32_t threads = options_.stepped ? 1 : options_.recovery_threads == 0 ? several : options_.recovery_threads;
   Recovery(store_id, std::move(sources), &index_, {threads, options_.force_scan}).Run(&recovered);
   sequencer_ = std::make_unique<Sequencer>(recovered.next_id, recovered.next_lsn, recovered.watermark, recovered.marks);
   shared_.store_id = store_id;
