@@ -1,10 +1,11 @@
 // Throughput and latency of a cluster of three real nodes on this machine, alone or with a peer in the same run, point by
-// point in turn. npm run bench:cluster -- [--clients 64] [--seconds 5] [--points mixed,write,read] [--peer etcd] [--json]
+// point in turn. npm run bench:cluster -- [--clients 64] [--seconds 5] [--points mixed,write,read] [--peer etcd,tls] [--json]
 // What the columns mean and the last numbers: bench/README.md.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { canMakeCertificates } from "./lib/certificates.mjs";
 import { etcdVersion, startEtcd } from "./lib/etcd-system.mjs";
 import { runJob } from "./lib/load-job.mjs";
 import { startPlogdb } from "./lib/plogdb-system.mjs";
@@ -49,7 +50,7 @@ function readOptions() {
   for (const point of options.points) {
     if (!(point in READ_SHARES)) bad(`--points: ${point} is none of ${Object.keys(READ_SHARES).join(", ")}`);
   }
-  for (const peer of options.peers) if (peer !== "etcd") bad(`--peer: ${peer} is not etcd`);
+  for (const peer of options.peers) if (!["etcd", "tls"].includes(peer)) bad(`--peer: ${peer} is neither etcd nor tls`);
   for (const name of ["clients", "seconds", "keys", "valueBytes"]) {
     if (!(options[name] > 0)) bad(`${name} must be a number above 0`);
   }
@@ -69,6 +70,7 @@ async function measure(system, point, options) {
   const job = {
     protocol: system.protocol,
     ports: system.ports,
+    ca: system.ca,
     clients,
     keys,
     valueBytes,
@@ -151,9 +153,13 @@ async function main() {
       if (version === null) throw new Error("etcd is not installed (Debian: apt-get install etcd-server)");
       systems.push(await startEtcd(home));
     }
-    for (const { protocol, ports } of systems) {
+    if (options.peers.includes("tls")) {
+      if (!canMakeCertificates()) throw new Error("openssl is not installed (Debian: apt-get install openssl)");
+      systems.push(await startPlogdb(home, { ...options, tls: true }));
+    }
+    for (const { protocol, ports, ca } of systems) {
       const { keys, valueBytes } = options;
-      await runJob(LOAD, { protocol, ports, clients: FILL_CLIENTS, keys, valueBytes, fill: true });
+      await runJob(LOAD, { protocol, ports, ca, clients: FILL_CLIENTS, keys, valueBytes, fill: true });
     }
     if (!options.json) printRow(Object.fromEntries(COLUMNS.map(([name]) => [name, name])));
     const results = [];

@@ -14,10 +14,10 @@ function quantile(sorted, q) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
 }
 
-async function connectAll({ protocol, ports, clients, valueBytes }) {
+async function connectAll({ protocol, ports, clients, valueBytes, ca = null }) {
   const value = "v".repeat(valueBytes);
   const connections = Array.from({ length: clients }, () => new CONNECTIONS[protocol](value));
-  await Promise.all(connections.map((connection, i) => connection.open(ports[i % ports.length])));
+  await Promise.all(connections.map((connection, i) => connection.open(ports[i % ports.length], ca)));
   return connections;
 }
 

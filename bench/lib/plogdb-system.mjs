@@ -1,18 +1,22 @@
 // A fresh plogdb cluster of three real nodes, as a benchmark sees it: where to send load, and what it counted.
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import { fileURLToPath } from "node:url";
+import { makeCertificates } from "./certificates.mjs";
 import { freePorts, ServerProcess, waitUntil } from "./processes.mjs";
 
 const COMMAND = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const NODES = 3;
 
 /** One inline command; resolves with everything that came within the time, or "" when nobody listens. */
-function ask(port, command, isWhole) {
+function ask(port, command, isWhole, ca) {
   return new Promise((resolve) => {
     let text = "";
-    const socket = connect({ port, host: "127.0.0.1" }, () => socket.write(`${command}\r\n`));
+    const where = { port, host: "127.0.0.1" };
+    const say = () => socket.write(`${command}\r\n`);
+    const socket = ca === null ? connect(where, say) : connectTls({ ...where, ca }, say);
     const finish = () => {
       socket.destroy();
       resolve(text);
@@ -31,7 +35,7 @@ function isWholeBulk(text) {
   return end >= 0 && (text[0] !== "$" || text.length >= end + 4 + Number(text.slice(1, end)));
 }
 
-function configText(id, nodes, size) {
+function configText(id, nodes, size, tls) {
   const own = nodes.find((node) => node.id === id);
   const lines = nodes.map((node) => `  ${node.id}: { peer: 127.0.0.1:${node.peer}, client: 127.0.0.1:${node.client} }`);
   return `cluster: bench
@@ -43,18 +47,23 @@ nodes:
 ${lines.join("\n")}
 storage: { size: ${size}, durability: flush }
 logLevel: warn
-`;
+${tls ? `tls: { cert: ./${id}.crt, key: ./${id}.key }\npeerTls: { cert: ./${id}.crt, key: ./${id}.key, ca: ./ca.crt }\n` : ""}`;
 }
 
-export async function startPlogdb(dir, { size, nodeFlags }) {
+/** `tls`: clients and nodes speak TLS. */
+export async function startPlogdb(dir, { size, nodeFlags, tls = false }) {
   const ports = await freePorts(2 * NODES);
   const nodes = Array.from({ length: NODES }, (_, i) => ({
     id: `n${i + 1}`,
     client: ports[i],
     peer: ports[NODES + i],
   }));
-  const home = join(dir, "plogdb");
+  const name = tls ? "plogdb-tls" : "plogdb";
+  const home = join(dir, name);
   mkdirSync(home);
+  const ids = nodes.map(({ id }) => id);
+  if (tls) makeCertificates(home, "bench", ids);
+  const ca = tls ? readFileSync(join(home, "ca.crt"), "latin1") : null;
   const start = (id) => {
     const flags = id === "n1" ? nodeFlags : [];
     return new ServerProcess(
@@ -65,16 +74,17 @@ export async function startPlogdb(dir, { size, nodeFlags }) {
   };
   const processes = nodes.map(({ id }) => {
     mkdirSync(join(home, id));
-    writeFileSync(join(home, `${id}.yaml`), configText(id, nodes, size));
+    writeFileSync(join(home, `${id}.yaml`), configText(id, nodes, size, tls));
     return start(id);
   });
   const clientPorts = nodes.map((node) => node.client);
   for (const port of clientPorts) {
-    await waitUntil("plogdb serves", processes, async () => /^(\$|_)/.test(await ask(port, "GET ready", isWholeBulk)));
+    await waitUntil("plogdb serves", processes, async () => /^(\$|_)/.test(await ask(port, "GET ready", isWholeBulk, ca)));
   }
   return {
-    name: "plogdb",
+    name,
     protocol: "resp",
+    ca,
     ports: clientPorts,
     processes,
     /** Ends one node and starts it on an empty disk. */
@@ -96,14 +106,14 @@ export async function startPlogdb(dir, { size, nodeFlags }) {
     },
     /** Null: it does not answer. */
     async statusOf(index) {
-      const text = await ask(clientPorts[index], "REPLICA STATUS", isWholeBulk);
+      const text = await ask(clientPorts[index], "REPLICA STATUS", isWholeBulk, ca);
       return text[0] === "$" ? JSON.parse(text.slice(text.indexOf("\r\n") + 2)) : null;
     },
     /** Sums over the nodes. Null: not told. */
     async counters() {
       const sums = { flushes: 0, messages: 0 };
       for (const port of clientPorts) {
-        const info = await ask(port, "INFO plogdb", isWholeBulk);
+        const info = await ask(port, "INFO plogdb", isWholeBulk, ca);
         sums.flushes += Number(/^flushes:(\d+)/m.exec(info)?.[1] ?? Number.NaN);
         sums.messages += Number(/^messages_sent:(\d+)/m.exec(info)?.[1] ?? Number.NaN);
       }

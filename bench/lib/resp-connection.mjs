@@ -1,6 +1,7 @@
 // One client of a RESP server in a closed loop: one command on its way, its reply read with as little work as possible,
 // so that the generator is not what is measured. Commands are templates of which key and value digits are overwritten.
 import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 
 export const KEY_BYTES = 12;
 
@@ -33,9 +34,11 @@ export class RespConnection {
     this.#getKeyAt = get.indexOf(key);
   }
 
-  open(port) {
+  /** `ca`: of the server's certificate; null = plain TCP. */
+  open(port, ca = null) {
     return new Promise((resolve, reject) => {
-      this.#socket = connect({ port, host: "127.0.0.1", noDelay: true }, resolve);
+      const where = { port, host: "127.0.0.1", noDelay: true };
+      this.#socket = ca === null ? connect(where, resolve) : connectTls({ ...where, ca }, resolve);
       this.#socket.on("error", (error) => {
         reject(error);
         this.#finish(false);
