@@ -190,11 +190,18 @@ export class Oracle implements StoreWatch {
     if (standing.loss > before.loss || isAtLeast(standing, before)) this.#durable[replica]?.set(key, standing);
   }
 
-  /** P31: what it voted from there on before its loss is forgotten: whoever counts it now takes what no majority holds for chosen. */
+  /**
+   * P31: what it voted from there on before its loss is forgotten: whoever counts it now takes what no majority holds for chosen.
+   * Its ballots of an incarnation that no peer had heard of come again, for other entries: what only it had accepted at one of its
+   * own is as if it had never been (seed 1006277).
+   */
   #isRestored(replica: ReplicaId, facts: KeyFacts, votesFrom: number): void {
     this.#distrusted[replica]?.delete(facts.key);
     for (const [index, votes] of facts.votes) {
-      if (index >= votesFrom) for (const vote of votes) vote.mask &= ~(1 << replica);
+      if (index < votesFrom) continue;
+      for (const vote of votes) vote.mask &= ~(1 << replica);
+      const left = votes.filter(({ mask, ballot }) => mask !== 0 || ballot.replica !== replica);
+      facts.votes.set(index, left);
     }
   }
 

@@ -132,6 +132,22 @@ describe("the oracle", () => {
     expect(bench.found).toContain("agreement");
   });
 
+  // Seed 1006277 of the swarm (3 replicas, 16 keys, 450 ms) at 0e098c5: an incarnation that no peer had heard of went with its
+  // disk, and the next one had its number.
+  it("agreement: allows a replica that lost its disk its own ballot again, when nobody else had accepted it", () => {
+    for (const others of [0, 1]) {
+      const bench = new Bench();
+      const ballot = ordinaryBallot(1, 2, 3);
+      const before = entry(2, "a", 2, []);
+      bench.accept(2, before, 0, ballot);
+      if (others === 1) bench.accept(1, before, 0, ballot);
+      bench.oracle.allowLoss(2);
+      bench.put(2, { index: 1, chosen: false, loss: 1, votesFrom: 2 });
+      bench.accept(2, entry(2, "b", 2, []), 0, ballot);
+      expect(bench.found.includes("agreement")).toBe(others === 1);
+    }
+  });
+
   it("majority: sees a chosen entry that one replica holds, or whose flush failed", () => {
     const bench = new Bench();
     const it = entry(1, "a", 1, [request(1, 1, 1)]);
