@@ -79,7 +79,9 @@ export async function startPlogdb(dir, { size, nodeFlags, tls = false }) {
   });
   const clientPorts = nodes.map((node) => node.client);
   for (const port of clientPorts) {
-    await waitUntil("plogdb serves", processes, async () => /^(\$|_)/.test(await ask(port, "GET ready", isWholeBulk, ca)));
+    await waitUntil("plogdb serves", processes, async () =>
+      /^(\$|_)/.test(await ask(port, "GET ready", isWholeBulk, ca)),
+    );
   }
   return {
     name,
