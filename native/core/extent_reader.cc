@@ -130,7 +130,7 @@ std::vector<uint64_t> ExtentReader::ReadInParallel(uint32_t volume, uint32_t fir
   return list;
 }
 
-// After a read of them all has failed.
+// Block by block, after a read of them all has failed.
 void ExtentReader::ReadSingly(uint32_t volume, uint32_t from, std::span<uint8_t> out) {
   BlockDevice* const device = (*context_->volumes)[volume].device;
   const Unreadable found = ReadAround(device, uint64_t{from} * kBlockBytes, out, UINT32_MAX);

@@ -14,8 +14,8 @@ struct Unreadable {
   uint32_t end = 0;  // behind the last of them, counted from the first block of the stretch
 };
 
-// After a read of all of it has failed. Halves, and their halves, down to single blocks: those that cannot be read become
-// bytes that fit no checksum. Behind `most` of them nothing more is tried: a dying disk takes seconds for each.
+// After a read of all of it has failed: block by block, since it is the reads that fail that cost, seconds each on a dying
+// disk. What cannot be read becomes bytes that fit no checksum; behind `most` such blocks nothing more is tried.
 Unreadable ReadAround(BlockDevice* device, uint64_t offset, std::span<uint8_t> out, uint32_t most);
 
 }  // namespace plogdb

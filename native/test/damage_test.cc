@@ -11,6 +11,7 @@
 #include "format.h"
 #include "harness.h"
 #include "oracle.h"
+#include "read_around.h"
 
 namespace plogdb::test {
 namespace {
@@ -174,6 +175,25 @@ CASE("losses without a key are told by their places: the same at every opening, 
   REQUIRE(second.size() == 1);
   CHECK(!Covers(first, second[0]));
   CHECK(second[0].volume == 0 && second[0].from == 4 && second[0].to == 9);
+}
+
+CASE("reading around blocks that cannot be read gets all others, up to a bound of them (D16)") {
+  SimDeviceFactory factory;
+  std::unique_ptr<BlockDevice> device;
+  bool created = false;
+  REQUIRE(factory.Open("disk", 16 * kBlockBytes, &device, &created).ok());
+  std::vector<uint8_t> written(8 * kBlockBytes, 7);
+  REQUIRE(device->Write(4 * kBlockBytes, written).ok());
+  for (const uint64_t block : {5, 7, 10}) factory.Find("disk")->MakeUnreadable(block);
+  for (const uint32_t most : {1u, 3u, UINT32_MAX}) {
+    std::vector<uint8_t> out(8 * kBlockBytes, 0);
+    const Unreadable found = ReadAround(device.get(), 4 * kBlockBytes, out, most);
+    for (uint32_t i = 0; i < 8; ++i) {
+      const bool bad = i == 1 || i == 3 || i == 6 || (most == 1 && i > 1) || (most == 3 && i > 6);
+      CHECK(out[i * kBlockBytes] == (bad ? 0xff : 7));
+    }
+    CHECK(found.blocks == (most == 1 ? 7u : most == 3 ? 4u : 3u) && found.end == (most == UINT32_MAX ? 7u : 8u));
+  }
 }
 
 CASE("where the end of the newest extent cannot be read nothing is written, and the loss is told again (D17, P30)") {

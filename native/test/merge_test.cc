@@ -202,54 +202,51 @@ CASE("a store full of live data is refused, says so, and heals by deletions alon
   }
 }
 
+// Forty keys with a run of two blocks each; `damage` to that of number 5, told by its first block; then churn until merge has
+// been everywhere.
+void MergeAround(Fixture* fixture, void (*damage)(SimDisk* disk, uint64_t block)) {
+  fixture->options.cache_bytes = 0;
+  REQUIRE(fixture->Open().ok());
+  for (uint64_t i = 0; i < 40; ++i) REQUIRE(fixture->Put(KeyOf(i), 0, 0, MakeValue(i, 5'000)) == StatusCode::kOk);
+  damage(fixture->disk().get(), 1 + 1 + 5 * 2);
+  for (uint64_t i = 0; i < 3'000; ++i) {
+    REQUIRE(fixture->Put("hot" + std::to_string(i % 80), 0, 0, MakeValue(i, 20'000)) == StatusCode::kOk);
+    fixture->clock_us += 1'000;
+  }
+  Settle(fixture);
+}
+
+// That one is known to be broken, once; all others are whole, and a new value heals it.
+void CheckOnlyFifthBroken(Fixture* fixture) {
+  CHECK(fixture->Stats().damaged_records == 1 && fixture->Stats().corrupt_keys == 1);
+  CHECK(StoreProbe::LiveRecords(*fixture->store, 0, 0) == 1);
+  for (uint64_t i = 0; i < 40; ++i) {
+    std::string value;
+    const StatusCode status = fixture->ReadValue(KeyOf(i), 0, &value);
+    CHECK(i == 5 ? status == StatusCode::kCorrupt : status == StatusCode::kOk && value == MakeValue(i, 5'000));
+  }
+  CHECK(fixture->Put(KeyOf(5), 0, 0, "healed") == StatusCode::kOk);
+  CHECK(!fixture->Load(KeyOf(5)).corrupt && fixture->Stats().corrupt_keys == 0);
+}
+
 CASE("a broken record in a victim stays where it is, is told once, and everything else moves (D10, D16)") {
   Fixture fixture;
-  fixture.options.cache_bytes = 0;
-  REQUIRE(fixture.Open().ok());
-  for (uint64_t i = 0; i < 40; ++i) REQUIRE(fixture.Put(KeyOf(i), 0, 0, MakeValue(i, 5'000)) == StatusCode::kOk);
-  // A bit in the middle of the value of the record that was put as number 5.
-  fixture.disk()->FlipBits((1 + 1 + 5 * 2) * kBlockBytes + 900, 1);
-  for (uint64_t i = 0; i < 3'000; ++i) {
-    REQUIRE(fixture.Put("hot" + std::to_string(i % 80), 0, 0, MakeValue(i, 20'000)) == StatusCode::kOk);
-    fixture.clock_us += 1'000;
-  }
-  Settle(&fixture);
+  // A bit in the middle of the value.
+  MergeAround(&fixture, [](SimDisk* disk, uint64_t block) { disk->FlipBits(block * kBlockBytes + 900, 1); });
   uint64_t told = 0;
   for (const Completion& completion : fixture.completions) {
     if (completion.kind != CompletionKind::kDamaged) continue;
     ++told;
     CHECK(completion.message == KeyOf(5) && completion.token == 0);
   }
-  CHECK(told == 1 && fixture.Stats().damaged_records == 1 && fixture.Stats().corrupt_keys == 1);
-  for (uint64_t i = 0; i < 40; ++i) {
-    std::string value;
-    const StatusCode status = fixture.ReadValue(KeyOf(i), 0, &value);
-    CHECK(i == 5 ? status == StatusCode::kCorrupt : status == StatusCode::kOk && value == MakeValue(i, 5'000));
-  }
-  CHECK(fixture.Put(KeyOf(5), 0, 0, "healed") == StatusCode::kOk);
-  CHECK(!fixture.Load(KeyOf(5)).corrupt && fixture.Stats().corrupt_keys == 0);
+  CHECK(told == 1);
+  CheckOnlyFifthBroken(&fixture);
 }
 
 CASE("a block that cannot be read in a victim keeps only its own records there; everything else moves (D10, D16)") {
   Fixture fixture;
-  fixture.options.cache_bytes = 0;
-  REQUIRE(fixture.Open().ok());
-  for (uint64_t i = 0; i < 40; ++i) REQUIRE(fixture.Put(KeyOf(i), 0, 0, MakeValue(i, 5'000)) == StatusCode::kOk);
-  fixture.disk()->MakeUnreadable(1 + 1 + 5 * 2);
-  for (uint64_t i = 0; i < 3'000; ++i) {
-    REQUIRE(fixture.Put("hot" + std::to_string(i % 80), 0, 0, MakeValue(i, 20'000)) == StatusCode::kOk);
-    fixture.clock_us += 1'000;
-  }
-  Settle(&fixture);
-  CHECK(StoreProbe::LiveRecords(*fixture.store, 0, 0) == 1);
-  CHECK(fixture.Stats().damaged_records == 1 && fixture.Stats().corrupt_keys == 1);
-  for (uint64_t i = 0; i < 40; ++i) {
-    std::string value;
-    const StatusCode status = fixture.ReadValue(KeyOf(i), 0, &value);
-    CHECK(i == 5 ? status == StatusCode::kCorrupt : status == StatusCode::kOk && value == MakeValue(i, 5'000));
-  }
-  CHECK(fixture.Put(KeyOf(5), 0, 0, "healed") == StatusCode::kOk);
-  CHECK(!fixture.Load(KeyOf(5)).corrupt && fixture.Stats().corrupt_keys == 0);
+  MergeAround(&fixture, [](SimDisk* disk, uint64_t block) { disk->MakeUnreadable(block); });
+  CheckOnlyFifthBroken(&fixture);
 }
 
 CASE("scrub reads everything at its rate and tells every broken record once (D19)") {

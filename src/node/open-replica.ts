@@ -197,7 +197,7 @@ function identityOf(options: ReplicaFacts, facts: StoreFacts, found: FoundIdenti
   }
   const identity = nextIdentity(own, found.record);
   if (takeLostPlaces(identity, facts)) {
-    const reason = `records were lost, and of ${String(facts.unknownLosses)} places their keys cannot be told`;
+    const reason = `${String(facts.unknownLosses)} losses of records whose keys cannot be told`;
     if (nodeIds.length === 1) throw new NodeError("damaged", `${reason}, and no other node can tell what is missing`);
     if (identity.forgot === "") loseAll(identity, reason, { incarnation: 0, loss: 0 });
   }
